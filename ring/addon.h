@@ -1,0 +1,17 @@
+// What the parts of the addon register with Node.
+#pragma once
+
+#include <node_api.h>
+
+namespace dd {
+
+// Throws a JavaScript Error carrying `message`; returns null so that callers can return the result.
+napi_value Throw(napi_env env, const char* message);
+
+// Adds function `name` to `exports`.
+void Export(napi_env env, napi_value exports, const char* name, napi_callback function);
+
+// Registers `syscall` and `addressOf`: see host_call.cc.
+void RegisterHostCall(napi_env env, napi_value exports);
+
+}  // namespace dd
