@@ -1,0 +1,65 @@
+import { EAGAIN, ERESTARTSYS, type Errno } from "../abi/errno.ts";
+import type { Pollable } from "../vfs/poll.ts";
+import type { Task } from "./task.ts";
+
+/** What a handler returns when its task waits: the result comes later, through `Task.complete`. */
+export const PARKED: unique symbol = Symbol("parked");
+export type Parked = typeof PARKED;
+
+/** A source and the events of it that end the wait. */
+export interface Wait {
+  readonly source: Pollable;
+  readonly events: number;
+}
+
+/** How a wait ends other than by success. */
+export interface WaitOptions {
+  /** When to give up, on the reactor's clock; default never. */
+  readonly deadlineNs?: bigint | undefined;
+  /** The result at the deadline; default `EAGAIN`. */
+  readonly onTimeout?: () => number | Errno;
+  /** The result when a signal interrupts the wait; default `ERESTARTSYS`. */
+  readonly interrupted?: Errno;
+}
+
+/**
+ * Runs `attempt` now and, as long as it answers `EAGAIN`, again after each event of the sources.
+ * @returns the result at once if there is one, else {@link PARKED}; the task then completes with the
+ *   attempt's result, with the timeout's, or interrupted.
+ */
+export function blockOn(
+  task: Task,
+  waits: readonly Wait[],
+  attempt: () => number | Errno,
+  options: WaitOptions = {},
+): number | Errno | Parked {
+  const first = attempt();
+  if (first !== EAGAIN) return first;
+  if (task.hasDeliverableSignal()) return options.interrupted ?? ERESTARTSYS;
+
+  const cleanups: (() => void)[] = [];
+  const finish = (result: number | Errno) => {
+    for (const cleanup of cleanups) cleanup();
+    task.complete(result);
+  };
+  const retry = () => {
+    const result = attempt();
+    if (result !== EAGAIN) finish(result);
+  };
+  task.park((result) => finish(result), options.interrupted ?? ERESTARTSYS);
+  for (const { source, events } of waits) cleanups.push(source.subscribe(events, retry));
+  if (options.deadlineNs !== undefined) {
+    const timer = task.kernel.reactor.at(options.deadlineNs, () =>
+      finish(options.onTimeout === undefined ? EAGAIN : options.onTimeout()),
+    );
+    cleanups.push(() => timer.cancel());
+  }
+  // A source may have become ready between the first attempt and the subscription.
+  const second = attempt();
+  if (second !== EAGAIN) {
+    for (const cleanup of cleanups) cleanup();
+    task.unpark();
+    return second;
+  }
+  return PARKED;
+}

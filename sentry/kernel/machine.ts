@@ -1,0 +1,135 @@
+/**
+ * The seam between the kernel (what Linux means) and the machine (where guest code runs: executors behind
+ * rings, or a thread of this very process). The kernel decides; the machine carries out.
+ */
+import type { Errno } from "../abi/errno.ts";
+import type { Isa } from "../abi/numbers.ts";
+import type { HostBacking } from "../vfs/open-file.ts";
+import type { Parked } from "./blocking.ts";
+import type { GuestMemory } from "./memory.ts";
+import type { Process, Task } from "./task.ts";
+
+/** One mapping of a fresh program image. Addresses and lengths are multiples of the page size. */
+export interface ImageMapping {
+  readonly addr: number;
+  readonly length: number;
+  /** PROT_* bits. */
+  readonly prot: number;
+  /** What is mapped (privately) and from which byte of the file on; absent: zeroes. */
+  readonly file?: { readonly backing: HostBacking; readonly offset: number };
+  /** Grows down on demand: the stack. */
+  readonly stack?: boolean;
+}
+
+/** A program ready to run: what execve(2) makes of an ELF file, its interpreter, argv, envp and auxv. */
+export interface ProgramImage {
+  readonly isa: Isa;
+  readonly mappings: readonly ImageMapping[];
+  /** Bytes stored after everything is mapped: the initial stack, cleared tails of .bss pages. */
+  readonly contents: readonly { readonly addr: number; readonly bytes: Uint8Array }[];
+  readonly entry: number;
+  readonly stackPointer: number;
+  /** Where the break starts. */
+  readonly brk: number;
+  /** Base name of the program, at most 15 bytes, for the host's process list. */
+  readonly name: string;
+}
+
+/** Values of the host a program's auxiliary vector repeats. See getauxval(3). */
+export interface HostAuxv {
+  readonly hwcap: bigint;
+  readonly hwcap2: bigint;
+  readonly minsigstksz: number;
+  readonly clockTick: number;
+  readonly pageSize: number;
+  readonly platform: string;
+  /** Where the vDSO lies in a fresh address space; 0 for none. */
+  readonly sysinfoEhdr: number;
+}
+
+/** What a handler runs with: the answer to a thread that asks for its next signal. */
+export interface SignalDelivery {
+  readonly signo: number;
+  /** Address of the handler. */
+  readonly handler: number;
+  /** SA_* bits of its action. */
+  readonly flags: number;
+  readonly restorer: number;
+  /** The action's mask: blocked during the handler beside the signal itself (unless SA_NODEFER). */
+  readonly mask: bigint;
+  /** `siginfo_t`, 128 bytes. */
+  readonly info: Uint8Array;
+}
+
+/** How the machine is to make a new task run. See clone(2). */
+export interface CloneSpec {
+  /** `thread` and `vfork` share the caller's memory; `fork` gets a copy. A vfork's parent waits for the machine. */
+  readonly kind: "thread" | "vfork" | "fork";
+  /** New stack pointer, 0: the caller's. */
+  readonly stack: number;
+  /** New thread pointer; undefined: the caller's. */
+  readonly tls: number | undefined;
+  /** Where the child's id is stored in the parent's memory, 0: nowhere (CLONE_PARENT_SETTID). */
+  readonly parentTid: number;
+  /** The same in the child's memory (CLONE_CHILD_SETTID). */
+  readonly childTid: number;
+  /** Cleared and futex-woken when the child ends (CLONE_CHILD_CLEARTID). */
+  readonly clearTid: number;
+}
+
+/** A thread of guest code as the kernel may steer it. Held by its task. */
+export interface GuestThread {
+  /** Memory of the address space the thread runs in. */
+  readonly memory: GuestMemory;
+  /** The signals the guest has blocked; the guest's own word, which it may change at any time. */
+  signalMask(): bigint;
+  /** Answers the call the thread waits in. */
+  complete(result: number | Errno): void;
+  /** Makes the thread come and ask for signals: at the end of the call it is in, or at once. */
+  interrupt(): void;
+  /**
+   * Answers a request for a signal. `undefined`: nothing to deliver, go on. The machine builds the frame,
+   * applies SA_RESTART to an interrupted call and the masks.
+   */
+  deliver(delivery: SignalDelivery | undefined): void;
+  /**
+   * Starts `child` as `spec` says and completes the caller's clone with the child's id; when the host
+   * refuses, the kernel hears {@link KernelEvents.cloneFailed} and the caller gets the error.
+   */
+  clone(child: Task, spec: CloneSpec): Parked;
+  /** Ends this thread of a process that goes on (clear-tid and robust futexes are the machine's). */
+  exit(): void;
+}
+
+/** Runs guest code. */
+export interface Machine {
+  readonly auxv: HostAuxv;
+  /**
+   * Gives `task` a fresh address space running `image`, in which it is the only thread; what it had
+   * before is destroyed. Also starts a container's first process.
+   * @returns the host's error if it could not (then nothing has changed).
+   */
+  exec(task: Task, image: ProgramImage): Errno | undefined;
+  /** Ends all threads of `process` at once; {@link KernelEvents.processGone} follows when the host confirms. */
+  kill(process: Process): void;
+}
+
+/** What the machine tells the kernel. */
+export interface KernelEvents {
+  /** A system call arrived; the machine completes it with the result unless parked. */
+  syscall(task: Task, frame: import("../syscalls/define.ts").CallFrame, number: number): void;
+  /** The thread asks for its next deliverable signal. Answered by {@link GuestThread.deliver}, now or later (a stopped task is answered when it continues). */
+  signalRequest(task: Task): void;
+  /** Guest code faulted: a synchronous signal, forced on the task. Answered as a signal request. */
+  fault(task: Task, signo: number, code: number, addr: number): void;
+  /** The host could not start `child`; it never ran. */
+  cloneFailed(child: Task, error: Errno): void;
+  /**
+   * The executor of `process` has ended, by {@link Machine.kill}, by exec, or by itself.
+   * @param reason why it died by itself: a host wait status, or a violation of the ring's protocol.
+   */
+  processGone(
+    process: Process,
+    reason: { readonly signo: number } | { readonly violation: string },
+  ): void;
+}
