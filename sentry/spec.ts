@@ -1,0 +1,257 @@
+/**
+ * The seam between whoever keeps containers (sentry/container, cli, api) and the sentry that runs one:
+ * what the sentry is told ({@link ContainerSpec}, {@link ProcessSpec}: plain JSON, stored as it is in the
+ * container's directory) and what it can be asked ({@link SentryContainer}). Types only.
+ *
+ * Paths, arguments and environment are byte strings (sentry/abi/bytes.ts).
+ */
+import type { ByteString } from "./abi/bytes.ts";
+import type { Errno } from "./abi/errno.ts";
+import type { Isa } from "./abi/numbers.ts";
+import type { Reactor } from "./host/reactor.ts";
+
+/** Where guest code runs: in the sentry's own process, or behind a confined executor. */
+export type Mode = "trusted" | "untrusted";
+
+/** Everything about a container that is fixed before its first process starts. */
+export interface ContainerSpec {
+  /** 64 hexadecimal digits. */
+  readonly id: string;
+  readonly mode: Mode;
+  /** What uname(2) reports as the node's name. At most 64 bytes. */
+  readonly hostname: ByteString;
+  /** The ISA of the image's programs. */
+  readonly isa: Isa;
+  readonly rootfs: RootfsSpec;
+  /** In the order in which they are mounted: a mount below another comes after it. */
+  readonly mounts: readonly MountSpec[];
+  readonly network: NetworkSpec;
+  readonly limits: LimitsSpec;
+  /** Pid 1 is an init that starts the command as its child, reaps orphans and forwards signals. */
+  readonly init: boolean;
+  /** The container's own directory below the run directory: sockets live here, never content. */
+  readonly runDirectory: ByteString;
+  /** Print a line per system call to {@link SentryOptions.log} (`DD_TRACE=1`). */
+  readonly trace: boolean;
+}
+
+/** The root file system: an image's layers, below one writable layer. */
+export interface RootfsSpec {
+  /** The root directory of the image store (`DD_ROOT`). */
+  readonly store: ByteString;
+  /** Image id in the store (`sha256:...`), or `host` for the host's own system directories. */
+  readonly image: string;
+  /** Directory of the container's writable layer: its journal and blobs. It exists, maybe empty. */
+  readonly upper: ByteString;
+  /** The root is mounted read-only; mounts on it keep their own mode. */
+  readonly readOnly: boolean;
+}
+
+/** One mount on the container's tree. Missing targets are created, with missing parents, as docker does. */
+export type MountSpec = BindMountSpec | VolumeMountSpec | TmpfsMountSpec;
+
+/** A directory, file or socket of the host. */
+export interface BindMountSpec {
+  readonly kind: "bind";
+  /** Absolute host path. It existed when the spec was made. */
+  readonly source: ByteString;
+  /** Absolute path in the container. */
+  readonly target: ByteString;
+  readonly readOnly: boolean;
+}
+
+/** A named volume: a host directory that belongs to us. */
+export interface VolumeMountSpec {
+  readonly kind: "volume";
+  readonly name: string;
+  /** Absolute host path of the volume's data directory. */
+  readonly source: ByteString;
+  readonly target: ByteString;
+  readonly readOnly: boolean;
+  /** When the volume is empty, what the image has at `target` is copied into it first. */
+  readonly copyUp: boolean;
+}
+
+/** Memory that is gone with the container. */
+export interface TmpfsMountSpec {
+  readonly kind: "tmpfs";
+  readonly target: ByteString;
+  readonly readOnly: boolean;
+  /** Limit in bytes; absent: half of the host's memory, as tmpfs(5). */
+  readonly sizeBytes?: number;
+  /** Permission bits of its root; absent: 0o1777. */
+  readonly mode?: number;
+  readonly noexec: boolean;
+}
+
+/** `bridge`: own loopback and address; `none`: only loopback; `host`: the host's sockets, undivided. */
+export interface NetworkSpec {
+  readonly mode: "bridge" | "none" | "host";
+  /** Whether connections may leave the container. */
+  readonly egress: "open" | "closed";
+}
+
+/** Names of ulimits as docker and limits.conf(5) spell them, without `RLIMIT_`. */
+export type UlimitName =
+  | "core"
+  | "cpu"
+  | "data"
+  | "fsize"
+  | "locks"
+  | "memlock"
+  | "msgqueue"
+  | "nice"
+  | "nofile"
+  | "nproc"
+  | "rss"
+  | "rtprio"
+  | "rttime"
+  | "sigpending"
+  | "stack";
+
+/** Bounds on what the container may use. Absent: as much as the user may. */
+export interface LimitsSpec {
+  readonly memoryBytes?: number;
+  /** Processes and threads alive at once. */
+  readonly pids?: number;
+  /** Resource limits processes start with; -1 is unlimited. See getrlimit(2). */
+  readonly ulimits: readonly {
+    readonly name: UlimitName;
+    readonly soft: number;
+    readonly hard: number;
+  }[];
+}
+
+/** A process to start from outside: the container's command, or an exec. */
+export interface ProcessSpec {
+  /** Never empty. A first word without a slash is looked up in the `PATH` of `env`. */
+  readonly argv: readonly ByteString[];
+  /** `NAME=value`, complete: nothing is added. */
+  readonly env: readonly ByteString[];
+  /** Absolute. The container's command gets it created when missing; an exec fails with `ENOENT`. */
+  readonly cwd: ByteString;
+  readonly uid: number;
+  readonly gid: number;
+  /** Supplementary groups. */
+  readonly groups: readonly number[];
+}
+
+/** Size of a terminal in characters. */
+export interface WindowSize {
+  readonly rows: number;
+  readonly cols: number;
+}
+
+/**
+ * What a process's descriptors 0, 1 and 2 are. Host descriptors are duplicated: they stay the caller's.
+ * With `terminal` all three are a fresh pty of the container that is its controlling terminal.
+ */
+export type Stdio =
+  | { readonly stdin: number; readonly stdout: number; readonly stderr: number }
+  | { readonly terminal: WindowSize };
+
+/** How a process ended. */
+export interface ExitStatus {
+  /** The exit code, or 128 + the signal's number. */
+  readonly code: number;
+  /** The number of the signal that ended it. */
+  readonly signal?: number;
+}
+
+/** Why a process could not be started. `ENOENT`: 127 for docker; other errors of the program: 126. */
+export interface StartFailure {
+  readonly errno: Errno;
+  /** What failed: the program, its working directory, or the container itself (125 for docker). */
+  readonly what: "program" | "cwd" | "container";
+  /** One sentence for the user. */
+  readonly message: string;
+}
+
+/** A process started from outside. */
+export interface ProcessHandle {
+  /** In the container's pid namespace. */
+  readonly pid: number;
+  /**
+   * With a terminal: the host descriptor of the pty's master, non-blocking, the caller's to read, write and
+   * close. It reports POLLHUP when the last process has closed the terminal.
+   */
+  readonly terminal: number | undefined;
+  /** Sends a signal to the process; nothing happens once it has ended. */
+  signal(signo: number): void;
+  /** Sets the terminal's size and sends SIGWINCH to its foreground group. */
+  resize(size: WindowSize): void;
+  /** Calls back once, on the loop, with the status; at once (posted) when it has already ended. */
+  onExit(callback: (status: ExitStatus) => void): void;
+}
+
+/** A row of `top`. */
+export interface ProcessInfo {
+  readonly pid: number;
+  readonly ppid: number;
+  readonly uid: number;
+  /** One letter as in proc(5). */
+  readonly state: string;
+  readonly threads: number;
+  readonly cpuMs: number;
+  /** Milliseconds since the epoch. */
+  readonly startedAt: number;
+  /** The arguments joined by blanks, or the name in brackets. */
+  readonly command: ByteString;
+}
+
+export interface ContainerStats {
+  readonly cpuMs: number;
+  readonly memoryBytes: number;
+  readonly memoryLimitBytes: number | undefined;
+  /** Processes and threads. */
+  readonly pids: number;
+}
+
+/** One layer of confinement around the container's guest code, as it was applied. */
+export interface ConfinementLayer {
+  /** Stable word: `seccomp`, `landlock`, `namespaces`, `rlimits`, ... */
+  readonly name: string;
+  readonly active: boolean;
+  /** What it holds back, or why it is not there. */
+  readonly detail: string;
+}
+
+export interface SentryOptions {
+  /** Receives diagnostics and trace lines, without newline. */
+  readonly log: (line: string) => void;
+}
+
+/**
+ * One container's sentry. The class `Sentry` of sentry/sentry.ts implements it: `new Sentry(spec, options)`
+ * opens everything the spec names and throws an `Error` with a stable `code` when it cannot.
+ */
+export interface SentryContainer {
+  /** The loop everything runs on; also what log pipes and control sockets are watched with. */
+  readonly reactor: Reactor;
+  /**
+   * Reads a file of the container as its root user sees it now, mounts included, following symlinks inside
+   * the container; for passwd(5) and group(5).
+   * @returns its first `limitBytes` bytes, or the error of open(2).
+   */
+  readFile(path: ByteString, limitBytes: number): Uint8Array | Errno;
+  /** Starts pid 1 (below an init if the spec says so). To be called once, before any `exec`. */
+  start(process: ProcessSpec, stdio: Stdio): ProcessHandle | StartFailure;
+  /** Starts a further process. Its parent in the container is 0. */
+  exec(process: ProcessSpec, stdio: Stdio): ProcessHandle | StartFailure;
+  /** Live processes in the order of their pids. */
+  processes(): readonly ProcessInfo[];
+  stats(): ContainerStats;
+  /** Known once `start` has returned. Empty in trusted mode: there is no boundary. */
+  confinement(): readonly ConfinementLayer[];
+  /**
+   * Ends what still runs, writes the upper layer's snapshot and frees everything. Called once pid 1 has
+   * ended (its `onExit` comes after every other process of the container is gone) or instead of `start`.
+   */
+  close(): void;
+}
+
+/** The constructor's shape, for whoever is handed an implementation. */
+export type SentryConstructor = new (
+  spec: ContainerSpec,
+  options: SentryOptions,
+) => SentryContainer;
