@@ -20,6 +20,8 @@ extern "C" NAPI_MODULE_EXPORT napi_value napi_register_module_v1(napi_env env, n
 
 napi_value napi_register_module_v1(napi_env env, napi_value exports) {
   dd::RegisterHostCall(env, exports);
+  dd::RegisterHub(env, exports);
+  dd::RegisterDescriptors(env, exports);
   return exports;
 }
 

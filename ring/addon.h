@@ -14,4 +14,10 @@ void Export(napi_env env, napi_value exports, const char* name, napi_callback fu
 // Registers `syscall` and `addressOf`: see host_call.cc.
 void RegisterHostCall(napi_env env, napi_value exports);
 
+// Registers the hub and its functions: see hub_binding.cc.
+void RegisterHub(napi_env env, napi_value exports);
+
+// Registers `spawnLauncher`, `sendDescriptors`, `receiveDescriptors`: see descriptors.cc.
+void RegisterDescriptors(napi_env env, napi_value exports);
+
 }  // namespace dd

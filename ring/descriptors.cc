@@ -1,0 +1,160 @@
+// Starting the launcher, and descriptors over sockets: the two host operations whose C structures
+// are more trouble in JavaScript than here.
+#include <errno.h>
+#include <fcntl.h>
+#include <spawn.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <string>
+
+#include "ring/addon.h"
+
+namespace dd {
+namespace {
+
+constexpr size_t kMaxDescriptors = 64;
+constexpr int kControlFd = 3;
+
+napi_value FromLong(napi_env env, int64_t number) {
+  napi_value value;
+  napi_create_int64(env, number, &value);
+  return value;
+}
+
+bool GetArray(napi_env env, napi_value value, void** data, size_t* length) {
+  bool is_array = false;
+  return napi_is_typedarray(env, value, &is_array) == napi_ok && is_array &&
+         napi_get_typedarray_info(env, value, nullptr, length, data, nullptr, nullptr) == napi_ok;
+}
+
+// spawnLauncher(path, controlFd, stderrFd) -> pid or negative errno. The child has an empty
+// environment, the default signal state, and no descriptor but 2 (stderrFd) and 3 (controlFd).
+napi_value SpawnLauncher(napi_env env, napi_callback_info info) {
+  napi_value values[3];
+  size_t count = 3;
+  napi_get_cb_info(env, info, &count, values, nullptr, nullptr);
+  size_t length = 0;
+  napi_get_value_string_utf8(env, values[0], nullptr, 0, &length);
+  std::string path(length, '\0');
+  napi_get_value_string_utf8(env, values[0], path.data(), length + 1, &length);
+  int32_t control = -1;
+  int32_t error = -1;
+  napi_get_value_int32(env, values[1], &control);
+  napi_get_value_int32(env, values[2], &error);
+
+  posix_spawn_file_actions_t actions;
+  posix_spawnattr_t attributes;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawnattr_init(&attributes);
+  sigset_t none;
+  sigset_t all;
+  sigemptyset(&none);
+  sigfillset(&all);
+  posix_spawnattr_setsigmask(&attributes, &none);
+  posix_spawnattr_setsigdefault(&attributes, &all);
+  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+  // Above both targets first, so that neither duplicate overwrites the other's source.
+  posix_spawn_file_actions_adddup2(&actions, control, 10);
+  posix_spawn_file_actions_adddup2(&actions, error, 2);
+  posix_spawn_file_actions_adddup2(&actions, 10, kControlFd);
+  posix_spawn_file_actions_addclosefrom_np(&actions, kControlFd + 1);
+  posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+  posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
+  char* const argv[] = {const_cast<char*>("dd-guest"), nullptr};
+  char* const envp[] = {nullptr};
+  pid_t pid = -1;
+  const int result = posix_spawn(&pid, path.c_str(), &actions, &attributes, argv, envp);
+  posix_spawnattr_destroy(&attributes);
+  posix_spawn_file_actions_destroy(&actions);
+  return FromLong(env, result == 0 ? pid : -result);
+}
+
+// sendDescriptors(socket, bytes, Int32Array) -> bytes sent or negative errno.
+napi_value SendDescriptors(napi_env env, napi_callback_info info) {
+  napi_value values[3];
+  size_t count = 3;
+  napi_get_cb_info(env, info, &count, values, nullptr, nullptr);
+  int32_t socket = -1;
+  void* data = nullptr;
+  void* fds = nullptr;
+  size_t length = 0;
+  size_t fd_count = 0;
+  napi_get_value_int32(env, values[0], &socket);
+  if (!GetArray(env, values[1], &data, &length) || !GetArray(env, values[2], &fds, &fd_count) ||
+      fd_count > kMaxDescriptors) {
+    return Throw(env, "Expected bytes and at most 64 descriptors");
+  }
+  alignas(cmsghdr) char control[CMSG_SPACE(kMaxDescriptors * sizeof(int))] = {};
+  iovec iov{data, length};
+  msghdr message{};
+  message.msg_iov = &iov;
+  message.msg_iovlen = 1;
+  if (fd_count > 0) {
+    message.msg_control = control;
+    message.msg_controllen = CMSG_SPACE(fd_count * sizeof(int));
+    cmsghdr* header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(fd_count * sizeof(int));
+    memcpy(CMSG_DATA(header), fds, fd_count * sizeof(int));
+  }
+  const ssize_t sent = sendmsg(socket, &message, MSG_NOSIGNAL);
+  return FromLong(env, sent < 0 ? -errno : sent);
+}
+
+// receiveDescriptors(socket, bytes, Int32Array) -> bytes received or negative errno. Received
+// descriptors (close-on-exec) fill the array from the front, the rest of it becomes -1; what does
+// not fit is closed.
+napi_value ReceiveDescriptors(napi_env env, napi_callback_info info) {
+  napi_value values[3];
+  size_t count = 3;
+  napi_get_cb_info(env, info, &count, values, nullptr, nullptr);
+  int32_t socket = -1;
+  void* data = nullptr;
+  void* fds = nullptr;
+  size_t length = 0;
+  size_t fd_count = 0;
+  napi_get_value_int32(env, values[0], &socket);
+  if (!GetArray(env, values[1], &data, &length) || !GetArray(env, values[2], &fds, &fd_count)) {
+    return Throw(env, "Expected room for bytes and for descriptors");
+  }
+  alignas(cmsghdr) char control[CMSG_SPACE(kMaxDescriptors * sizeof(int))];
+  iovec iov{data, length};
+  msghdr message{};
+  message.msg_iov = &iov;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof control;
+  const ssize_t received = recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
+  if (received < 0) return FromLong(env, -errno);
+  int* out = static_cast<int*>(fds);
+  size_t stored = 0;
+  for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr;
+       header = CMSG_NXTHDR(&message, header)) {
+    if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
+    const size_t here = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+    for (size_t i = 0; i < here; i++) {
+      int fd;
+      memcpy(&fd, CMSG_DATA(header) + i * sizeof(int), sizeof fd);
+      if (stored < fd_count) {
+        out[stored++] = fd;
+      } else {
+        close(fd);
+      }
+    }
+  }
+  while (stored < fd_count) out[stored++] = -1;
+  return FromLong(env, received);
+}
+
+}  // namespace
+
+void RegisterDescriptors(napi_env env, napi_value exports) {
+  Export(env, exports, "spawnLauncher", SpawnLauncher);
+  Export(env, exports, "sendDescriptors", SendDescriptors);
+  Export(env, exports, "receiveDescriptors", ReceiveDescriptors);
+}
+
+}  // namespace dd

@@ -1,0 +1,169 @@
+// Generated from ring/ring.fbs by `npm run gen`. Do not edit.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace dd::ring {
+
+// First page of a ring mapping, written by the sentry (S) before anyone maps it and never read back.
+struct RingHeader {
+  uint32_t magic;
+  uint32_t version;
+  uint32_t slot_count;
+  uint32_t queue_capacity;
+  uint32_t queue_offset;
+  uint32_t slots_offset;
+  uint32_t staging_offset;
+  uint32_t staging_size;
+  uint32_t ring_index;
+  uint32_t first_ticket;
+  uint32_t reserved0[6];
+  uint32_t tail;
+  uint32_t reserved1[15];
+};
+static_assert(offsetof(RingHeader, magic) == 0);
+static_assert(offsetof(RingHeader, version) == 4);
+static_assert(offsetof(RingHeader, slot_count) == 8);
+static_assert(offsetof(RingHeader, queue_capacity) == 12);
+static_assert(offsetof(RingHeader, queue_offset) == 16);
+static_assert(offsetof(RingHeader, slots_offset) == 20);
+static_assert(offsetof(RingHeader, staging_offset) == 24);
+static_assert(offsetof(RingHeader, staging_size) == 28);
+static_assert(offsetof(RingHeader, ring_index) == 32);
+static_assert(offsetof(RingHeader, first_ticket) == 36);
+static_assert(offsetof(RingHeader, reserved0) == 40);
+static_assert(offsetof(RingHeader, tail) == 64);
+static_assert(offsetof(RingHeader, reserved1) == 68);
+static_assert(sizeof(RingHeader) == 128);
+
+// One entry of the submission queue (E): (ticket + 1) << 32 | slot.
+struct QueueEntry {
+  uint64_t value;
+};
+static_assert(offsetof(QueueEntry, value) == 0);
+static_assert(sizeof(QueueEntry) == 8);
+
+// One guest thread's slot: 256 bytes.
+struct Slot {
+  uint32_t nr;
+  uint32_t staged_mask;
+  uint32_t staged_length;
+  uint32_t waiting;
+  uint64_t args[6];
+  uint32_t done;
+  uint32_t verb;
+  int64_t result;
+  uint64_t operands[6];
+  uint64_t signal_mask;
+  uint32_t tid;
+  uint32_t reserved2;
+  uint64_t reserved3[6];
+  uint32_t attention;
+  uint32_t reserved4[15];
+};
+static_assert(offsetof(Slot, nr) == 0);
+static_assert(offsetof(Slot, staged_mask) == 4);
+static_assert(offsetof(Slot, staged_length) == 8);
+static_assert(offsetof(Slot, waiting) == 12);
+static_assert(offsetof(Slot, args) == 16);
+static_assert(offsetof(Slot, done) == 64);
+static_assert(offsetof(Slot, verb) == 68);
+static_assert(offsetof(Slot, result) == 72);
+static_assert(offsetof(Slot, operands) == 80);
+static_assert(offsetof(Slot, signal_mask) == 128);
+static_assert(offsetof(Slot, tid) == 136);
+static_assert(offsetof(Slot, reserved2) == 140);
+static_assert(offsetof(Slot, reserved3) == 144);
+static_assert(offsetof(Slot, attention) == 192);
+static_assert(offsetof(Slot, reserved4) == 196);
+static_assert(sizeof(Slot) == 256);
+
+// The page all rings of a container share.
+struct Doorbell {
+  uint32_t sequence;
+  uint32_t reserved0[15];
+  uint32_t sleeping;
+  uint32_t cpu;
+  uint32_t reserved1[14];
+  uint64_t pending[64];
+};
+static_assert(offsetof(Doorbell, sequence) == 0);
+static_assert(offsetof(Doorbell, reserved0) == 4);
+static_assert(offsetof(Doorbell, sleeping) == 64);
+static_assert(offsetof(Doorbell, cpu) == 68);
+static_assert(offsetof(Doorbell, reserved1) == 72);
+static_assert(offsetof(Doorbell, pending) == 128);
+static_assert(sizeof(Doorbell) == 640);
+
+// One step of building a fresh address space; an array of them lies in slot 0's staging area.
+struct PlanStep {
+  uint64_t addr;
+  uint64_t length;
+  uint64_t offset;
+  uint32_t prot;
+  uint32_t flags;
+  int32_t fd;
+  uint32_t reserved0;
+};
+static_assert(offsetof(PlanStep, addr) == 0);
+static_assert(offsetof(PlanStep, length) == 8);
+static_assert(offsetof(PlanStep, offset) == 16);
+static_assert(offsetof(PlanStep, prot) == 24);
+static_assert(offsetof(PlanStep, flags) == 28);
+static_assert(offsetof(PlanStep, fd) == 32);
+static_assert(offsetof(PlanStep, reserved0) == 36);
+static_assert(sizeof(PlanStep) == 40);
+
+// A request to the launcher for one more executor; its descriptors follow by SCM_RIGHTS: ring, doorbell, files.
+struct SpawnRequest {
+  uint64_t token;
+  uint32_t file_count;
+  uint32_t step_count;
+  uint8_t name[16];
+};
+static_assert(offsetof(SpawnRequest, token) == 0);
+static_assert(offsetof(SpawnRequest, file_count) == 8);
+static_assert(offsetof(SpawnRequest, step_count) == 12);
+static_assert(offsetof(SpawnRequest, name) == 16);
+static_assert(sizeof(SpawnRequest) == 32);
+
+// What the launcher tells the sentry once, before the first request.
+struct LauncherHello {
+  uint64_t stub_start;
+  uint64_t stub_end;
+  uint64_t vdso;
+  uint64_t hwcap;
+  uint64_t hwcap2;
+  uint32_t minsigstksz;
+  uint32_t clock_tick;
+};
+static_assert(offsetof(LauncherHello, stub_start) == 0);
+static_assert(offsetof(LauncherHello, stub_end) == 8);
+static_assert(offsetof(LauncherHello, vdso) == 16);
+static_assert(offsetof(LauncherHello, hwcap) == 24);
+static_assert(offsetof(LauncherHello, hwcap2) == 32);
+static_assert(offsetof(LauncherHello, minsigstksz) == 40);
+static_assert(offsetof(LauncherHello, clock_tick) == 44);
+static_assert(sizeof(LauncherHello) == 48);
+
+// A submission as the sentry's private copy of it: an array of them is what one wait returns.
+struct Submission {
+  uint32_t ring;
+  uint32_t slot;
+  uint32_t nr;
+  uint32_t staged_mask;
+  uint64_t args[6];
+  uint32_t payload_offset;
+  uint32_t payload_length;
+};
+static_assert(offsetof(Submission, ring) == 0);
+static_assert(offsetof(Submission, slot) == 4);
+static_assert(offsetof(Submission, nr) == 8);
+static_assert(offsetof(Submission, staged_mask) == 12);
+static_assert(offsetof(Submission, args) == 16);
+static_assert(offsetof(Submission, payload_offset) == 64);
+static_assert(offsetof(Submission, payload_length) == 68);
+static_assert(sizeof(Submission) == 72);
+
+}  // namespace dd::ring

@@ -1,0 +1,121 @@
+/** Generated from ring/ring.fbs by `npm run gen`. Do not edit. */
+
+/** First page of a ring mapping, written by the sentry (S) before anyone maps it and never read back. */
+export const RingHeader = {
+  size: 128,
+  magic: 0,
+  version: 4,
+  slotCount: 8,
+  queueCapacity: 12,
+  queueOffset: 16,
+  slotsOffset: 20,
+  stagingOffset: 24,
+  /** per slot */
+  stagingSize: 28,
+  /** the ring's bit in the doorbell */
+  ringIndex: 32,
+  /** where the queue's counters start */
+  firstTicket: 36,
+  reserved0: 40,
+  /** E: tickets taken, a line of its own */
+  tail: 64,
+  reserved1: 68,
+} as const;
+
+/** One entry of the submission queue (E): (ticket + 1) << 32 | slot. */
+export const QueueEntry = {
+  size: 8,
+  value: 0,
+} as const;
+
+/** One guest thread's slot: 256 bytes. */
+export const Slot = {
+  size: 256,
+  nr: 0,
+  /** bit i: args[i] is an offset into the slot's staging area */
+  stagedMask: 4,
+  /** bytes of staging the sentry is to copy before it looks at them */
+  stagedLength: 8,
+  /** 1 while the thread sleeps on `done` */
+  waiting: 12,
+  args: 16,
+  /** futex: 0 until the reply is complete */
+  done: 64,
+  /** see Verb in ring/protocol.h */
+  verb: 68,
+  result: 72,
+  operands: 80,
+  /** blocked guest signals */
+  signalMask: 128,
+  /** the host's id of the thread, in the executor's pid namespace */
+  tid: 136,
+  reserved2: 140,
+  reserved3: 144,
+  attention: 192,
+  reserved4: 196,
+} as const;
+
+/** The page all rings of a container share. */
+export const Doorbell = {
+  size: 640,
+  /** futex: bumped (E) to wake a sleeping sentry */
+  sequence: 0,
+  reserved0: 4,
+  /** S: 1 while the sentry sleeps on `sequence`, else it will look by itself */
+  sleeping: 64,
+  /** S: the CPU it polls on */
+  cpu: 68,
+  reserved1: 72,
+  /** E: bit per ring that has work */
+  pending: 128,
+} as const;
+
+/** One step of building a fresh address space; an array of them lies in slot 0's staging area. */
+export const PlanStep = {
+  size: 40,
+  addr: 0,
+  length: 8,
+  offset: 16,
+  prot: 24,
+  /** MAP_* flags for the host */
+  flags: 28,
+  /** a descriptor of the executor, or -1 */
+  fd: 32,
+  reserved0: 36,
+} as const;
+
+/** A request to the launcher for one more executor; its descriptors follow by SCM_RIGHTS: ring, doorbell, files. */
+export const SpawnRequest = {
+  size: 32,
+  /** what the executor shows when it attaches */
+  token: 0,
+  fileCount: 8,
+  stepCount: 12,
+  name: 16,
+} as const;
+
+/** What the launcher tells the sentry once, before the first request. */
+export const LauncherHello = {
+  size: 48,
+  /** the only addresses the runtime's own host calls come from */
+  stubStart: 0,
+  stubEnd: 8,
+  vdso: 16,
+  hwcap: 24,
+  hwcap2: 32,
+  minsigstksz: 40,
+  clockTick: 44,
+} as const;
+
+/** A submission as the sentry's private copy of it: an array of them is what one wait returns. */
+export const Submission = {
+  size: 72,
+  ring: 0,
+  slot: 4,
+  nr: 8,
+  stagedMask: 12,
+  args: 16,
+  /** of the copied staging bytes in the batch's payload */
+  payloadOffset: 64,
+  payloadLength: 68,
+} as const;

@@ -1,0 +1,74 @@
+// Numbers both sides of the ring agree on that are not offsets: sizes, verbs and the runtime's own
+// calls.
+#pragma once
+
+#include <cstdint>
+
+namespace dd::ring {
+
+constexpr uint32_t kMagic = 0x64647269;  // "ddri"
+constexpr uint32_t kVersion = 1;
+
+// Threads one address space may have. More is EAGAIN, as RLIMIT_NPROC would say.
+constexpr uint32_t kSlotCount = 1024;
+// A power of two, and at least kSlotCount: each slot has at most one entry in the queue, so it
+// cannot overflow.
+constexpr uint32_t kQueueCapacity = 1024;
+// Counters begin just before they wrap, so that every run exercises the wrap.
+constexpr uint32_t kFirstTicket = 0U - 4U * kQueueCapacity;
+
+constexpr uint32_t kPageSize = 4096;
+constexpr uint32_t kQueueOffset = kPageSize;
+constexpr uint32_t kSlotsOffset = kQueueOffset + kQueueCapacity * 8;
+constexpr uint32_t kSlotSize = 256;
+constexpr uint32_t kStagingOffset = kSlotsOffset + kSlotCount * kSlotSize;
+constexpr uint32_t kStagingSize = 64 * 1024;
+constexpr uint64_t kRingBytes = kStagingOffset + static_cast<uint64_t>(kSlotCount) * kStagingSize;
+
+// Rings (address spaces) one container may have.
+constexpr uint32_t kRingLimit = 4096;
+
+// What a reply asks of the executor. The meaning of `operands` is beside each.
+enum class Verb : uint32_t {
+  kReturn = 0,      // the call's result is `result`
+  kEnter = 1,       // start guest code: entry, stack pointer, break, pid, tid
+  kThread = 2,      // make a thread: slot, tid, stack, tls (with has-tls), ptid, ctid, cleartid
+  kFork = 3,        // fork: token, tid, stack, ctid
+  kVfork = 4,       // vfork: token, tid, stack, slot
+  kExitThread = 5,  // end this thread
+  kExitGroup = 6,   // end this process: status
+  kMapFile = 7,     // receive a descriptor and map it: prot, flags, file offset, length
+  kSignal = 8,      // run a handler: see SignalFrame in staging; result 0 means there is none
+};
+
+// Calls of the runtime itself, beside Linux's numbers.
+enum class RuntimeCall : uint32_t {
+  kStart = 0x10000,          // the plan has been carried out; answered by kEnter
+  kSignalRequest = 0x10001,  // give me my next signal; answered by kSignal
+  kFault = 0x10002,          // guest code faulted: signo, code, addr; answered by kSignal
+  kCloneFailed = 0x10003,    // the host refused: tid, errno
+  kPlanFailed = 0x10004,     // the plan could not be carried out: step, errno
+};
+
+// The designated host call (see profiles): what args[0] of it says. The sentry answers it with a
+// descriptor.
+enum class Attach : uint32_t {
+  kExecutor = 1,  // a fresh executor shows its token
+  kFork = 2,      // a forked child shows its token and gets its ring
+  kVfork = 3,     // a vfork child shows its token (its ring is its parent's)
+  kFile = 4,      // a thread collects the descriptor kMapFile promised: ring slot
+};
+
+// How a handler's frame is described in staging (kSignal).
+struct SignalFrame {
+  uint64_t handler;
+  uint64_t flags;
+  uint64_t restorer;
+  uint64_t mask;
+  uint32_t signo;
+  uint32_t reserved;
+  uint8_t info[128];
+};
+static_assert(sizeof(SignalFrame) == 168);
+
+}  // namespace dd::ring
