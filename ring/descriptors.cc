@@ -2,6 +2,7 @@
 // are more trouble in JavaScript than here.
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <spawn.h>
 #include <string.h>
 #include <sys/socket.h>
