@@ -1,6 +1,6 @@
 /** A watch on a host descriptor; see {@link Reactor.watch}. */
 export interface Watch {
-  /** Changes what is watched; 0 pauses. Level-triggered, poll(2) bits. */
+  /** Changes what is watched, poll(2) bits; 0 pauses. */
   setEvents(events: number): void;
   /** Ends the watch. The descriptor stays the caller's. */
   close(): void;
@@ -17,8 +17,17 @@ export interface Timer {
  * the other, never inside the call that registered them.
  */
 export interface Reactor {
-  /** Calls `ready` with the ready poll(2) bits whenever `fd` has one of `events`. */
-  watch(fd: number, events: number, ready: (events: number) => void): Watch;
+  /**
+   * Calls `ready` with the ready poll(2) bits when `fd` has one of `events`: as long as it has one
+   * (`level`, the default), or once per change, and once after each `setEvents` (`edge`).
+   * A descriptor that the host cannot poll, such as a regular file's, is always ready.
+   */
+  watch(
+    fd: number,
+    events: number,
+    ready: (events: number) => void,
+    trigger?: "level" | "edge",
+  ): Watch;
   /** Calls `fire` once when the monotonic clock reaches `deadlineNs`; see {@link Reactor.now}. */
   at(deadlineNs: bigint, fire: () => void): Timer;
   /** The host's CLOCK_MONOTONIC in nanoseconds. */

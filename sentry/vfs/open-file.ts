@@ -40,6 +40,7 @@ export abstract class OpenFile implements Pollable {
   /** Access mode and status flags (O_ACCMODE | O_APPEND | O_NONBLOCK | ...), without creation flags. */
   flags: number;
   #references = 1;
+  #releaseListeners: Set<() => void> | undefined;
 
   constructor(flags: number) {
     this.flags = flags;
@@ -136,7 +137,17 @@ export abstract class OpenFile implements Pollable {
 
   /** One descriptor fewer; the last one releases what is behind it. */
   close(): void {
-    if (--this.#references === 0) this.release();
+    if (--this.#references > 0) return;
+    for (const listener of this.#releaseListeners ?? []) listener();
+    this.#releaseListeners = undefined;
+    this.release();
+  }
+
+  /** Calls `listener` once, just before the file is released: epoll(7) forgets it then. */
+  onRelease(listener: () => void): Unsubscribe {
+    this.#releaseListeners ??= new Set();
+    this.#releaseListeners.add(listener);
+    return () => this.#releaseListeners?.delete(listener);
   }
 
   /** Called once, when the last descriptor is gone. */
