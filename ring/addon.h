@@ -20,4 +20,7 @@ void RegisterHub(napi_env env, napi_value exports);
 // Registers `spawnLauncher`, `sendDescriptors`, `receiveDescriptors`: see descriptors.cc.
 void RegisterDescriptors(napi_env env, napi_value exports);
 
+// Registers `mapReadOnly`: see mapping.cc.
+void RegisterMapping(napi_env env, napi_value exports);
+
 }  // namespace dd

@@ -9,6 +9,8 @@ export interface Native {
   syscall(number: number, ...registers: Register[]): number;
   /** The address of an array's first byte. `ring/host_call.cc` */
   addressOf(array: Uint8Array): number;
+  /** A read-only view of a file's first bytes, or the negative host errno. `ring/mapping.cc` */
+  mapReadOnly(fd: number, length: number): ArrayBuffer | number;
 
   /** The sentry's end of all rings of a container. `ring/hub_binding.cc`, as all of `hub*` */
   createHub(): Hub;
