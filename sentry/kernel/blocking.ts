@@ -14,7 +14,10 @@ export interface Wait {
 
 /** How a wait ends other than by success. */
 export interface WaitOptions {
-  /** When to give up, on the reactor's clock; default never. */
+  /**
+   * When to give up, on the reactor's clock; default never. For a relative timeout take
+   * {@link Task.deadlineAfter}: then a restarted call keeps its deadline.
+   */
   readonly deadlineNs?: bigint | undefined;
   /** The result at the deadline; default `EAGAIN`. */
   readonly onTimeout?: () => number | Errno;
@@ -46,7 +49,10 @@ export function blockOn(
     const result = attempt();
     if (result !== EAGAIN) finish(result);
   };
-  task.park((result) => finish(result), options.interrupted ?? ERESTARTSYS);
+  task.park((result) => {
+    if (options.deadlineNs !== undefined) task.restartUntil(options.deadlineNs, result);
+    finish(result);
+  }, options.interrupted ?? ERESTARTSYS);
   for (const { source, events } of waits) cleanups.push(source.subscribe(events, retry));
   if (options.deadlineNs !== undefined) {
     const timer = task.kernel.reactor.at(options.deadlineNs, () =>

@@ -1,10 +1,81 @@
+import type { ByteString } from "../abi/bytes.ts";
 import type { Reactor } from "../host/reactor.ts";
+import type { Machine } from "./machine.ts";
+import { PidNamespace } from "./pid-namespace.ts";
+import type { Process } from "./process.ts";
+import type { Session } from "./session.ts";
+import { NO_USAGE, type Usage } from "./usage.ts";
+
+/** What is fixed about a container's kernel. */
+export interface KernelOptions {
+  readonly reactor: Reactor;
+  readonly hostname?: ByteString;
+  /** Tasks alive at once (`--pids-limit`). */
+  readonly maxTasks?: number;
+  /** Receives what an operator should know: violations of the ring's protocol. */
+  readonly log?: (line: string) => void;
+  /** Receives trace lines of signals and ends of processes; absent: no trace. */
+  readonly trace?: ((line: string) => void) | undefined;
+}
 
 /** One container's kernel: everything its processes share. */
 export class Kernel {
   readonly reactor: Reactor;
+  readonly pids: PidNamespace;
+  readonly log: (line: string) => void;
+  readonly trace: ((line: string) => void) | undefined;
+  /** uname(2)'s node name and domain name. */
+  hostname: ByteString;
+  domainname: ByteString = "(none)";
+  /** CLOCK_MONOTONIC when the container began. */
+  readonly bootNs: bigint;
+  /** How many processes were ever made. */
+  forks = 0;
+  /** What processes that are no more have used. */
+  pastUsage: Usage = NO_USAGE;
+  /** Pid 1 has ended or is being ended: no process may be made any more. */
+  ending = false;
+  #machine: Machine | undefined;
+  readonly #ended: ((status: number) => void)[] = [];
+  #status: number | undefined;
 
-  constructor(reactor: Reactor) {
-    this.reactor = reactor;
+  constructor(options: KernelOptions) {
+    this.reactor = options.reactor;
+    this.hostname = options.hostname ?? "localhost";
+    this.pids = new PidNamespace(options.maxTasks);
+    this.log = options.log ?? (() => {});
+    this.trace = options.trace;
+    this.bootNs = options.reactor.now();
+  }
+
+  /** Hangs up the terminal of a session whose leader has ended; set by the terminals, if there are any. */
+  sessionEnded: (session: Session) => void = () => {};
+
+  /** Where guest code runs. Set once by the composition root, which hands the machine the kernel's events. */
+  get machine(): Machine {
+    if (this.#machine === undefined) throw new Error("The kernel has no machine yet");
+    return this.#machine;
+  }
+
+  set machine(machine: Machine) {
+    if (this.#machine !== undefined) throw new Error("The kernel already has a machine");
+    this.#machine = machine;
+  }
+
+  /** The container's first process, while it exists. */
+  get init(): Process | undefined {
+    return this.pids.process(1);
+  }
+
+  /** Calls back with pid 1's wait status when no process is left. */
+  onEnd(callback: (status: number) => void): void {
+    if (this.#status !== undefined) callback(this.#status);
+    else this.#ended.push(callback);
+  }
+
+  /** No process is left. */
+  end(status: number): void {
+    this.#status = status;
+    for (const callback of this.#ended.splice(0)) callback(status);
   }
 }

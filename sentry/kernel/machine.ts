@@ -7,7 +7,9 @@ import type { Isa } from "../abi/numbers.ts";
 import type { HostBacking } from "../vfs/open-file.ts";
 import type { Parked } from "./blocking.ts";
 import type { GuestMemory } from "./memory.ts";
-import type { Process, Task } from "./task.ts";
+import type { Process } from "./process.ts";
+import type { Task } from "./task.ts";
+import type { Usage } from "./usage.ts";
 
 /** One mapping of a fresh program image. Addresses and lengths are multiples of the page size. */
 export interface ImageMapping {
@@ -83,6 +85,11 @@ export interface GuestThread {
   readonly memory: GuestMemory;
   /** The signals the guest has blocked; the guest's own word, which it may change at any time. */
   signalMask(): bigint;
+  /**
+   * Publishes what is pending for the thread, blocked signals included: a thread that unblocks one of them
+   * comes and asks for it.
+   */
+  setPending(signals: bigint): void;
   /** Answers the call the thread waits in. */
   complete(result: number | Errno): void;
   /** Makes the thread come and ask for signals: at the end of the call it is in, or at once. */
@@ -106,12 +113,17 @@ export interface Machine {
   readonly auxv: HostAuxv;
   /**
    * Gives `task` a fresh address space running `image`, in which it is the only thread; what it had
-   * before is destroyed. Also starts a container's first process.
+   * before is destroyed, except for its signal mask. Also starts a container's first process. The caller's
+   * execve is not completed: the task begins at the image's entry.
    * @returns the host's error if it could not (then nothing has changed).
    */
   exec(task: Task, image: ProgramImage): Errno | undefined;
   /** Ends all threads of `process` at once; {@link KernelEvents.processGone} follows when the host confirms. */
   kill(process: Process): void;
+  /** What `process` has used so far; absent when the host does not tell. */
+  usage?(process: Process): Usage;
+  /** CPU time of one thread in nanoseconds; absent when the host does not tell. */
+  cpuTime?(task: Task): bigint;
 }
 
 /** What the machine tells the kernel. */
@@ -125,7 +137,8 @@ export interface KernelEvents {
   /** The host could not start `child`; it never ran. */
   cloneFailed(child: Task, error: Errno): void;
   /**
-   * The executor of `process` has ended, by {@link Machine.kill}, by exec, or by itself.
+   * No thread of `process` runs any more, because of {@link Machine.kill} or by itself. (An executor that
+   * exec or a failed clone has made superfluous is the machine's own business.)
    * @param reason why it died by itself: a host wait status, or a violation of the ring's protocol.
    */
   processGone(

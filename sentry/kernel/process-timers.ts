@@ -1,0 +1,99 @@
+import { EAGAIN, EINVAL, type Errno } from "../abi/errno.ts";
+import { SIGALRM, SIGPROF, SIGVTALRM } from "../abi/signal.ts";
+import { CLOCK_MONOTONIC, type Clock } from "./clocks.ts";
+import { CountDown } from "./count-down.ts";
+import type { Process } from "./process.ts";
+import { sendToProcess, sendToTask } from "./send-signal.ts";
+import { fromKernel, timerExpiry } from "./siginfo.ts";
+import type { Task } from "./task.ts";
+
+/** The most POSIX timers of one process. (Linux counts them against RLIMIT_SIGPENDING.) */
+export const TIMER_MAX = 4096;
+
+/** Whom a POSIX timer tells: nobody, the process, or one of its threads. See sigevent(7). */
+export interface TimerNotice {
+  readonly signo: number;
+  /** `sigev_value`; undefined: the timer's own id. */
+  readonly value: bigint | undefined;
+  readonly target: Task | "process" | "none";
+}
+
+/** A timer of timer_create(2). */
+export interface PosixTimer {
+  readonly countDown: CountDown;
+  /** Expiries that the last signal stood for, beside the first. See timer_getoverrun(2). */
+  overrun: number;
+}
+
+/** The timers of one process. None of them survives fork; POSIX timers end with execve too. */
+export class ProcessTimers {
+  readonly #process: Process;
+  readonly #intervals: readonly CountDown[];
+  readonly #timers = new Map<number, PosixTimer>();
+
+  constructor(process: Process) {
+    this.#process = process;
+    const { reactor } = process.kernel;
+    const interval = (clock: Clock, signo: number) =>
+      new CountDown(reactor, clock, () => sendToProcess(process, fromKernel(signo)));
+    this.#intervals = [
+      interval({ kind: "host", id: CLOCK_MONOTONIC }, SIGALRM),
+      interval({ kind: "process", process, which: "user" }, SIGVTALRM),
+      interval({ kind: "process", process, which: "total" }, SIGPROF),
+    ];
+  }
+
+  /** The timer of setitimer(2). @param which ITIMER_REAL (0), ITIMER_VIRTUAL (1) or ITIMER_PROF (2). */
+  interval(which: number): CountDown | Errno {
+    return this.#intervals[which] ?? EINVAL;
+  }
+
+  /** See timer_create(2). @returns the timer's id, the lowest unused; `EAGAIN` for too many. */
+  create(clock: Clock, notice: TimerNotice): number | Errno {
+    if (this.#timers.size >= TIMER_MAX) return EAGAIN;
+    let id = 0;
+    while (this.#timers.has(id)) id++;
+    const timer: PosixTimer = {
+      countDown: new CountDown(this.#process.kernel.reactor, clock, (times) =>
+        this.#expire(id, timer, notice, times),
+      ),
+      overrun: 0,
+    };
+    this.#timers.set(id, timer);
+    return id;
+  }
+
+  get(id: number): PosixTimer | Errno {
+    return this.#timers.get(id) ?? EINVAL;
+  }
+
+  delete(id: number): Errno | undefined {
+    const timer = this.#timers.get(id);
+    if (timer === undefined) return EINVAL;
+    timer.countDown.cancel();
+    this.#timers.delete(id);
+    return undefined;
+  }
+
+  /** The program is replaced: interval timers go on, POSIX timers end. */
+  onExec(): void {
+    for (const id of [...this.#timers.keys()]) this.delete(id);
+  }
+
+  cancelAll(): void {
+    this.onExec();
+    for (const interval of this.#intervals) interval.cancel();
+  }
+
+  #expire(id: number, timer: PosixTimer, notice: TimerNotice, times: number): void {
+    const { signo, target } = notice;
+    if (target === "none") return;
+    const pending = target === "process" ? this.#process.pending : target.pending;
+    // At most one signal per timer is queued: what expires meanwhile is counted.
+    timer.overrun = pending.has(signo) ? timer.overrun + times : times - 1;
+    if (pending.has(signo)) return;
+    const info = timerExpiry(signo, id, timer.overrun, notice.value ?? BigInt(id));
+    if (target === "process") sendToProcess(this.#process, info);
+    else sendToTask(target, info);
+  }
+}
