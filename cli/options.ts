@@ -1,0 +1,248 @@
+/**
+ * Every option of every command, one row each, grouped as commands use them. The parser, the help and the
+ * shell completion read these rows; a command's code gets {@link import("./option.ts").Values} of its rows.
+ */
+import type { OptionRow } from "./option.ts";
+
+type Rows = readonly OptionRow[];
+
+const FORMAT = [
+  {
+    name: "format",
+    value: "FORMAT",
+    help: 'Print "json", "table", or a template such as "{{.ID}} {{.Status}}"',
+  },
+  { name: "json", help: "Short for --format json: one object per line" },
+] as const satisfies Rows;
+
+const LISTING = [
+  { name: "quiet", short: "q", help: "Print only ids" },
+  { name: "no-trunc", help: "Do not shorten ids and commands" },
+  { name: "filter", short: "f", value: "KEY=VALUE", repeat: true, help: "Show only what matches" },
+  ...FORMAT,
+] as const satisfies Rows;
+
+/** What a process is started with; shared by run, create and exec. */
+const PROCESS = [
+  { name: "interactive", short: "i", help: "Keep standard input open, even without a terminal" },
+  { name: "tty", short: "t", help: "Give the command a terminal" },
+  {
+    name: "env",
+    short: "e",
+    value: "NAME[=VALUE]",
+    repeat: true,
+    help: "Set a variable; without =VALUE it is passed on from here",
+  },
+  {
+    name: "env-file",
+    value: "FILE",
+    repeat: true,
+    complete: "file",
+    help: "Set the variables in a file of NAME=VALUE lines",
+  },
+  { name: "workdir", short: "w", value: "DIR", help: "Start in this directory of the container" },
+  {
+    name: "user",
+    short: "u",
+    value: "USER[:GROUP]",
+    help: "Run as this user, by name or number, of the image's /etc/passwd",
+  },
+] as const satisfies Rows;
+
+const PULL_POLICIES = ["missing", "always", "never"] as const;
+
+const PLATFORM = {
+  name: "platform",
+  value: "OS/ARCH",
+  help: "Use the image for this platform, such as linux/amd64 or linux/arm64",
+} as const satisfies OptionRow;
+
+/** Options of `create`, and of `run` beside its own. */
+export const CREATE_OPTIONS = [
+  ...PROCESS,
+  { name: "rm", help: "Remove the container when it ends" },
+  { name: "name", value: "NAME", help: "Call it this; default: a random name" },
+  {
+    name: "entrypoint",
+    value: "PROGRAM",
+    help: 'Run this instead of the image\'s entrypoint; "" for none',
+  },
+  { name: "hostname", value: "NAME", help: "Host name inside; default: the short id" },
+  {
+    name: "volume",
+    short: "v",
+    value: "SRC:DST[:ro]",
+    repeat: true,
+    complete: "directory",
+    help: "Mount a host directory or a named volume at DST",
+  },
+  {
+    name: "mount",
+    value: "SPEC",
+    repeat: true,
+    help: "Mount: type=bind|volume|tmpfs,source=...,target=...[,readonly]",
+  },
+  {
+    name: "tmpfs",
+    value: "DST[:OPTS]",
+    repeat: true,
+    help: "Mount memory at DST; OPTS: size=64m,mode=1777,ro,noexec",
+  },
+  { name: "read-only", help: "Make the image's file system read-only (mounts keep their mode)" },
+  {
+    name: "network",
+    value: "MODE",
+    choices: ["bridge", "default", "none", "host"],
+    help: "bridge: own addresses; none: loopback only; host: the host's sockets",
+  },
+  { name: "memory", short: "m", value: "BYTES", help: "Memory limit: 512m, 2g; at least 6m" },
+  { name: "pids-limit", value: "N", help: "Most processes and threads at once; -1: no limit" },
+  {
+    name: "ulimit",
+    value: "NAME=SOFT[:HARD]",
+    repeat: true,
+    help: "Resource limit, such as nofile=1024:2048",
+  },
+  { name: "init", help: "Run a small init as pid 1 that reaps orphans and passes signals on" },
+  PLATFORM,
+  {
+    name: "untrusted",
+    help: "Confine the container's code: a separate process that can reach nothing by itself",
+  },
+  { name: "label", short: "l", value: "KEY=VALUE", repeat: true, help: "Attach a label" },
+  { name: "cidfile", value: "FILE", complete: "file", help: "Write the container's id to FILE" },
+  {
+    name: "pull",
+    value: "WHEN",
+    choices: PULL_POLICIES,
+    help: "Pull the image first: always, never, or when it is missing (default)",
+  },
+  { name: "quiet", short: "q", help: "Do not show the progress of a pull" },
+  {
+    name: "stop-signal",
+    value: "SIGNAL",
+    help: "What stop sends; default: the image's, else SIGTERM",
+  },
+  {
+    name: "stop-timeout",
+    value: "SECONDS",
+    help: "How long stop waits before SIGKILL; default 10",
+  },
+] as const satisfies Rows;
+
+export const RUN_OPTIONS = [
+  { name: "detach", short: "d", help: "Run in the background and print the container's id" },
+  ...CREATE_OPTIONS,
+] as const satisfies Rows;
+
+export const START_OPTIONS = [
+  { name: "attach", short: "a", help: "Stay with it: its output here, its exit code as ours" },
+  { name: "interactive", short: "i", help: "Stay with it and pass standard input on" },
+] as const satisfies Rows;
+
+export const EXEC_OPTIONS = [
+  { name: "detach", short: "d", help: "Do not wait for it and drop its output" },
+  ...PROCESS,
+] as const satisfies Rows;
+
+export const PS_OPTIONS = [
+  { name: "all", short: "a", help: "Also those that do not run" },
+  { name: "latest", short: "l", help: "Only the one created last, running or not" },
+  ...LISTING,
+] as const satisfies Rows;
+
+export const LOGS_OPTIONS = [
+  { name: "follow", short: "f", help: "Go on as long as the container runs" },
+  { name: "tail", short: "n", value: "LINES", help: 'Begin this many lines before the end; "all"' },
+  {
+    name: "since",
+    value: "TIME",
+    help: "Only from then on: 2026-01-31T12:00:00Z, a Unix time, or 10m",
+  },
+  { name: "until", value: "TIME", help: "Only until then" },
+  { name: "timestamps", short: "t", help: "Begin each line with its time" },
+] as const satisfies Rows;
+
+export const STOP_OPTIONS = [
+  { name: "time", short: "t", value: "SECONDS", help: "Wait this long before SIGKILL" },
+  { name: "signal", short: "s", value: "SIGNAL", help: "Send this instead of the stop signal" },
+] as const satisfies Rows;
+
+export const KILL_OPTIONS = [
+  { name: "signal", short: "s", value: "SIGNAL", help: "By name or number; default: KILL" },
+] as const satisfies Rows;
+
+export const RM_OPTIONS = [
+  { name: "force", short: "f", help: "Kill it first if it runs; no error when there is none" },
+  { name: "volumes", short: "v", help: "Also its anonymous volumes" },
+] as const satisfies Rows;
+
+export const TOP_OPTIONS = FORMAT;
+export const STATS_OPTIONS = FORMAT;
+
+export const INSPECT_OPTIONS = [
+  {
+    name: "type",
+    value: "KIND",
+    choices: ["container", "image", "volume"],
+    help: "Look only for this kind of object",
+  },
+  ...FORMAT,
+] as const satisfies Rows;
+
+export const WAIT_OPTIONS = [] as const satisfies Rows;
+
+export const PULL_OPTIONS = [
+  PLATFORM,
+  { name: "quiet", short: "q", help: "Print only the image's name" },
+] as const satisfies Rows;
+
+export const IMAGES_OPTIONS = [
+  ...LISTING,
+  { name: "digests", help: "Also show the digests" },
+] as const satisfies Rows;
+
+export const RMI_OPTIONS = [
+  { name: "force", short: "f", help: "Also remove an image that a stopped container was made of" },
+] as const satisfies Rows;
+
+export const LOAD_OPTIONS = [
+  {
+    name: "input",
+    short: "i",
+    value: "FILE",
+    complete: "file",
+    help: "Read the archive from FILE instead of standard input",
+  },
+  { name: "quiet", short: "q", help: "Print only the images' names" },
+  PLATFORM,
+] as const satisfies Rows;
+
+export const IMPORT_OPTIONS = [
+  {
+    name: "change",
+    short: "c",
+    value: "INSTRUCTION",
+    repeat: true,
+    help: "Set part of the image's configuration: CMD, ENTRYPOINT, ENV, USER, WORKDIR, LABEL",
+  },
+  { name: "message", short: "m", value: "TEXT", help: "Comment of the image" },
+  PLATFORM,
+] as const satisfies Rows;
+
+export const VOLUME_LS_OPTIONS = [
+  { name: "quiet", short: "q", help: "Print only names" },
+  ...FORMAT,
+] as const satisfies Rows;
+
+export const VOLUME_CREATE_OPTIONS = [
+  { name: "label", short: "l", value: "KEY=VALUE", repeat: true, help: "Attach a label" },
+] as const satisfies Rows;
+
+export const VOLUME_RM_OPTIONS = [
+  { name: "force", short: "f", help: "No error when there is none of that name" },
+] as const satisfies Rows;
+
+export const REPORT_OPTIONS = FORMAT;
+
+export const COMPLETION_OPTIONS = [] as const satisfies Rows;

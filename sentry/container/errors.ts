@@ -1,0 +1,34 @@
+/** What can go wrong with containers, for whoever asked: a stable code and docker's words where it has some. */
+export type ContainerErrorCode =
+  | "NO_SUCH_CONTAINER"
+  | "AMBIGUOUS_ID"
+  | "NAME_IN_USE"
+  | "INVALID_NAME"
+  | "CONTAINER_RUNNING"
+  | "CONTAINER_NOT_RUNNING"
+  | "CONTAINER_BUSY"
+  | "BAD_STATE_DIRECTORY"
+  | "BAD_RUN_DIRECTORY"
+  | "NO_SUCH_USER"
+  | "NO_COMMAND"
+  | "INVALID_WORKDIR"
+  | "INVALID_MOUNT"
+  | "MOUNT_SOURCE_MISSING"
+  | "MOUNT_REFUSED"
+  | "NO_SUCH_VOLUME"
+  | "VOLUME_IN_USE"
+  | "NO_LOG"
+  | "CONTROL_FAILED";
+
+export class ContainerError extends Error {
+  override name = "ContainerError";
+  readonly code: ContainerErrorCode;
+  /** What to do next, when that is not obvious. */
+  readonly hint: string | undefined;
+
+  constructor(code: ContainerErrorCode, message: string, hint?: string) {
+    super(message);
+    this.code = code;
+    this.hint = hint;
+  }
+}

@@ -1,0 +1,61 @@
+import type { ByteString } from "../abi/bytes.ts";
+import type { ContainerSpec } from "../spec.ts";
+
+/** What a container is to run, before its user is looked up in its own /etc/passwd. */
+export interface ProcessConfig {
+  readonly argv: readonly ByteString[];
+  /** `NAME=value`; HOME is added when missing. */
+  readonly env: readonly ByteString[];
+  readonly cwd: ByteString;
+  /** `user`, `uid`, `user:group`...; empty: root. */
+  readonly user: string;
+}
+
+/** What never changes about a container: `container.json`. */
+export interface ContainerRecord {
+  /** Format of this file. */
+  readonly version: 1;
+  readonly name: string;
+  /** Milliseconds since the epoch. */
+  readonly createdAt: number;
+  /** The image as the user named it. */
+  readonly imageName: string;
+  /** What the sentry is started with, whose `id` is the container's. */
+  readonly spec: ContainerSpec;
+  readonly process: ProcessConfig;
+  readonly tty: boolean;
+  readonly openStdin: boolean;
+  readonly autoRemove: boolean;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly stopSignal: number;
+  readonly stopTimeoutSeconds: number;
+  /** Volumes made for this container alone, removed by `rm -v` and `--rm`. */
+  readonly anonymousVolumes: readonly string[];
+}
+
+/** What changes: `state.json`, written only by who holds the container's lock. */
+export type ContainerState =
+  | { readonly status: "created" }
+  | {
+      readonly status: "running";
+      /** Of the sentry, on the host. */
+      readonly pid: number;
+      readonly startedAt: number;
+      /** Its output goes to its log. */
+      readonly logged: boolean;
+    }
+  | {
+      readonly status: "exited";
+      /** 0 when it never started. */
+      readonly startedAt: number;
+      readonly finishedAt: number;
+      readonly exitCode: number;
+      readonly signal?: number;
+      /** Why it ended when its own process did not decide that. */
+      readonly error?: string;
+    };
+
+export interface Container {
+  readonly record: ContainerRecord;
+  readonly state: ContainerState;
+}
