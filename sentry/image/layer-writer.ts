@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { mkdir, open } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { decompress } from "./decompress.ts";
 import { type Digest, finishDigest } from "./digest.ts";
@@ -9,6 +9,7 @@ import { type BuildInode, LayerBuilder } from "./layer-builder.ts";
 import { LAYER_BYTES_MAX } from "./limits.ts";
 import { INDEX_NAME } from "./pack-reader.ts";
 import { PackWriter } from "./pack-writer.ts";
+import { writeDurably } from "./store-files.ts";
 import { readTar, type TarVisitor } from "./tar-reader.ts";
 
 /** What is known of a layer before it is read; each must turn out to be so. */
@@ -102,16 +103,6 @@ function check(facts: LayerFacts, expected: LayerExpectation): void {
   }
   if (expected.diffId !== undefined && facts.diffId !== expected.diffId) {
     throw new ImageError("DIFF_ID_MISMATCH", `${facts.diffId} instead of ${expected.diffId}`);
-  }
-}
-
-async function writeDurably(path: string, bytes: Uint8Array): Promise<void> {
-  const file = await open(path, "wx", 0o600);
-  try {
-    await file.writeFile(bytes);
-    await file.datasync();
-  } finally {
-    await file.close();
   }
 }
 

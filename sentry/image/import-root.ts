@@ -1,0 +1,57 @@
+import { applyChanges } from "./config-change.ts";
+import { encodeImageConfig, type RunConfig } from "./image-config.ts";
+import type { ImageStore, StoredImage } from "./image-store.ts";
+import { hostPlatform, type Platform } from "./platform.ts";
+import { parseReference, withDefaultTag } from "./reference.ts";
+
+export interface ImportOptions {
+  /** The name of the new image; without it only its id names it. */
+  readonly reference?: string;
+  /** Dockerfile instructions, such as `CMD ["/bin/sh"]`. */
+  readonly changes?: readonly string[];
+  /** What the programs in the archive run on: default the host's. */
+  readonly platform?: Platform;
+  /** For the image's history. */
+  readonly message?: string;
+  readonly onBytes?: (bytes: number) => void;
+  readonly signal?: AbortSignal;
+}
+
+const EMPTY: RunConfig = {
+  Env: [],
+  WorkingDir: "",
+  User: "",
+  ExposedPorts: [],
+  Volumes: [],
+  Labels: {},
+};
+
+/**
+ * Makes an image of one layer from the tar archive of a root directory, perhaps compressed.
+ * @throws {ImageError} whatever is wrong with the archive, the name or a change
+ */
+export async function importRoot(
+  store: ImageStore,
+  archive: AsyncIterable<Uint8Array>,
+  options: ImportOptions = {},
+): Promise<StoredImage> {
+  const {
+    reference,
+    changes = [],
+    platform = hostPlatform(),
+    message = "Imported from -",
+  } = options;
+  const names = reference === undefined ? [] : [withDefaultTag(parseReference(reference))];
+  const config = applyChanges(EMPTY, changes);
+  return store.adding(options.signal, async () => {
+    const layer = await store.layers.add(archive, {
+      ...(options.onBytes === undefined ? {} : { onBytes: options.onBytes }),
+    });
+    const created = new Date().toISOString();
+    const configBytes = encodeImageConfig(
+      { platform, created, config, diffIds: [layer.diffId] },
+      message,
+    );
+    return store.commit({ configBytes, names });
+  });
+}

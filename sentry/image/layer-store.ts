@@ -1,0 +1,100 @@
+import { readdir, readFile, rm, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { type Digest, hexOf, isDigest } from "./digest.ts";
+import { storeError } from "./errors.ts";
+import { JsonReader } from "./json.ts";
+import { type LayerFacts, type WriteLayerOptions, writeLayer } from "./layer-writer.ts";
+import { FileLock } from "./lock.ts";
+import { isCode, type StoreFiles, writeDurably } from "./store-files.ts";
+
+const FACTS_NAME = "layer.json";
+const json = new JsonReader("STORE_IO");
+
+/** Where a layer comes from, and what is known of it. */
+export interface LayerSource extends WriteLayerOptions {
+  /** Opens the stream; called once, and only when the layer is needed. */
+  open(): AsyncIterable<Uint8Array>;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * The layers of the store, by the digest of their unpacked archive. Callers hold the store's lock,
+ * shared, until an image refers to the layers they use.
+ */
+export class LayerStore {
+  readonly #files: StoreFiles;
+
+  constructor(files: StoreFiles) {
+    this.#files = files;
+  }
+
+  /** The host directory of a layer, for {@link openImage}. */
+  directory(diffId: Digest): string {
+    return join(this.#files.layers, hexOf(diffId));
+  }
+
+  async has(diffId: Digest): Promise<boolean> {
+    try {
+      return (await stat(this.directory(diffId))).isDirectory();
+    } catch (error) {
+      if (isCode(error, "ENOENT")) return false;
+      throw storeError(error);
+    }
+  }
+
+  /**
+   * Makes sure that the layer `diffId` is there. Of several who want it at once one reads it; the
+   * others wait and find it.
+   * @returns whether it was read now
+   * @throws {ImageError} whatever is wrong with it; then nothing of it stays
+   */
+  async ensure(diffId: Digest, source: LayerSource): Promise<boolean> {
+    if (await this.has(diffId)) return false;
+    const lockPath = this.#files.layerLockPath(hexOf(diffId));
+    const lock = await FileLock.acquire(lockPath, "exclusive", source.signal);
+    try {
+      if (await this.has(diffId)) return false;
+      const expected = { ...source.expected, diffId };
+      await this.#write(source.open(), { ...source, expected });
+      return true;
+    } finally {
+      await lock.release();
+    }
+  }
+
+  /** Adds a layer of which nothing is known before; returns what it turned out to be. */
+  async add(source: AsyncIterable<Uint8Array>, options: WriteLayerOptions): Promise<LayerFacts> {
+    return this.#write(source, options);
+  }
+
+  async #write(source: AsyncIterable<Uint8Array>, options: WriteLayerOptions): Promise<LayerFacts> {
+    const staged = this.#files.newStagingPath();
+    try {
+      const facts = await writeLayer(source, staged, options);
+      await writeDurably(join(staged, FACTS_NAME), Buffer.from(JSON.stringify(facts)));
+      await this.#files.publish(staged, this.directory(facts.diffId));
+      return facts;
+    } catch (error) {
+      await rm(staged, { recursive: true, force: true }).catch(() => undefined);
+      throw storeError(error);
+    }
+  }
+
+  /** What is known of a layer that is there. */
+  async facts(diffId: Digest): Promise<LayerFacts> {
+    const bytes = await readFile(join(this.directory(diffId), FACTS_NAME));
+    return json.parse(bytes) as unknown as LayerFacts;
+  }
+
+  /** Removes the layers that are not in `used`; only for who holds the store exclusively. */
+  async removeAllBut(used: ReadonlySet<Digest>): Promise<Digest[]> {
+    const removed: Digest[] = [];
+    for (const name of await readdir(this.#files.layers)) {
+      const diffId = `sha256:${name}`;
+      if (!isDigest(diffId) || used.has(diffId)) continue;
+      await this.#files.withdraw(this.directory(diffId));
+      removed.push(diffId);
+    }
+    return removed;
+  }
+}

@@ -1,0 +1,67 @@
+import { ImageError } from "./errors.ts";
+
+/** What an image was made for, in Go's words, as manifests have it. */
+export interface Platform {
+  readonly os: string;
+  readonly architecture: string;
+  readonly variant?: string;
+}
+
+const ALIASES: Readonly<Record<string, string>> = {
+  x86_64: "amd64",
+  "x86-64": "amd64",
+  aarch64: "arm64",
+};
+/** The instruction sets that guests can have. */
+const ARCHITECTURES = new Set(["amd64", "arm64"]);
+const PART = /^[A-Za-z0-9_.-]{1,32}$/;
+const ARM64_DEFAULT_VARIANT = "v8";
+
+/** Linux on the host's instruction set. */
+export function hostPlatform(): Platform {
+  return normalise("linux", process.arch === "x64" ? "amd64" : process.arch);
+}
+
+/**
+ * A platform as people write it: `linux/arm64`, `linux/arm64/v8`, or only `arm64`.
+ * @throws {ImageError} PLATFORM_INVALID
+ */
+export function parsePlatform(text: string): Platform {
+  const parts = text.split("/");
+  const [first = "", second, variant] = parts;
+  if (parts.length > 3 || !parts.every((part) => PART.test(part))) throw invalid(text);
+  const lower = first.toLowerCase();
+  const platform =
+    second === undefined
+      ? normalise("linux", lower === "linux" ? hostPlatform().architecture : lower)
+      : normalise(lower, second.toLowerCase(), variant?.toLowerCase());
+  if (platform.os !== "linux" || !ARCHITECTURES.has(platform.architecture)) throw invalid(text);
+  return platform;
+}
+
+function invalid(text: string): ImageError {
+  return new ImageError(
+    "PLATFORM_INVALID",
+    `${JSON.stringify(text)} is not linux/amd64 or linux/arm64`,
+  );
+}
+
+/** One spelling of each platform; arm64 without a variant is v8. */
+export function normalise(os: string, architecture: string, variant?: string): Platform {
+  const known = ALIASES[architecture] ?? architecture;
+  const kept = variant || (known === "arm64" ? ARM64_DEFAULT_VARIANT : undefined);
+  return { os, architecture: known, ...(kept === undefined ? {} : { variant: kept }) };
+}
+
+/** Whether an image made for `offered` is what `wanted` asks for. */
+export function matches(wanted: Platform, offered: Platform): boolean {
+  return (
+    wanted.os === offered.os &&
+    wanted.architecture === offered.architecture &&
+    (wanted.variant === undefined || wanted.variant === offered.variant)
+  );
+}
+
+export function platformName({ os, architecture, variant }: Platform): string {
+  return `${os}/${architecture}${variant === undefined ? "" : `/${variant}`}`;
+}
