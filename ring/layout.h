@@ -59,8 +59,9 @@ struct Slot {
   uint32_t tid;
   uint32_t reserved2;
   uint64_t reserved3[6];
+  uint64_t pending;
   uint32_t attention;
-  uint32_t reserved4[15];
+  uint32_t reserved4[13];
 };
 static_assert(offsetof(Slot, nr) == 0);
 static_assert(offsetof(Slot, staged_mask) == 4);
@@ -75,8 +76,9 @@ static_assert(offsetof(Slot, signal_mask) == 128);
 static_assert(offsetof(Slot, tid) == 136);
 static_assert(offsetof(Slot, reserved2) == 140);
 static_assert(offsetof(Slot, reserved3) == 144);
-static_assert(offsetof(Slot, attention) == 192);
-static_assert(offsetof(Slot, reserved4) == 196);
+static_assert(offsetof(Slot, pending) == 192);
+static_assert(offsetof(Slot, attention) == 200);
+static_assert(offsetof(Slot, reserved4) == 204);
 static_assert(sizeof(Slot) == 256);
 
 // The page all rings of a container share.

@@ -51,8 +51,11 @@ export const Slot = {
   tid: 136,
   reserved2: 140,
   reserved3: 144,
-  attention: 192,
-  reserved4: 196,
+  /** guest signals pending for the thread, blocked ones included */
+  pending: 192,
+  /** 1: ask for a signal before running guest code again */
+  attention: 200,
+  reserved4: 204,
 } as const;
 
 /** The page all rings of a container share. */

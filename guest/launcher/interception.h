@@ -1,0 +1,21 @@
+// The two seccomp filters interception needs, before any confinement: where guest calls go, and how
+// an executor reaches the sentry outside its ring.
+#pragma once
+
+#include <cstdint>
+
+namespace dd::launcher {
+
+// The designated call: no Linux call has this number. An executor makes it to say who it is (the
+// kernel vouches for its pid) and to receive a descriptor. See ring::Attach.
+constexpr uint32_t kAttachCall = 1501;
+
+// Sends the designated call to a listener, for this process and all it forks. Returns the
+// listener's descriptor, or -errno.
+int InstallAttachListener();
+
+// Turns every call from outside [stub_start, stub_end) into SIGSYS. 0 or -errno. For routing only:
+// guest code can jump to the stub.
+int InstallTrap(uint64_t stub_start, uint64_t stub_end);
+
+}  // namespace dd::launcher

@@ -1,0 +1,182 @@
+// dd-guest: the launcher of a container's executors. It holds no guest code itself; for each
+// program the sentry wants run it forks a process that becomes an executor (guest/native/start.h).
+#include <elf.h>
+#include <errno.h>
+#include <link.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "guest/launcher/interception.h"
+#include "guest/launcher/vdso.h"
+#include "guest/native/start.h"
+#include "ring/layout.h"
+
+extern "C" {
+extern const char dd_stub_start[];
+extern const char dd_stub_end[];
+extern const char __executable_start[];
+extern const char etext[];
+extern const char end[];
+}
+
+namespace dd::launcher {
+namespace {
+
+constexpr int kControlFd = 3;
+// The executors' reserved window of descriptors; everything else is closed.
+constexpr int kWindow = 100;
+constexpr uint32_t kMaxFiles = 16;
+constexpr uint64_t kHwcap2Fsgsbase = 2;
+
+uint64_t Address(const void* p) { return reinterpret_cast<uint64_t>(p); }
+
+// The space of the one guest this process will hold once it has forked.
+native::AddressSpace g_space;
+
+// Bytes the host saves of a thread's extended state in a signal frame, with the trailing magic.
+uint32_t XsaveBytes() {
+#if defined(__x86_64__)
+  uint32_t a = 0xd;
+  uint32_t b;
+  uint32_t c = 0;
+  uint32_t d;
+  asm volatile("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
+  return b + 4;
+#else
+  return 0;
+#endif
+}
+
+[[noreturn]] void Fail(const char* what, int error) {
+  dprintf(2, "dd-guest: %s: %s\n", what, strerror(error));
+  _exit(70);
+}
+
+bool SendHello(int listener) {
+  ring::LauncherHello hello = {};
+  hello.stub_start = Address(dd_stub_start);
+  hello.stub_end = Address(dd_stub_end);
+  hello.vdso = getauxval(AT_SYSINFO_EHDR);
+  hello.hwcap = getauxval(AT_HWCAP);
+  hello.hwcap2 = getauxval(AT_HWCAP2);
+  hello.minsigstksz = static_cast<uint32_t>(getauxval(AT_MINSIGSTKSZ));
+  hello.clock_tick = static_cast<uint32_t>(getauxval(AT_CLKTCK));
+  iovec iov{&hello, sizeof hello};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+  msghdr message{};
+  message.msg_iov = &iov;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof control;
+  cmsghdr* header = CMSG_FIRSTHDR(&message);
+  header->cmsg_level = SOL_SOCKET;
+  header->cmsg_type = SCM_RIGHTS;
+  header->cmsg_len = CMSG_LEN(sizeof(int));
+  memcpy(CMSG_DATA(header), &listener, sizeof(int));
+  return sendmsg(kControlFd, &message, MSG_NOSIGNAL) == static_cast<ssize_t>(sizeof hello);
+}
+
+// A request and its descriptors: ring, doorbell, files.
+struct Spawn {
+  ring::SpawnRequest request;
+  int fds[2 + kMaxFiles];
+  uint32_t fd_count;
+};
+
+// False at the end of the sentry.
+bool Receive(Spawn* spawn) {
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof spawn->fds)];
+  iovec iov{&spawn->request, sizeof spawn->request};
+  msghdr message{};
+  message.msg_iov = &iov;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof control;
+  ssize_t got;
+  do {
+    got = recvmsg(kControlFd, &message, MSG_CMSG_CLOEXEC);
+  } while (got < 0 && errno == EINTR);
+  if (got != static_cast<ssize_t>(sizeof spawn->request)) return false;
+  spawn->fd_count = 0;
+  for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr;
+       header = CMSG_NXTHDR(&message, header)) {
+    const size_t count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+    memcpy(spawn->fds, CMSG_DATA(header), count * sizeof(int));
+    spawn->fd_count = static_cast<uint32_t>(count);
+  }
+  return spawn->fd_count == 2 + spawn->request.file_count;
+}
+
+// In the forked child: never returns.
+[[noreturn]] void BecomeExecutor(const Spawn& spawn) {
+  prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+  char name[17] = {};
+  memcpy(name, spawn.request.name, sizeof spawn.request.name);
+  prctl(PR_SET_NAME, name, 0, 0, 0);
+
+  native::Environment& environment = g_space.environment;
+  environment.text_begin = Address(__executable_start);
+  environment.text_end = Address(etext);
+  environment.clock_gettime =
+      reinterpret_cast<decltype(environment.clock_gettime)>(VdsoSymbol("__vdso_clock_gettime"));
+  environment.attach_call = kAttachCall;
+  environment.xsave_bytes = XsaveBytes();
+  native::Reserve(&g_space, Address(__executable_start), (Address(end) + 4095) & ~uint64_t{4095});
+
+  int files[kMaxFiles];
+  for (uint32_t i = 0; i < spawn.request.file_count; i++) {
+    files[i] = kWindow + static_cast<int>(i);
+    if (dup2(spawn.fds[2 + i], files[i]) < 0) Fail("dup2", errno);
+  }
+  native::Start start = {};
+  start.space = &g_space;
+  start.ring_fd = spawn.fds[0];
+  start.doorbell_fd = spawn.fds[1];
+  start.file_fds = files;
+  start.file_count = spawn.request.file_count;
+  start.step_count = spawn.request.step_count;
+  long error = 0;
+  native::Thread* thread = native::Prepare(start, &error);
+  if (thread == nullptr) Fail("preparing the executor", static_cast<int>(-error));
+  close_range(0, kWindow - 1, 0);
+  close_range(static_cast<unsigned>(kWindow) + start.file_count, ~0U, 0);
+
+  if (native::Attach(thread, ring::Attach::kExecutor, spawn.request.token) < 0) _exit(71);
+  const int trap = InstallTrap(Address(dd_stub_start), Address(dd_stub_end));
+  if (trap < 0) _exit(72);
+  native::RunOnOwnStack(thread, &start);
+}
+
+int Main() {
+  if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0) Fail("prctl", errno);
+#if defined(__x86_64__)
+  if ((getauxval(AT_HWCAP2) & kHwcap2Fsgsbase) == 0) {
+    Fail("this CPU or kernel has no FSGSBASE instructions (Linux 5.9 or newer)", ENOTSUP);
+  }
+#endif
+  // Executors, and the children they fork on our account, reap themselves.
+  signal(SIGCHLD, SIG_IGN);
+  const int listener = InstallAttachListener();
+  if (listener < 0) Fail("seccomp user notification", -listener);
+  if (!SendHello(listener)) Fail("the control socket", errno);
+  close(listener);
+  Spawn spawn;
+  while (Receive(&spawn)) {
+    const pid_t pid = fork();
+    if (pid == 0) BecomeExecutor(spawn);
+    for (uint32_t i = 0; i < spawn.fd_count; i++) close(spawn.fds[i]);
+    if (pid < 0) Fail("fork", errno);
+  }
+  return 0;
+}
+
+}  // namespace
+}  // namespace dd::launcher
+
+int main() { return dd::launcher::Main(); }

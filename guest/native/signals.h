@@ -1,0 +1,27 @@
+// Host signals: how calls, faults and kicks reach the runtime, and how guest handlers are run.
+#pragma once
+
+#include "guest/native/thread.h"
+
+namespace dd::native {
+
+// Installs the runtime's handlers for the whole process. Before any filter: rt_sigaction is not
+// allowed later. 0 or -errno.
+long InstallHandlers();
+
+// Runs the guest's pending signals, if the sentry says that there are any, on the guest state in
+// `uc`. `result` is what the interrupted call returned (a restart code is resolved) and `nr` its
+// number; without a call, `nr` is negative. Leaves `uc` ready to be resumed.
+void FinishCall(Thread* thread, Ucontext* uc, long nr, long result);
+
+// rt_sigreturn(2) on the guest's frame at its stack pointer.
+void ReturnFromHandler(Thread* thread, Ucontext* uc);
+
+// Reports a synchronous signal at the current guest instruction and runs its handler.
+void RaiseFault(Thread* thread, Ucontext* uc, int signo, int code, uint64_t addr);
+
+// Guest signals the thread blocks; only the thread itself changes it.
+void SetMask(Thread* thread, uint64_t mask);
+uint64_t Mask(const Thread* thread);
+
+}  // namespace dd::native

@@ -1,0 +1,114 @@
+#include "guest/native/start.h"
+
+#include "guest/native/signals.h"
+
+extern "C" {
+[[noreturn, gnu::visibility("hidden")]] void dd_resume(void* ucontext);
+[[noreturn, gnu::visibility("hidden")]] void dd_switch_stack(uint64_t stack,
+                                                             void (*function)(void*),
+                                                             void* argument);
+}
+
+namespace dd::native {
+namespace {
+
+constexpr uint64_t kEflagsInitial = 0x202;
+constexpr uint16_t kUserCs = 0x33;
+constexpr uint16_t kUserSs = 0x2b;
+constexpr long kMaxSteps = ring::kStagingSize / sizeof(ring::PlanStep);
+
+struct RunArguments {
+  Thread* thread;
+  const Start* start;
+};
+
+void RunTrampoline(void* argument) {
+  const auto* arguments = static_cast<RunArguments*>(argument);
+  Run(arguments->thread, *arguments->start);
+}
+
+// One mapping of the plan. 0 or -errno.
+long CarryOut(const ring::PlanStep& step, const Start& start) {
+  long fd = -1;
+  if (step.fd >= 0) {
+    if (static_cast<uint32_t>(step.fd) >= start.file_count) return -kEinval;
+    fd = start.file_fds[step.fd];
+  }
+  const long result = Host(kMmap, step.addr, step.length, step.prot, step.flags, fd, step.offset);
+  return result < 0 ? result : 0;
+}
+
+}  // namespace
+
+Thread* Prepare(const Start& start, long* error) {
+  AddressSpace* space = start.space;
+  const long doorbell =
+      Host(kMmap, nullptr, kPage, kProtRead | kProtWrite, kMapShared, start.doorbell_fd, 0);
+  const long base =
+      Host(kMmap, nullptr, ring::kRingBytes, kProtRead | kProtWrite, kMapShared, start.ring_fd, 0);
+  *error = doorbell < 0 ? doorbell : base;
+  if (doorbell < 0 || base < 0) return nullptr;
+  Host(kMadvise, base, ring::kRingBytes, kMadvDontfork);
+  const auto doorbell_page = static_cast<uint64_t>(doorbell);
+  const auto ring_start = static_cast<uint64_t>(base);
+  space->doorbell = reinterpret_cast<ring::Doorbell*>(doorbell);
+  space->ring_base = reinterpret_cast<uint8_t*>(base);
+  space->ring_index = ring::Ring(space->ring_base).header()->ring_index;
+  Reserve(space, doorbell_page, doorbell_page + kPage);
+  Reserve(space, ring_start, ring_start + ring::kRingBytes);
+
+  Thread* thread = ThreadForSlot(space, 0);
+  if (thread == nullptr) {
+    *error = -kEnomem;
+    return nullptr;
+  }
+  asm volatile("wrgsbase %0" : : "r"(thread));
+  const Stack stack{StackBottom(thread), 0, 0, StackTop(thread) - StackBottom(thread)};
+  *error = Host(kSigaltstack, &stack, nullptr);
+  // Kicks wait until guest code runs: entering it unblocks them.
+  const uint64_t kick = SignalBit(kSigkick);
+  if (*error == 0) *error = Host(kRtSigprocmask, 0, &kick, nullptr, 8);
+  if (*error == 0) *error = InstallHandlers();
+  return *error == 0 ? thread : nullptr;
+}
+
+void Run(Thread* thread, const Start& start) {
+  const auto* steps = reinterpret_cast<const ring::PlanStep*>(thread->staging);
+  long error = start.step_count <= kMaxSteps ? 0 : -kEinval;
+  uint64_t at = 0;
+  for (; error == 0 && at < start.step_count; at++) error = CarryOut(steps[at], start);
+  for (uint32_t i = 0; i < start.file_count; i++) Host(kClose, start.file_fds[i]);
+  if (error != 0) {
+    const uint64_t args[6] = {at, static_cast<uint64_t>(-error)};
+    RingCall(thread, static_cast<uint32_t>(ring::RuntimeCall::kPlanFailed), args);
+    Die(76);
+  }
+  const uint64_t none[6] = {};
+  const Reply reply = RingCall(thread, static_cast<uint32_t>(ring::RuntimeCall::kStart), none);
+  if (reply.verb != ring::Verb::kEnter) Die(77);
+  AddressSpace* space = thread->space;
+  space->brk_start = reply.operands[2];
+  space->brk = reply.operands[2];
+  thread->pid = static_cast<uint32_t>(reply.operands[3]);
+  thread->tid = static_cast<uint32_t>(reply.operands[4]);
+  // Entered as a return from a signal handler: registers, stack, mask and (for want of a saved one)
+  // the initial extended state change in one step that no kick can split.
+  Ucontext uc;
+  Zero(&uc, sizeof uc);
+  uc.mcontext.rip = reply.operands[0];
+  uc.mcontext.rsp = reply.operands[1];
+  uc.mcontext.eflags = kEflagsInitial;
+  uc.mcontext.cs = kUserCs;
+  uc.mcontext.ss = kUserSs;
+  uc.stack = Stack{StackBottom(thread), 0, 0, StackTop(thread) - StackBottom(thread)};
+  const uint64_t fs_base = 0;
+  asm volatile("wrfsbase %0" : : "r"(fs_base));
+  dd_resume(&uc);
+}
+
+void RunOnOwnStack(Thread* thread, const Start* start) {
+  RunArguments arguments{thread, start};
+  dd_switch_stack(StackTop(thread), RunTrampoline, &arguments);
+}
+
+}  // namespace dd::native

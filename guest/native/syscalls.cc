@@ -1,0 +1,145 @@
+#include "guest/native/syscalls.h"
+
+#include "guest/native/signals.h"
+
+namespace dd::native {
+namespace {
+
+constexpr uint64_t kSigsetBytes = 8;
+
+// Where a call keeps the signal mask it wants while it waits.
+struct TemporaryMask {
+  long nr;
+  int pointer_arg;
+  bool indirect;  // the argument points at {pointer, size}, as pselect6's does
+};
+
+constexpr TemporaryMask kTemporaryMasks[] = {
+    {kRtSigsuspend, 0, false}, {kPpoll, 3, false},       {kPselect6, 5, true},
+    {kEpollPwait, 4, false},   {kEpollPwait2, 4, false},
+};
+
+// Sets the mask a call brings along; FinishCall restores the old one. 0 or -EFAULT.
+long ApplyTemporaryMask(Thread* thread, long nr, const uint64_t args[6]) {
+  for (const TemporaryMask& row : kTemporaryMasks) {
+    if (row.nr != nr) continue;
+    uint64_t pointer = args[row.pointer_arg];
+    if (pointer != 0 && row.indirect && CopyIn(&pointer, pointer, sizeof pointer) != 0) {
+      return -kEfault;
+    }
+    if (pointer == 0) return 0;
+    uint64_t mask = 0;
+    if (CopyIn(&mask, pointer, kSigsetBytes) != 0) return -kEfault;
+    thread->saved_mask = Mask(thread);
+    thread->has_saved_mask = true;
+    SetMask(thread, mask);
+    return 0;
+  }
+  return 0;
+}
+
+// kMapFile: receives the promised descriptor and maps it where the guest asked.
+long MapFile(Thread* thread, const uint64_t args[6], const Reply& reply) {
+  const long fd = Attach(thread, ring::Attach::kFile, thread->slot_index);
+  if (fd < 0) return fd;
+  const long result =
+      Host(kMmap, args[0], args[1], reply.operands[0], reply.operands[1], fd, reply.operands[2]);
+  Host(kClose, fd);
+  return result;
+}
+
+long Forward(Thread* thread, Ucontext* uc, long nr, const uint64_t args[6]) {
+  const long error = ApplyTemporaryMask(thread, nr, args);
+  if (error != 0) return error;
+  const Reply reply = RingCall(thread, static_cast<uint32_t>(nr), args);
+  switch (reply.verb) {
+    case ring::Verb::kReturn:
+      return reply.result;
+    case ring::Verb::kThread:
+    case ring::Verb::kFork:
+    case ring::Verb::kVfork:
+      return Clone(thread, uc, reply);
+    case ring::Verb::kExitThread:
+      ExitThread(thread);
+    case ring::Verb::kExitGroup:
+      Die(static_cast<int>(reply.operands[0]));
+    case ring::Verb::kMapFile:
+      return MapFile(thread, args, reply);
+    case ring::Verb::kEnter:
+    case ring::Verb::kSignal:
+      break;
+  }
+  Die(72);
+}
+
+}  // namespace
+
+long Dispatch(Thread* thread, Ucontext* uc, long nr, const uint64_t args[6]) {
+  long result = SignalCall(thread, uc, nr, args);
+  if (result == kNotHere) result = MemoryCall(thread, nr, args);
+  if (result == kNotHere) result = ThreadCall(thread, nr, args);
+  if (result == kNotHere) result = Forward(thread, uc, nr, args);
+  return result;
+}
+
+long SignalCall(Thread* thread, Ucontext* uc, long nr, const uint64_t args[6]) {
+  switch (nr) {
+    case kRtSigreturn:
+      ReturnFromHandler(thread, uc);
+      return kNoResult;
+    case kRtSigprocmask: {
+      if (args[3] != kSigsetBytes) return -kEinval;
+      const uint64_t old = Mask(thread);
+      if (args[1] != 0) {
+        uint64_t set = 0;
+        if (CopyIn(&set, args[1], kSigsetBytes) != 0) return -kEfault;
+        switch (args[0]) {
+          case 0:  // SIG_BLOCK
+            SetMask(thread, old | set);
+            break;
+          case 1:  // SIG_UNBLOCK
+            SetMask(thread, old & ~set);
+            break;
+          case 2:  // SIG_SETMASK
+            SetMask(thread, set);
+            break;
+          default:
+            return -kEinval;
+        }
+      }
+      if (args[2] != 0 && CopyOut(args[2], &old, kSigsetBytes) != 0) return -kEfault;
+      return 0;
+    }
+    case kSigaltstack: {
+      Stack next = {};
+      const Stack old = thread->altstack;
+      const uint64_t sp = uc->mcontext.rsp;
+      const bool active =
+          (old.flags & static_cast<int>(kSsDisable)) == 0 && sp > old.sp && sp - old.sp <= old.size;
+      if (args[0] != 0) {
+        if (CopyIn(&next, args[0], sizeof next) != 0) return -kEfault;
+        const uint32_t mode = static_cast<uint32_t>(next.flags) & ~kSsAutodisarm;
+        if (active) return -kEperm;
+        if (mode != 0 && mode != kSsDisable && mode != kSsOnstack) return -kEinval;
+        if (mode == kSsDisable) {
+          next.sp = 0;
+          next.size = 0;
+        } else if (next.size < kMinsigstksz) {
+          return -kEnomem;
+        }
+        if (mode == kSsOnstack) next.flags &= ~static_cast<int>(kSsOnstack);
+      }
+      if (args[1] != 0) {
+        Stack out = old;
+        if (active) out.flags |= static_cast<int>(kSsOnstack);
+        if (CopyOut(args[1], &out, sizeof out) != 0) return -kEfault;
+      }
+      if (args[0] != 0) thread->altstack = next;
+      return 0;
+    }
+    default:
+      return kNotHere;
+  }
+}
+
+}  // namespace dd::native

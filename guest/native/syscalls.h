@@ -1,0 +1,28 @@
+// The runtime's system-call table: what is answered here, and how the rest is forwarded.
+#pragma once
+
+#include "guest/native/thread.h"
+
+namespace dd::native {
+
+// Result of a call that has already put `uc` into its final state (rt_sigreturn): nothing to store.
+constexpr long kNoResult = -1000000;
+
+// Answers call `nr` of the guest state `uc`. The result, a negative errno, a restart code, or
+// kNoResult.
+long Dispatch(Thread* thread, Ucontext* uc, long nr, const uint64_t args[6]);
+
+// Families answered here (each in its own file); kNotHere: forward it.
+constexpr long kNotHere = -1000001;
+long MemoryCall(Thread* thread, long nr, const uint64_t args[6]);
+long ThreadCall(Thread* thread, long nr, const uint64_t args[6]);
+long SignalCall(Thread* thread, Ucontext* uc, long nr, const uint64_t args[6]);
+long FutexCall(Thread* thread, const uint64_t args[6]);
+
+// Carries out the replies that make tasks: kThread, kFork, kVfork.
+long Clone(Thread* thread, Ucontext* uc, const Reply& reply);
+
+// Ends the calling thread of a process that goes on.
+[[noreturn]] void ExitThread(Thread* thread);
+
+}  // namespace dd::native

@@ -1,0 +1,125 @@
+// What the runtime knows of a guest thread and of its address space. Freestanding: no libc, no TLS,
+// no allocator; the current thread is found through the GS base.
+#pragma once
+
+#include "guest/native/abi.h"
+#include "guest/native/host.h"
+#include "ring/ring.h"
+
+namespace dd::native {
+
+struct Thread;
+
+// Threads an address space may have, as many as its ring has slots.
+constexpr uint32_t kThreadLimit = ring::kSlotCount;
+
+// Room for the frames of SIGSYS and, nested, SIGSEGV or a kick, with the largest extended state
+// (AMX).
+constexpr uint64_t kThreadStackBytes = 64 * 1024;
+
+// How the address space came by its interception and its descriptors.
+struct Environment {
+  // Ranges guest code must not map over: the runtime itself, rings, thread blocks.
+  struct Range {
+    uint64_t begin;
+    uint64_t end;
+  };
+  static constexpr uint32_t kRangeLimit = 16;
+  Range reserved[kRangeLimit];
+  uint32_t reserved_count;
+
+  uint64_t text_begin;  // addresses of runtime code: an interruption here is not one of guest code
+  uint64_t text_end;
+  long (*clock_gettime)(int clock, Timespec* out);  // the vDSO's, or null
+  uint32_t attach_call;                             // number of the designated host call
+  uint32_t xsave_bytes;                             // size of the extended state the host saves
+};
+
+// One guest address space: what its threads share.
+struct AddressSpace {
+  Environment environment;
+  uint8_t* ring_base;
+  ring::Doorbell* doorbell;
+  uint32_t ring_index;
+  uint32_t
+      lock;  // guards brk; a spin lock that survives fork because the forking thread holds none
+  uint64_t brk_start;
+  uint64_t brk;
+  Thread* threads[kThreadLimit];  // by slot; blocks are made once and used again
+};
+
+struct Thread {
+  Thread* self;
+  AddressSpace* space;
+  ring::Slot* slot;
+  uint8_t* staging;
+  uint32_t slot_index;
+  // The host writes the thread's id here and clears it when the thread is gone: then the block is
+  // free.
+  uint32_t host_tid;
+  uint32_t kicked;  // a kick arrived while the runtime waited on its own account
+  uint32_t tid;     // the guest's ids
+  uint32_t pid;
+  uint64_t attach_token;    // of a child that has not attached yet; 0: none
+  uint64_t child_tid_addr;  // where a starting child stores its id; 0: nowhere
+  uint64_t clear_tid_addr;
+  uint64_t robust_list;
+  uint64_t robust_list_length;
+  Stack altstack;  // the guest's
+  // The mask to restore after a call with a temporary one (sigsuspend, ppoll, ...).
+  uint64_t saved_mask;
+  bool has_saved_mask;
+  // The mask became smaller since the sentry was last asked for a signal.
+  bool unblocked;
+  // The frame a starting child resumes.
+  Ucontext* resume;
+};
+
+// The calling thread's block.
+inline Thread* Current() {
+  Thread* thread;
+  asm volatile("mov %%gs:0, %0" : "=r"(thread));
+  return thread;
+}
+
+// The block for `slot`, made if there is none; null when the host has no memory. Its previous user,
+// if any, must have left it (host_tid == 0).
+Thread* ThreadForSlot(AddressSpace* space, uint32_t slot);
+
+// The top of the thread's runtime stack.
+inline uint64_t StackTop(Thread* thread) {
+  return (reinterpret_cast<uint64_t>(thread) + kThreadStackBytes) & ~uint64_t{63};
+}
+inline uint64_t StackBottom(Thread* thread) {
+  return (reinterpret_cast<uint64_t>(thread) + sizeof(Thread) + 63) & ~uint64_t{63};
+}
+
+// A call to the sentry; returns when the reply is complete. See ring/protocol.h for the verbs.
+struct Reply {
+  ring::Verb verb;
+  int64_t result;
+  uint64_t operands[6];
+};
+Reply RingCall(Thread* thread, uint32_t nr, const uint64_t args[6], uint32_t staged_mask = 0,
+               uint32_t staged_length = 0);
+
+// The designated call: tells the sentry who we are and returns the descriptor it donates, or
+// -errno.
+long Attach(Thread* thread, ring::Attach what, uint64_t token);
+
+// Maps the ring donated in `fd` and points the thread's block at its slot. 0 or -errno.
+long MapRing(Thread* thread, int fd, uint32_t slot);
+
+// Marks addresses as not to be mapped over by the guest.
+void Reserve(AddressSpace* space, uint64_t begin, uint64_t end);
+bool OverlapsReserved(const AddressSpace* space, uint64_t addr, uint64_t length);
+
+// Ends the process at once: the runtime cannot go on.
+[[noreturn]] void Die(int status);
+
+inline void Zero(void* data, size_t bytes) {
+  auto* p = static_cast<volatile uint8_t*>(data);
+  for (size_t i = 0; i < bytes; i++) p[i] = 0;
+}
+
+}  // namespace dd::native

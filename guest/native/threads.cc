@@ -1,0 +1,254 @@
+// Threads, forks and their ends: the host's side of clone(2), exit(2) and the identity of a thread.
+#include "guest/native/signals.h"
+#include "guest/native/syscalls.h"
+
+extern "C" {
+[[gnu::visibility("hidden")]] long dd_clone_thread(long flags, uint64_t stack, uint32_t* parent_tid,
+                                                   uint32_t* child_tid, uint64_t tls,
+                                                   dd::native::Thread* child);
+[[noreturn, gnu::visibility("hidden")]] void dd_resume(void* ucontext);
+[[noreturn, gnu::visibility("hidden")]] void dd_child_started(dd::native::Thread* thread);
+}
+
+namespace dd::native {
+namespace {
+
+// The only values of clone's flags the executor's filter lets through; see profiles.
+enum CloneFlags : long {
+  // VM|FS|FILES|SIGHAND|THREAD|SYSVSEM|SETTLS|PARENT_SETTID|CHILD_CLEARTID
+  kCloneThread = 0x3d0f00,
+  // CLONE_PARENT|SIGCHLD: the launcher reaps every executor.
+  kCloneFork = 0x8000 | 17,
+  // CLONE_VM|CLONE_VFORK|CLONE_PARENT|SIGCHLD
+  kCloneVfork = 0x100 | 0x4000 | 0x8000 | 17,
+};
+
+constexpr uint64_t kArchSetGs = 0x1001;
+constexpr uint64_t kArchSetFs = 0x1002;
+constexpr uint64_t kArchGetFs = 0x1003;
+constexpr uint64_t kArchGetGs = 0x1004;
+constexpr uint64_t kUserEnd = 0x7ffffffff000;
+constexpr uint64_t kRobustListHeadBytes = 24;
+// The kernel, too, gives up on longer lists: ROBUST_LIST_LIMIT.
+constexpr int kRobustListLimit = 2048;
+constexpr uint32_t kFutexWaiters = 0x80000000;
+constexpr uint32_t kFutexOwnerDied = 0x40000000;
+constexpr uint32_t kFutexTidMask = 0x3fffffff;
+constexpr uint64_t kFutexWakeOp = 1;
+
+uint64_t FsBase() {
+  uint64_t base;
+  asm volatile("rdfsbase %0" : "=r"(base));
+  return base;
+}
+
+// Copies the caller's signal frame onto the child's runtime stack, so that the child resumes from
+// it with every register, the extended state included.
+Ucontext* CopyFrame(Thread* child, const Ucontext* uc) {
+  const auto begin = reinterpret_cast<uint64_t>(uc);
+  const auto state = reinterpret_cast<uint64_t>(uc->mcontext.fpstate);
+  const uint64_t end = state + child->space->environment.xsave_bytes;
+  const uint64_t size = end - begin;
+  // The extended state must stay aligned to 64 bytes: move by a multiple of it.
+  const uint64_t target = StackTop(child) - ((size + 127) & ~uint64_t{63});
+  const uint64_t aligned = target + ((begin - target) & 63);
+  dd_copy(reinterpret_cast<void*>(aligned), uc, size);
+  auto* copy = reinterpret_cast<Ucontext*>(aligned);
+  copy->mcontext.fpstate = reinterpret_cast<uint8_t*>(aligned + (state - begin));
+  copy->mcontext.rax = 0;
+  const uint64_t bottom = StackBottom(child);
+  copy->stack = Stack{bottom, 0, 0, StackTop(child) - bottom};
+  return copy;
+}
+
+long CloneFailed(Thread* thread, uint64_t tid, long error) {
+  const uint64_t args[6] = {tid, static_cast<uint64_t>(-error)};
+  RingCall(thread, static_cast<uint32_t>(ring::RuntimeCall::kCloneFailed), args);
+  return error;
+}
+
+void Identify(Thread* thread, uint64_t tid, uint64_t pid) {
+  thread->tid = static_cast<uint32_t>(tid);
+  thread->pid = static_cast<uint32_t>(pid);
+}
+
+// operands: slot, tid, stack, child-tid address, clear-tid address, token; TLS and the parent-tid
+// address follow in staging.
+struct CloneExtra {
+  uint64_t tls;
+  uint64_t has_tls;
+  uint64_t parent_tid;
+  uint64_t pid;
+};
+
+long CloneSharing(Thread* thread, Ucontext* uc, const Reply& reply, bool vfork) {
+  CloneExtra extra;
+  dd_copy(&extra, thread->staging, sizeof extra);
+  const uint64_t tid = reply.operands[1];
+  if (reply.operands[0] >= kThreadLimit) Die(73);
+  Thread* child = ThreadForSlot(thread->space, static_cast<uint32_t>(reply.operands[0]));
+  if (child == nullptr) return CloneFailed(thread, tid, -kEnomem);
+  Identify(child, tid, extra.pid);
+  child->child_tid_addr = reply.operands[3];
+  child->clear_tid_addr = reply.operands[4];
+  child->attach_token = vfork ? reply.operands[5] : 0;
+  child->resume = CopyFrame(child, uc);
+  if (reply.operands[2] != 0) child->resume->mcontext.rsp = reply.operands[2];
+  if (vfork) child->altstack = thread->altstack;
+  if (extra.parent_tid != 0) {
+    dd_store32(reinterpret_cast<uint32_t*>(extra.parent_tid), static_cast<uint32_t>(tid));
+  }
+  const uint64_t stack = reinterpret_cast<uint64_t>(child->resume) & ~uint64_t{15};
+  const uint64_t tls = extra.has_tls != 0 ? extra.tls : FsBase();
+  const long host = dd_clone_thread(vfork ? kCloneVfork : kCloneThread, stack, &child->host_tid,
+                                    &child->host_tid, tls, child);
+  if (host < 0) return CloneFailed(thread, tid, host);
+  return static_cast<long>(tid);
+}
+
+long Fork(Thread* thread, Ucontext* uc, const Reply& reply) {
+  CloneExtra extra;
+  dd_copy(&extra, thread->staging, sizeof extra);
+  const uint64_t tid = reply.operands[1];
+  const long host = Host(kClone, kCloneFork, 0, 0, 0, 0);
+  if (host < 0) return CloneFailed(thread, tid, host);
+  if (host > 0) {
+    if (extra.parent_tid != 0) {
+      dd_store32(reinterpret_cast<uint32_t*>(extra.parent_tid), static_cast<uint32_t>(tid));
+    }
+    return static_cast<long>(tid);
+  }
+  // The child: the only thread of its process, without a ring until it has attached.
+  AddressSpace* space = thread->space;
+  for (Thread*& other : space->threads) {
+    if (other != nullptr && other != thread) {
+      Host(kMunmap, other, kThreadStackBytes);
+      other = nullptr;
+    }
+  }
+  space->threads[thread->slot_index] = nullptr;
+  space->threads[0] = thread;
+  const long fd = Attach(thread, ring::Attach::kFork, reply.operands[5]);
+  if (fd < 0 || MapRing(thread, static_cast<int>(fd), 0) != 0) Die(74);
+  Identify(thread, tid, extra.pid);
+  thread->host_tid = 0;
+  thread->robust_list = 0;
+  thread->clear_tid_addr = reply.operands[4];
+  if (reply.operands[3] != 0) {
+    dd_store32(reinterpret_cast<uint32_t*>(reply.operands[3]), static_cast<uint32_t>(tid));
+  }
+  if (extra.has_tls != 0) asm volatile("wrfsbase %0" : : "r"(extra.tls));
+  if (reply.operands[2] != 0) uc->mcontext.rsp = reply.operands[2];
+  return 0;
+}
+
+void ReleaseRobust(Thread* thread, uint64_t entry, int64_t offset) {
+  auto* word = reinterpret_cast<uint32_t*>(entry + static_cast<uint64_t>(offset));
+  const long value = dd_load32(word);
+  if (value == -kEfault || (static_cast<uint32_t>(value) & kFutexTidMask) != thread->tid) return;
+  dd_store32(word, (static_cast<uint32_t>(value) & kFutexWaiters) | kFutexOwnerDied);
+  if ((static_cast<uint32_t>(value) & kFutexWaiters) != 0) {
+    Host(kFutex, word, kFutexWakeOp, 1, nullptr, 0, 0);
+  }
+}
+
+// See get_robust_list(2): marks the futexes a dying thread holds.
+void WalkRobustList(Thread* thread) {
+  uint64_t head[3];  // next, offset, pending
+  if (thread->robust_list == 0 || CopyIn(head, thread->robust_list, sizeof head) != 0) return;
+  const auto offset = static_cast<int64_t>(head[1]);
+  uint64_t entry = head[0] & ~uint64_t{1};
+  for (int i = 0; i < kRobustListLimit && entry != thread->robust_list; i++) {
+    uint64_t next = 0;
+    if (CopyIn(&next, entry, sizeof next) != 0) break;
+    if (entry != (head[2] & ~uint64_t{1})) ReleaseRobust(thread, entry, offset);
+    entry = next & ~uint64_t{1};
+  }
+  if (head[2] != 0) ReleaseRobust(thread, head[2] & ~uint64_t{1}, offset);
+}
+
+// What glibc's pthread_join and musl wait for.
+void ClearTid(Thread* thread) {
+  if (thread->clear_tid_addr == 0) return;
+  auto* word = reinterpret_cast<uint32_t*>(thread->clear_tid_addr);
+  if (dd_store32(word, 0) == 0) Host(kFutex, word, kFutexWakeOp, 1, nullptr, 0, 0);
+}
+
+long ArchPrctl(const uint64_t args[6]) {
+  switch (args[0]) {
+    case kArchSetFs:
+      if (args[1] >= kUserEnd) return -kEperm;
+      asm volatile("wrfsbase %0" : : "r"(args[1]));
+      return 0;
+    case kArchGetFs: {
+      const uint64_t base = FsBase();
+      return CopyOut(args[1], &base, sizeof base);
+    }
+    case kArchGetGs: {
+      const uint64_t zero = 0;
+      return CopyOut(args[1], &zero, sizeof zero);
+    }
+    case kArchSetGs:
+      // The GS base is the runtime's.
+      return -kEperm;
+    default:
+      return -kEinval;
+  }
+}
+
+}  // namespace
+
+long Clone(Thread* thread, Ucontext* uc, const Reply& reply) {
+  if (reply.verb == ring::Verb::kFork) return Fork(thread, uc, reply);
+  return CloneSharing(thread, uc, reply, reply.verb == ring::Verb::kVfork);
+}
+
+void ExitThread(Thread* thread) {
+  WalkRobustList(thread);
+  ClearTid(thread);
+  for (;;) Host(kExit, 0);
+}
+
+long ThreadCall(Thread* thread, long nr, const uint64_t args[6]) {
+  switch (nr) {
+    case kGetpid:
+      return static_cast<long>(thread->pid);
+    case kGettid:
+      return static_cast<long>(thread->tid);
+    case kSchedYield:
+      return Host(kSchedYield);
+    case kFutex:
+      return FutexCall(thread, args);
+    case kSetTidAddress:
+      thread->clear_tid_addr = args[0];
+      return static_cast<long>(thread->tid);
+    case kSetRobustList:
+      if (args[1] != kRobustListHeadBytes) return -kEinval;
+      thread->robust_list = args[0];
+      thread->robust_list_length = args[1];
+      return 0;
+    case kArchPrctl:
+      return ArchPrctl(args);
+    case kRseq:
+      return -kEnosys;
+    default:
+      return kNotHere;
+  }
+}
+
+}  // namespace dd::native
+
+void dd_child_started(dd::native::Thread* thread) {
+  using namespace dd::native;
+  if (thread->attach_token != 0) {
+    const uint64_t token = thread->attach_token;
+    thread->attach_token = 0;
+    if (Attach(thread, dd::ring::Attach::kVfork, token) < 0) Die(75);
+  }
+  if (thread->child_tid_addr != 0) {
+    dd_store32(reinterpret_cast<uint32_t*>(thread->child_tid_addr), thread->tid);
+  }
+  thread->slot->tid = thread->host_tid;
+  FinishCall(thread, thread->resume, -1, 0);
+  dd_resume(thread->resume);
+}
