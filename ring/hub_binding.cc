@@ -199,6 +199,17 @@ napi_value InitSlot(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
+// hubPending(hub, ring, slot, signals: bigint).
+napi_value Pending(napi_env env, napi_callback_info info) {
+  const Call call(env, info);
+  ring::Slot* slot = call.hub->SlotOf(call.Index(1), call.Index(2));
+  uint64_t signals = 0;
+  bool lossless;
+  napi_get_value_bigint_uint64(env, call.values[3], &signals, &lossless);
+  if (slot != nullptr) std::atomic_ref(slot->pending).store(signals);
+  return nullptr;
+}
+
 // hubAttention(hub, ring, slot, 0 | 1).
 napi_value Attention(napi_env env, napi_callback_info info) {
   const Call call(env, info);
@@ -224,6 +235,7 @@ void RegisterHub(napi_env env, napi_value exports) {
   Export(env, exports, "hubSignalMask", SignalMask);
   Export(env, exports, "hubTid", Tid);
   Export(env, exports, "hubInitSlot", InitSlot);
+  Export(env, exports, "hubPending", Pending);
   Export(env, exports, "hubAttention", Attention);
 }
 

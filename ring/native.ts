@@ -42,6 +42,7 @@ export interface Native {
   hubSignalMask(hub: Hub, ring: number, slot: number): bigint;
   hubTid(hub: Hub, ring: number, slot: number): number;
   hubInitSlot(hub: Hub, ring: number, slot: number, signalMask: bigint): void;
+  hubPending(hub: Hub, ring: number, slot: number, signals: bigint): void;
   hubAttention(hub: Hub, ring: number, slot: number, value: number): void;
 
   /** @returns the launcher's pid or a negative errno. `ring/descriptors.cc`, as the next two */

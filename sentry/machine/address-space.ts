@@ -1,0 +1,100 @@
+import { randomBytes } from "node:crypto";
+import { native } from "../../ring/native.ts";
+import { EAGAIN, type Errno } from "../abi/errno.ts";
+import { call } from "../host/call.ts";
+import type { Watch } from "../host/reactor.ts";
+import type { Process } from "../kernel/process.ts";
+import type { ExecutorThread } from "./executor-thread.ts";
+import { ProcessMemory } from "./guest-memory.ts";
+import type { RingHub } from "./hub.ts";
+import { SLOT_COUNT } from "./protocol.ts";
+
+/** One host process that runs guest code. A vfork child has one of its own in its parent's address space. */
+export class Executor {
+  readonly space: AddressSpace;
+  /** What runs in it; execve(2) takes it away and gives it another executor. */
+  process: Process | undefined;
+  /** What it must show to attach. */
+  readonly token: bigint = randomBytes(8).readBigUInt64LE();
+  /** Host pid, once it has attached. */
+  pid: number | undefined;
+  /** A pidfd for it, once it has attached. */
+  pidfd = -1;
+  watch: Watch | undefined;
+  /** To be killed, possibly before it has attached. */
+  doomed = false;
+
+  constructor(space: AddressSpace, process: Process) {
+    this.space = space;
+    this.process = process;
+    space.executors.add(this);
+  }
+
+  /** Ends it; the host confirms through the pidfd. */
+  kill(): void {
+    this.doomed = true;
+    if (this.pidfd >= 0) call("pidfd_send_signal", this.pidfd, 9, null, 0);
+  }
+}
+
+/** One guest address space: a ring, its threads by slot, and the memory. */
+export class AddressSpace {
+  readonly ring: number;
+  /** The ring's descriptor, until the executor has it; then -1. */
+  ringFd: number;
+  readonly executors = new Set<Executor>();
+  readonly memory = new ProcessMemory(() => this.#memoryPid());
+  readonly #hub: RingHub;
+  readonly #threads: (ExecutorThread | undefined)[] = [];
+
+  private constructor(hub: RingHub, ring: number, fd: number) {
+    this.#hub = hub;
+    this.ring = ring;
+    this.ringFd = fd;
+  }
+
+  static create(hub: RingHub): AddressSpace | Errno {
+    const made = hub.create();
+    return "ring" in made ? new AddressSpace(hub, made.ring, made.fd) : made;
+  }
+
+  /** A slot for a new thread, its signal mask set. @returns `EAGAIN` when there are too many threads. */
+  allocate(mask: bigint): number | Errno {
+    for (let slot = 0; slot < SLOT_COUNT; slot++) {
+      if (this.#threads[slot] !== undefined) continue;
+      native.hubInitSlot(this.#hub.handle, this.ring, slot, mask);
+      return slot;
+    }
+    return EAGAIN;
+  }
+
+  thread(slot: number): ExecutorThread | undefined {
+    return this.#threads[slot];
+  }
+
+  attach(slot: number, thread: ExecutorThread | undefined): void {
+    this.#threads[slot] = thread;
+  }
+
+  /** All threads, of all processes that share the space. */
+  *threads(): Iterable<ExecutorThread> {
+    for (const thread of this.#threads) if (thread !== undefined) yield thread;
+  }
+
+  /** The ring's descriptor has reached its executor, or never will. */
+  closeRingFd(): void {
+    if (this.ringFd >= 0) call("close", this.ringFd);
+    this.ringFd = -1;
+  }
+
+  /** No executor is left. */
+  destroy(): void {
+    this.closeRingFd();
+    this.#hub.destroy(this.ring);
+  }
+
+  #memoryPid(): number | undefined {
+    for (const executor of this.executors) if (executor.pid !== undefined) return executor.pid;
+    return undefined;
+  }
+}

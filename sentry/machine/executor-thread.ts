@@ -1,0 +1,111 @@
+import { native } from "../../ring/native.ts";
+import { Errno } from "../abi/errno.ts";
+import { call } from "../host/call.ts";
+import { PARKED, type Parked } from "../kernel/blocking.ts";
+import type { CloneSpec, GuestThread, SignalDelivery } from "../kernel/machine.ts";
+import type { GuestMemory } from "../kernel/memory.ts";
+import type { Task } from "../kernel/task.ts";
+import type { AddressSpace, Executor } from "./address-space.ts";
+import type { ExecutorMachine } from "./executor-machine.ts";
+import { ThreadFrame } from "./frame.ts";
+import { SIGKICK, SIGNAL_FRAME, Verb } from "./protocol.ts";
+
+/** A guest thread behind a ring slot. */
+export class ExecutorThread implements GuestThread {
+  readonly space: AddressSpace;
+  readonly slot: number;
+  readonly executor: Executor;
+  readonly task: Task;
+  readonly frame: ThreadFrame;
+  /** Its last submission has not been answered. */
+  inCall = false;
+  readonly #machine: ExecutorMachine;
+  readonly #operands = new BigUint64Array(6);
+
+  constructor(machine: ExecutorMachine, executor: Executor, slot: number, task: Task) {
+    this.#machine = machine;
+    this.executor = executor;
+    this.space = executor.space;
+    this.slot = slot;
+    this.task = task;
+    this.frame = new ThreadFrame(() => this.space.memory);
+    this.space.attach(slot, this);
+  }
+
+  get memory(): GuestMemory {
+    return this.space.memory;
+  }
+
+  signalMask(): bigint {
+    return native.hubSignalMask(this.#machine.hub.handle, this.space.ring, this.slot);
+  }
+
+  setPending(signals: bigint): void {
+    native.hubPending(this.#machine.hub.handle, this.space.ring, this.slot, signals);
+  }
+
+  complete(result: number | Errno): void {
+    const final = this.frame.finish(result);
+    this.answer(Verb.return, final instanceof Errno ? -final.number : final);
+  }
+
+  interrupt(): void {
+    native.hubAttention(this.#machine.hub.handle, this.space.ring, this.slot, 1);
+    const { pid } = this.executor;
+    if (this.inCall || pid === undefined) return;
+    const tid = this.slot === 0 ? pid : this.#machine.hostTid(this);
+    if (tid !== undefined) call("tgkill", pid, tid, SIGKICK);
+  }
+
+  deliver(delivery: SignalDelivery | undefined): void {
+    const { handle } = this.#machine.hub;
+    if (delivery === undefined) {
+      native.hubAttention(handle, this.space.ring, this.slot, 0);
+      this.answer(Verb.signal, 0);
+      return;
+    }
+    const bytes = new Uint8Array(SIGNAL_FRAME.size);
+    const view = new DataView(bytes.buffer);
+    view.setBigUint64(SIGNAL_FRAME.handler, BigInt(delivery.handler), true);
+    view.setBigUint64(SIGNAL_FRAME.flags, BigInt(delivery.flags >>> 0), true);
+    view.setBigUint64(SIGNAL_FRAME.restorer, BigInt(delivery.restorer), true);
+    view.setBigUint64(SIGNAL_FRAME.mask, delivery.mask, true);
+    view.setUint32(SIGNAL_FRAME.signo, delivery.signo, true);
+    bytes.set(delivery.info.subarray(0, 128), SIGNAL_FRAME.info);
+    native.hubStage(handle, this.space.ring, this.slot, 0, bytes);
+    this.answer(Verb.signal, 1);
+  }
+
+  clone(child: Task, spec: CloneSpec): Parked {
+    return this.#machine.clone(this, child, spec);
+  }
+
+  exit(): void {
+    this.space.attach(this.slot, undefined);
+    this.answer(Verb.exitThread, 0);
+  }
+
+  /** Publishes a reply: the executor goes on. */
+  answer(verb: number, result: number, operands?: readonly (number | bigint)[]): void {
+    if (!this.inCall) return;
+    this.inCall = false;
+    if (operands !== undefined) {
+      for (let i = 0; i < 6; i++) this.#operands[i] = BigInt(operands[i] ?? 0);
+    }
+    native.hubComplete(
+      this.#machine.hub.handle,
+      this.space.ring,
+      this.slot,
+      verb,
+      result,
+      operands === undefined ? null : this.#operands,
+    );
+  }
+
+  /** Has the executor map a file where its own mmap asked for it. See mmap(2). */
+  mapFile(fd: number, prot: number, flags: number, offset: number): Parked {
+    this.#machine.promise(this, fd);
+    this.answer(Verb.mapFile, 0, [prot, flags, offset]);
+    return PARKED;
+  }
+}

@@ -1,0 +1,44 @@
+/** The numbers of ring/protocol.h, for the sentry's side. A test compares the two files. */
+
+/** What a reply asks of the executor; see `Verb` in ring/protocol.h for the operands of each. */
+export const Verb = {
+  return: 0,
+  enter: 1,
+  thread: 2,
+  fork: 3,
+  vfork: 4,
+  exitThread: 5,
+  exitGroup: 6,
+  mapFile: 7,
+  signal: 8,
+} as const;
+
+/** Calls of the runtime itself, beside Linux's numbers. */
+export const RuntimeCall = {
+  start: 0x10000,
+  signalRequest: 0x10001,
+  fault: 0x10002,
+  cloneFailed: 0x10003,
+  planFailed: 0x10004,
+} as const;
+
+/** What the designated host call says in its first register. */
+export const Attach = { executor: 1, fork: 2, vfork: 3, file: 4 } as const;
+
+/** Threads per address space, and bytes of staging per thread. */
+export const SLOT_COUNT = 1024;
+export const STAGING_SIZE = 65536;
+
+/** The host signal that interrupts guest code: `kSigkick` in guest/native/abi.h. */
+export const SIGKICK = 62;
+
+/** `SignalFrame` in ring/protocol.h. */
+export const SIGNAL_FRAME = {
+  size: 168,
+  handler: 0,
+  flags: 8,
+  restorer: 16,
+  mask: 24,
+  signo: 32,
+  info: 40,
+} as const;
