@@ -16,6 +16,8 @@ export class Dentry {
   children: Map<ByteString, Dentry> | undefined = undefined;
   /** Whether the name still leads here. */
   hashed = true;
+  /** How many of `children` are negative, at most: a hint for forgetting them. */
+  negatives = 0;
   /** The mounts on top of this dentry, at most one per mount that the dentry is seen through. */
   mounts: Mount[] | undefined = undefined;
 
@@ -46,6 +48,14 @@ export class Dentry {
   unhash(): void {
     if (this.parent.children?.get(this.name) === this) this.parent.children.delete(this.name);
     this.hashed = false;
+  }
+
+  /** Forgets which names do not exist here. */
+  dropNegatives(): void {
+    for (const [name, child] of this.children ?? []) {
+      if (child.inode === undefined) this.children?.delete(name);
+    }
+    this.negatives = 0;
   }
 
   /** Whether `this` is `ancestor` or lies below it. */

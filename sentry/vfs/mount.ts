@@ -2,6 +2,7 @@ import type { ByteString } from "../abi/bytes.ts";
 import { MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_RDONLY } from "../abi/file.ts";
 import type { Dentry } from "./dentry.ts";
 import type { FileSystem, Inode } from "./inode.ts";
+import { SpecialFiles } from "./special.ts";
 
 /** A place in the file tree: a dentry, as seen through one mount. */
 export interface Path {
@@ -70,6 +71,8 @@ export const MOUNT_MAX = 4096;
 /** All mounts of a container. See mount_namespaces(7). */
 export class MountNamespace {
   readonly mounts: Set<Mount> = new Set();
+  /** What device nodes and FIFOs anywhere in the tree open. */
+  readonly special: SpecialFiles = new SpecialFiles();
   #root: Mount;
   #nextId = 21;
 

@@ -1,6 +1,7 @@
 /** Change notification, as inotify(7) sees it. File operations report; `fs/inotify.ts` listens. */
 import type { ByteString } from "../abi/bytes.ts";
 import type { Inode } from "./inode.ts";
+import type { Path } from "./mount.ts";
 
 export const IN_ACCESS = 0x1;
 export const IN_MODIFY = 0x2;
@@ -31,4 +32,14 @@ export type Watchers = Set<Watcher>;
 export function notify(inode: Inode, mask: number, name?: ByteString, cookie = 0): void {
   if (inode.watchers === undefined) return;
   for (const watcher of [...inode.watchers]) watcher.notify(mask, name, cookie);
+}
+
+/** Reports an event of the file at `path`, to those who watch it and those who watch its directory. */
+export function notifyPath(path: Path, mask: number): void {
+  const { dentry } = path;
+  const { inode } = dentry;
+  if (inode?.watchers !== undefined) notify(inode, mask);
+  if (!dentry.hashed || dentry.isRoot) return;
+  const parent = dentry.parent.inode;
+  if (parent?.watchers !== undefined) notify(parent, mask, dentry.name);
 }

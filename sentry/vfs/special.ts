@@ -4,7 +4,7 @@ import { ENXIO } from "../abi/errno.ts";
 import type { Actor } from "./fs-context.ts";
 import type { Inode } from "./inode.ts";
 import type { Path } from "./mount.ts";
-import type { OpenFile } from "./open-file.ts";
+import { OpenFile } from "./open-file.ts";
 import type { Pollable } from "./poll.ts";
 
 /** Opens one kind of device. */
@@ -41,4 +41,9 @@ export class SpecialFiles {
     const open = this.#characters.get(rdev);
     return open === undefined ? ENXIO : open(flags, path, actor);
   }
+}
+
+/** Whether open(2) has to wait before `opened.file` may be installed. */
+export function isPending(opened: OpenFile | PendingOpen): opened is PendingOpen {
+  return !(opened instanceof OpenFile);
 }

@@ -1,0 +1,482 @@
+/** A directory of the host inside a container: bind mounts and volumes. */
+import type { ByteString } from "../abi/bytes.ts";
+import { EACCES, ENOENT, EOPNOTSUPP, EPERM, Errno, ESTALE } from "../abi/errno.ts";
+import { O_ACCMODE, O_APPEND, S_IFBLK, S_IFCHR, S_IFDIR, S_IFMT, S_IFREG } from "../abi/file.ts";
+import {
+  chmodAt,
+  chownAt,
+  closeFd,
+  ftruncate,
+  getxattr,
+  HOST_O,
+  type HostStat,
+  linkAt,
+  listxattr,
+  mkdirAt,
+  mknodAt,
+  openAt,
+  ownIds,
+  readDirectory,
+  readlinkAt,
+  removexattr,
+  renameAt,
+  rmdirAt,
+  setTimesAt,
+  setxattr,
+  statAt,
+  statFd,
+  statfsFd,
+  symlinkAt,
+  syncfs,
+  unlinkAt,
+} from "../host/fs.ts";
+import { DirectoryFile } from "../vfs/file.ts";
+import type { Actor } from "../vfs/fs-context.ts";
+import {
+  type AttributeChange,
+  type Birth,
+  type DirectoryEntry,
+  FileSystem,
+  Inode,
+  type Stat,
+  type Statfs,
+} from "../vfs/inode.ts";
+import type { Path } from "../vfs/mount.ts";
+import type { OpenFile } from "../vfs/open-file.ts";
+import { HostFile } from "./host-file.ts";
+
+/** How a host directory appears. */
+export interface HostFsOptions {
+  /** The directory, opened by the operator's authority (`O_PATH` will do); owned. */
+  readonly dirfd: number;
+  /** Nothing can be changed through it. */
+  readonly readOnly?: boolean;
+  /**
+   * As whose the files of the user that runs the sentry appear: the container's user, so that he may use
+   * them. Not applied when the sentry runs as root, who owns files of every user.
+   */
+  readonly uid?: number;
+  readonly gid?: number;
+}
+
+/** How many descriptors of directories are kept open; others are found again when they are needed. */
+const OPEN_DIRECTORY_MAX = 128;
+const EXT_MAGIC = 0xef53;
+const NOBODY = 65534;
+
+/**
+ * A host directory, reached through descriptors only: each step opens one component below the directory
+ * before it and refuses symlinks, so that whoever swaps names on the host leads nobody anywhere.
+ */
+export class HostFs extends FileSystem {
+  readonly type = "ext4";
+  readonly root: HostInode;
+  /** Names change on the host as well. */
+  override readonly cachesNames = false;
+  override readonly readOnly: boolean;
+  readonly #rootFd: number;
+  readonly #own = ownIds();
+  readonly #uid: number;
+  readonly #gid: number;
+  /** Open directories, the least recently used first. */
+  readonly #directories = new Map<HostInode, number>();
+  /** Inodes that somebody still has, by device and number. */
+  readonly #inodes = new Map<string, WeakRef<HostInode>>();
+  readonly #gone = new FinalizationRegistry<string>((key) => {
+    if (this.#inodes.get(key)?.deref() === undefined) this.#inodes.delete(key);
+  });
+
+  /** @throws Error when the descriptor is no directory. */
+  constructor(options: HostFsOptions) {
+    super();
+    this.#rootFd = options.dirfd;
+    this.readOnly = options.readOnly ?? false;
+    this.#uid = options.uid ?? 0;
+    this.#gid = options.gid ?? 0;
+    const stat = statFd(options.dirfd);
+    if (stat instanceof Errno) throw new Error(`The directory cannot be used: ${stat}`);
+    if ((stat.mode & S_IFMT) !== S_IFDIR) throw new Error("Not a directory");
+    this.root = this.inode(undefined, "", stat);
+  }
+
+  /** The inode of a host file just seen as `name` in `parent`. */
+  inode(parent: HostInode | undefined, name: ByteString, stat: HostStat): HostInode {
+    const key = `${stat.dev}:${stat.ino}`;
+    const known = this.#inodes.get(key)?.deref();
+    if (known?.isAlso(stat)) {
+      known.seen(parent, name, stat);
+      return known;
+    }
+    const inode = new HostInode(this, parent, name, stat);
+    this.#inodes.set(key, new WeakRef(inode));
+    this.#gone.register(inode, key);
+    return inode;
+  }
+
+  /** A descriptor (`O_PATH`) of the directory; stays ours. @returns `ESTALE` when it is not there any more. */
+  directory(inode: HostInode): number | Errno {
+    if (inode === this.root) return this.#rootFd;
+    const open = this.#directories.get(inode);
+    if (open !== undefined) {
+      this.#directories.delete(inode);
+      this.#directories.set(inode, open);
+      return open;
+    }
+    if (inode.parent === undefined) return ESTALE;
+    const parent = this.directory(inode.parent);
+    if (parent instanceof Errno) return parent;
+    const fd = openAt(parent, inode.name, HOST_O.PATH | HOST_O.DIRECTORY);
+    if (fd instanceof Errno) return fd;
+    const stat = statFd(fd);
+    if (stat instanceof Errno || !inode.isAlso(stat)) {
+      closeFd(fd);
+      return ESTALE;
+    }
+    this.#directories.set(inode, fd);
+    if (this.#directories.size > OPEN_DIRECTORY_MAX) {
+      const [oldest] = this.#directories;
+      if (oldest !== undefined) {
+        closeFd(oldest[1]);
+        this.#directories.delete(oldest[0]);
+      }
+    }
+    return fd;
+  }
+
+  /** The host's view with the container's owners and device number. */
+  show(stat: HostStat): Stat {
+    return { ...stat, dev: this.dev, uid: this.shownUid(stat.uid), gid: this.shownGid(stat.gid) };
+  }
+
+  shownUid(uid: number): number {
+    if (this.#own.uid === 0) return uid;
+    return uid === this.#own.uid ? this.#uid : uid === 0 ? NOBODY : uid;
+  }
+
+  shownGid(gid: number): number {
+    if (this.#own.uid === 0) return gid;
+    return gid === this.#own.gid ? this.#gid : gid === 0 ? NOBODY : gid;
+  }
+
+  /** The host's number for a user of the container, for chown(2). */
+  hostUid(uid: number): number {
+    return this.#own.uid !== 0 && uid === this.#uid ? this.#own.uid : uid;
+  }
+
+  hostGid(gid: number): number {
+    return this.#own.uid !== 0 && gid === this.#gid ? this.#own.gid : gid;
+  }
+
+  /** Gives a file just made to whom it belongs; only root can, and for others it already does. */
+  own(directory: number, name: ByteString, birth: Birth): void {
+    if (this.#own.uid !== 0) return;
+    if (birth.uid !== 0 || birth.gid !== 0) chownAt(directory, name, birth.uid, birth.gid);
+  }
+
+  statfs(): Statfs | Errno {
+    const fd = openAt(this.#rootFd, ".", HOST_O.RDONLY | HOST_O.DIRECTORY);
+    if (fd instanceof Errno) return fd;
+    const stat = statfsFd(fd);
+    closeFd(fd);
+    return stat instanceof Errno ? stat : { type: EXT_MAGIC, ...stat };
+  }
+
+  override sync(): Errno | undefined {
+    const fd = openAt(this.#rootFd, ".", HOST_O.RDONLY | HOST_O.DIRECTORY);
+    if (fd instanceof Errno) return fd;
+    const failed = syncfs(fd);
+    closeFd(fd);
+    return failed;
+  }
+
+  override release(): void {
+    for (const fd of this.#directories.values()) closeFd(fd);
+    this.#directories.clear();
+    closeFd(this.#rootFd);
+  }
+}
+
+/** A file of the host: the directory it was last seen in, its name there, and which file that was. */
+export class HostInode extends Inode {
+  readonly fs: HostFs;
+  parent: HostInode | undefined;
+  name: ByteString;
+  #stat: HostStat;
+
+  constructor(fs: HostFs, parent: HostInode | undefined, name: ByteString, stat: HostStat) {
+    super();
+    this.fs = fs;
+    this.parent = parent;
+    this.name = name;
+    this.#stat = stat;
+  }
+
+  get ino(): number {
+    return this.#stat.ino;
+  }
+  get mode(): number {
+    return this.#stat.mode;
+  }
+  get uid(): number {
+    return this.fs.shownUid(this.#stat.uid);
+  }
+  get gid(): number {
+    return this.fs.shownGid(this.#stat.gid);
+  }
+  override get rdev(): number {
+    // A device of the host never is one of the container.
+    return 0;
+  }
+
+  /** It has just been seen there. */
+  seen(parent: HostInode | undefined, name: ByteString, stat: HostStat): void {
+    this.parent = parent;
+    this.name = name;
+    this.#stat = stat;
+  }
+
+  /** Whether `stat` is of this very file. */
+  isAlso(stat: HostStat): boolean {
+    const own = this.#stat;
+    // The host gives the number of a removed file to a new one: the time of birth tells them apart.
+    return stat.ino === own.ino && stat.dev === own.dev && stat.btimeNs === own.btimeNs;
+  }
+
+  stat(): Stat | Errno {
+    const stat = this.#look();
+    if (stat instanceof Errno) return stat;
+    this.#stat = stat;
+    return this.fs.show(stat);
+  }
+
+  #look(): HostStat | Errno {
+    if (this.parent === undefined) {
+      const fd = this.fs.directory(this);
+      return fd instanceof Errno ? fd : statFd(fd);
+    }
+    const fd = this.fs.directory(this.parent);
+    if (fd instanceof Errno) return fd;
+    const stat = statAt(fd, this.name);
+    if (stat instanceof Errno) return stat;
+    return this.isAlso(stat) ? stat : ESTALE;
+  }
+
+  override lookup(name: ByteString): HostInode | Errno {
+    const fd = this.fs.directory(this);
+    if (fd instanceof Errno) return fd === ESTALE ? ENOENT : fd;
+    const stat = statAt(fd, name);
+    return stat instanceof Errno ? stat : this.fs.inode(this, name, stat);
+  }
+
+  override entries(): readonly DirectoryEntry[] | Errno {
+    const parent = this.fs.directory(this);
+    if (parent instanceof Errno) return parent;
+    const fd = openAt(parent, ".", HOST_O.RDONLY | HOST_O.DIRECTORY);
+    if (fd instanceof Errno) return fd;
+    const entries = [...readDirectory(fd)];
+    closeFd(fd);
+    return entries;
+  }
+
+  override mknod(name: ByteString, birth: Birth, _rdev: number): Inode | Errno {
+    return this.#make(name, birth, (fd) => {
+      const type = birth.mode & S_IFMT;
+      if (type === S_IFCHR || type === S_IFBLK) return EPERM;
+      if (type === S_IFREG) {
+        const file = openAt(fd, name, HOST_O.WRONLY | HOST_O.CREAT | HOST_O.EXCL, 0o600);
+        if (file instanceof Errno) return file;
+        closeFd(file);
+        return undefined;
+      }
+      return mknodAt(fd, name, type | 0o600);
+    });
+  }
+
+  override mkdir(name: ByteString, birth: Birth): Inode | Errno {
+    return this.#make(name, birth, (fd) => mkdirAt(fd, name, 0o700));
+  }
+
+  override symlink(name: ByteString, target: ByteString, birth: Birth): Inode | Errno {
+    const fd = this.fs.directory(this);
+    if (fd instanceof Errno) return fd;
+    const failed = symlinkAt(target, fd, name);
+    if (failed !== undefined) return failed;
+    this.fs.own(fd, name, birth);
+    return this.lookup(name);
+  }
+
+  #make(
+    name: ByteString,
+    birth: Birth,
+    make: (directory: number) => Errno | undefined,
+  ): Inode | Errno {
+    const fd = this.fs.directory(this);
+    if (fd instanceof Errno) return fd;
+    const failed = make(fd);
+    if (failed !== undefined) return failed;
+    this.fs.own(fd, name, birth);
+    // Made without permissions for others, given exactly those asked for: the sentry's umask has no say.
+    const refused = chmodAt(fd, name, birth.mode & 0o7777);
+    return refused ?? this.lookup(name);
+  }
+
+  override link(name: ByteString, inode: Inode): Errno | undefined {
+    const other = inode as HostInode;
+    if (other.parent === undefined) return EPERM;
+    const from = this.fs.directory(other.parent);
+    const to = this.fs.directory(this);
+    if (from instanceof Errno) return from;
+    if (to instanceof Errno) return to;
+    return linkAt(from, other.name, to, name);
+  }
+
+  override unlink(name: ByteString): Errno | undefined {
+    const fd = this.fs.directory(this);
+    return fd instanceof Errno ? fd : unlinkAt(fd, name);
+  }
+
+  override rmdir(name: ByteString): Errno | undefined {
+    const fd = this.fs.directory(this);
+    return fd instanceof Errno ? fd : rmdirAt(fd, name);
+  }
+
+  override rename(
+    name: ByteString,
+    newParent: Inode,
+    newName: ByteString,
+    flags: number,
+  ): Errno | undefined {
+    const to = newParent as HostInode;
+    const fromFd = this.fs.directory(this);
+    const toFd = this.fs.directory(to);
+    if (fromFd instanceof Errno) return fromFd;
+    if (toFd instanceof Errno) return toFd;
+    const failed = renameAt(fromFd, name, toFd, newName, flags);
+    if (failed !== undefined) return failed;
+    to.lookup(newName);
+    this.lookup(name);
+    return undefined;
+  }
+
+  override readlink(_actor: Actor): ByteString | Errno {
+    return this.#beside((fd) => readlinkAt(fd, this.name));
+  }
+
+  /** Acts on the name the file was last seen under. */
+  #beside<T>(act: (directory: number) => T | Errno): T | Errno {
+    if (this.parent === undefined) return EPERM;
+    const fd = this.fs.directory(this.parent);
+    return fd instanceof Errno ? fd : act(fd);
+  }
+
+  override setattr(change: AttributeChange): Errno | undefined {
+    const failed =
+      this.parent === undefined
+        ? this.#change(change, this.fs.directory(this), ".")
+        : this.#change(change, this.fs.directory(this.parent), this.name);
+    if (failed === undefined) this.stat();
+    return failed;
+  }
+
+  #change(change: AttributeChange, fd: number | Errno, name: ByteString): Errno | undefined {
+    if (fd instanceof Errno) return fd;
+    if (change.size !== undefined) {
+      const failed = this.#resize(fd, name, change.size);
+      if (failed !== undefined) return failed;
+    }
+    if (change.uid !== undefined || change.gid !== undefined) {
+      const uid = change.uid === undefined ? -1 : this.fs.hostUid(change.uid);
+      const gid = change.gid === undefined ? -1 : this.fs.hostGid(change.gid);
+      const failed = chownAt(fd, name, uid, gid);
+      if (failed !== undefined) return failed;
+    }
+    if (change.mode !== undefined) {
+      const failed = chmodAt(fd, name, change.mode);
+      if (failed !== undefined) return failed;
+    }
+    if (change.atimeNs !== undefined || change.mtimeNs !== undefined) {
+      return setTimesAt(fd, name, change.atimeNs, change.mtimeNs);
+    }
+    return undefined;
+  }
+
+  #resize(directory: number, name: ByteString, size: number): Errno | undefined {
+    const fd = openAt(directory, name, HOST_O.WRONLY | HOST_O.NONBLOCK);
+    if (fd instanceof Errno) return fd;
+    const failed = ftruncate(fd, size);
+    closeFd(fd);
+    return failed;
+  }
+
+  override getxattr(name: ByteString): Uint8Array | Errno {
+    return this.#withFile((fd) => getxattr(fd, name));
+  }
+  override listxattr(): readonly ByteString[] | Errno {
+    return this.#withFile((fd) => listxattr(fd));
+  }
+  override setxattr(name: ByteString, value: Uint8Array, flags: number): Errno | undefined {
+    return this.#withFile<undefined>((fd) => setxattr(fd, name, value, flags));
+  }
+  override removexattr(name: ByteString): Errno | undefined {
+    return this.#withFile<undefined>((fd) => removexattr(fd, name));
+  }
+
+  #withFile<T>(act: (fd: number) => T | Errno): T | Errno {
+    if (this.type !== S_IFREG && this.type !== S_IFDIR) return EOPNOTSUPP;
+    const fd = this.#openHost(HOST_O.RDONLY | HOST_O.NONBLOCK);
+    if (fd instanceof Errno) return fd;
+    const result = act(fd);
+    closeFd(fd);
+    return result;
+  }
+
+  /** Opens the very file this inode stands for. @returns `ESTALE` when the name has become another file. */
+  #openHost(flags: number): number | Errno {
+    const fd =
+      this.parent === undefined
+        ? this.#openHere(flags)
+        : this.#beside((directory) => openAt(directory, this.name, flags));
+    if (fd instanceof Errno) return fd;
+    const stat = statFd(fd);
+    if (stat instanceof Errno || !this.isAlso(stat)) {
+      closeFd(fd);
+      return ESTALE;
+    }
+    return fd;
+  }
+
+  #openHere(flags: number): number | Errno {
+    const directory = this.fs.directory(this);
+    return directory instanceof Errno ? directory : openAt(directory, ".", flags);
+  }
+
+  override open(flags: number, path: Path, actor: Actor): OpenFile | Errno {
+    switch (this.type) {
+      case S_IFDIR:
+        return new DirectoryFile(flags, path, actor);
+      case S_IFREG: {
+        // NONBLOCK: should the name have become a FIFO, nobody waits for it.
+        const access = Math.min(flags & O_ACCMODE, 2) | (flags & O_APPEND) | HOST_O.NONBLOCK;
+        const fd = this.#openHost(access);
+        return fd instanceof Errno ? fd : new BoundFile(flags, path, fd, this.fs);
+      }
+      default:
+        return EACCES;
+    }
+  }
+}
+
+/** An open file of the host directory. */
+class BoundFile extends HostFile {
+  readonly #fs: HostFs;
+
+  constructor(flags: number, path: Path, fd: number, fs: HostFs) {
+    super(flags, path, fd);
+    this.#fs = fs;
+  }
+
+  override stat(): Stat | Errno {
+    const stat = statFd(this.fd);
+    return stat instanceof Errno ? stat : this.#fs.show(stat);
+  }
+}

@@ -1,0 +1,329 @@
+/** The bytes of a tree's regular files: in the lower tree until they change, then in a blob. */
+import { EACCES, EBADF, EFBIG, EINVAL, ENOSPC, ENXIO, Errno } from "../../abi/errno.ts";
+import {
+  FALLOC_FL_KEEP_SIZE,
+  O_ACCMODE,
+  O_APPEND,
+  O_RDONLY,
+  O_RDWR,
+  S_ISGID,
+  S_ISUID,
+  SEEK_CUR,
+  SEEK_DATA,
+  SEEK_END,
+  SEEK_HOLE,
+  SEEK_SET,
+} from "../../abi/file.ts";
+import { closeFd, copyRange, ftruncate, HOST_O, memfd, pread, seal } from "../../host/fs.ts";
+import { withoutPrivileges } from "../../vfs/attributes.ts";
+import { VfsFile } from "../../vfs/file.ts";
+import type { IoBuffer, Transfer } from "../../vfs/io-buffer.ts";
+import type { Path } from "../../vfs/mount.ts";
+import type { HostBacking, OpenFile } from "../../vfs/open-file.ts";
+import { HostFile } from "../host-file.ts";
+import type { LowerContent } from "./lower.ts";
+import type { TreeInode } from "./tree-inode.ts";
+
+/** Gives the inode a blob with the first `length` of its bytes. @returns `ENOSPC`. */
+export function ensureBlob(inode: TreeInode, length: number): Errno | undefined {
+  if (inode.blob) return undefined;
+  const { fs } = inode;
+  const count = Math.min(length, inode.size);
+  if (!fs.hasRoom(inode, count)) return ENOSPC;
+  const fd = fs.blobs.create(inode.ino);
+  if (fd instanceof Errno) return fd;
+  const failed = copyUp(inode, fd, count) ?? recordBlob(inode);
+  closeFd(fd);
+  if (failed !== undefined) {
+    fs.blobs.remove(inode.ino);
+    return failed;
+  }
+  inode.size = 0;
+  inode.blob = true;
+  inode.fresh = false;
+  if (inode.nlink > 0) inode.markSaved();
+  inode.refresh();
+  return undefined;
+}
+
+function copyUp(inode: TreeInode, fd: number, count: number): Errno | undefined {
+  const { fs, lower } = inode;
+  if (lower !== undefined && count > 0) {
+    const content = fs.lower?.open(lower);
+    if (content === undefined) return undefined;
+    if (content instanceof Errno) return content;
+    const failed = copyRange(content.fd, content.offset, fd, 0, count);
+    content.close();
+    if (failed !== undefined) return failed;
+  }
+  return fs.blobs.setTimes(inode.ino, undefined, inode.mtimeNs);
+}
+
+function recordBlob(inode: TreeInode): Errno | undefined {
+  // An inode without a name (O_TMPFILE) is recorded when it gets one.
+  if (inode.nlink === 0) return undefined;
+  return inode.fs.record(() => [inode.record({ blob: true })]);
+}
+
+/** Sets the length. See truncate(2). */
+export function resize(inode: TreeInode, size: number): Errno | undefined {
+  const { fs } = inode;
+  const failed = ensureBlob(inode, size);
+  if (failed !== undefined) return failed;
+  inode.refresh();
+  if (size > inode.size && !fs.hasRoom(inode, size)) return ENOSPC;
+  const fd = fs.blobs.open(inode.ino, HOST_O.WRONLY);
+  if (fd instanceof Errno) return fd;
+  const refused = ftruncate(fd, size);
+  closeFd(fd);
+  inode.fresh = false;
+  return refused;
+}
+
+/** Opens a regular file. */
+export function openRegular(inode: TreeInode, flags: number, path: Path): OpenFile | Errno {
+  const writing = (flags & O_ACCMODE) !== O_RDONLY;
+  if (!writing && !inode.blob && inode.lower !== undefined) {
+    const content = inode.fs.lower?.open(inode.lower);
+    if (content === undefined) return EACCES;
+    if (content instanceof Errno) return content;
+    return content.direct
+      ? new DirectLowerFile(flags, path, inode, content)
+      : new LowerFile(flags, path, inode, content);
+  }
+  const failed = ensureBlob(inode, inode.size);
+  if (failed !== undefined) return failed;
+  const access = Math.min(flags & O_ACCMODE, O_RDWR);
+  const fd = inode.fs.blobs.open(inode.ino, access | (flags & O_APPEND));
+  return fd instanceof Errno ? fd : new BlobFile(flags, path, inode, fd);
+}
+
+/** An open file whose bytes are in a blob. */
+class BlobFile extends HostFile {
+  readonly #inode: TreeInode;
+
+  constructor(flags: number, path: Path, inode: TreeInode, fd: number) {
+    super(flags, path, fd);
+    this.#inode = inode;
+    inode.opens++;
+    if (this.writable) inode.writers++;
+  }
+
+  override write(buffer: IoBuffer): Transfer {
+    if (this.#limited) {
+      const append = (this.flags & O_APPEND) !== 0;
+      const at = this.seek(0, append ? SEEK_END : SEEK_CUR);
+      if (at instanceof Errno) return at;
+      const refused = this.#refuse(at + buffer.length);
+      if (refused !== undefined) return refused;
+    }
+    this.#dropPrivileges();
+    return this.#counted(super.write(buffer));
+  }
+
+  override pwrite(buffer: IoBuffer, offset: number): Transfer {
+    const refused = this.#refuse(offset + buffer.length);
+    if (refused !== undefined) return refused;
+    this.#dropPrivileges();
+    return this.#counted(super.pwrite(buffer, offset));
+  }
+
+  override truncate(length: number): Errno | undefined {
+    if (!this.writable) return EINVAL;
+    return this.#refuse(length) ?? this.#counted(super.truncate(length));
+  }
+
+  override allocate(mode: number, offset: number, length: number): Errno | undefined {
+    if (!this.writable) return EBADF;
+    const grows = (mode & FALLOC_FL_KEEP_SIZE) === 0;
+    const refused = grows ? this.#refuse(offset + length) : undefined;
+    return refused ?? this.#counted(super.allocate(mode, offset, length));
+  }
+
+  override sync(dataOnly: boolean): Errno | undefined {
+    return super.sync(dataOnly) ?? this.#inode.fs.syncLog();
+  }
+
+  override backing(): HostBacking | Errno {
+    const inode = this.#inode;
+    if (this.writable) inode.shared = true;
+    const privileged = (inode.mode & (S_ISUID | S_ISGID)) !== 0;
+    return { fd: this.fd, offset: 0, direct: !this.#limited && !(this.writable && privileged) };
+  }
+
+  protected override closeHost(): void {
+    super.closeHost();
+    const inode = this.#inode;
+    inode.opens--;
+    if (this.writable) {
+      inode.writers--;
+      inode.fresh = false;
+    }
+    inode.fs.dropIfUnused(inode);
+  }
+
+  get #limited(): boolean {
+    return this.#inode.fs.sizeLimit !== Number.POSITIVE_INFINITY;
+  }
+
+  #refuse(end: number): Errno | undefined {
+    if (!this.#limited) return undefined;
+    const inode = this.#inode;
+    inode.refresh();
+    return end > inode.size && !inode.fs.hasRoom(inode, end) ? ENOSPC : undefined;
+  }
+
+  /** Keeps the count of used bytes, after a change of the bytes. */
+  #counted<T>(result: T): T {
+    if (this.#limited) this.#inode.refresh();
+    return result;
+  }
+
+  /** Whoever writes takes setuid and setgid away. */
+  #dropPrivileges(): void {
+    if ((this.#inode.mode & (S_ISUID | S_ISGID)) === 0) return;
+    const mode = withoutPrivileges(this.#inode.mode);
+    if (mode !== undefined) this.#inode.setattr({ mode });
+  }
+}
+
+/** A lower file that is a host file by itself, open for reading. It keeps the bytes it was opened with. */
+class DirectLowerFile extends HostFile {
+  readonly #inode: TreeInode;
+  readonly #content: LowerContent;
+
+  constructor(flags: number, path: Path, inode: TreeInode, content: LowerContent) {
+    super(flags, path, content.fd);
+    this.#inode = inode;
+    this.#content = content;
+    inode.opens++;
+  }
+
+  protected override closeHost(): void {
+    this.#content.close();
+    this.#inode.opens--;
+    this.#inode.fs.dropIfUnused(this.#inode);
+  }
+}
+
+/** Bytes of content that is copied for mapping at most: the limit of one private copy in memory. */
+const PRIVATE_COPY_MAX = 1 << 30;
+
+/** A file of the lower tree, open for reading. When the file is copied up, later reads see the copy. */
+class LowerFile extends VfsFile {
+  readonly #inode: TreeInode;
+  readonly #content: LowerContent;
+  #position = 0;
+  /** The blob, once there is one; 0 for none. */
+  #blobFd = 0;
+  #copyFd = 0;
+
+  constructor(flags: number, path: Path, inode: TreeInode, content: LowerContent) {
+    super(flags, path);
+    this.#inode = inode;
+    this.#content = content;
+    inode.opens++;
+  }
+
+  override read(buffer: IoBuffer): Transfer {
+    const count = this.pread(buffer, this.#position);
+    if (typeof count === "number") this.#position += count;
+    return count;
+  }
+
+  override pread(buffer: IoBuffer, offset: number): Transfer {
+    if (this.#inode.blob) {
+      const fd = this.#openBlob();
+      return fd instanceof Errno ? fd : pread(fd, buffer.address, buffer.length, offset);
+    }
+    const { fd, offset: base, length } = this.#content;
+    const count = Math.min(buffer.length, length - offset);
+    return count <= 0 ? 0 : pread(fd, buffer.address, count, base + offset);
+  }
+
+  #openBlob(): number | Errno {
+    if (this.#blobFd === 0) {
+      const fd = this.#inode.fs.blobs.open(this.#inode.ino, HOST_O.RDONLY);
+      if (fd instanceof Errno) return fd;
+      this.#blobFd = fd;
+    }
+    return this.#blobFd;
+  }
+
+  override write(_buffer: IoBuffer): Transfer {
+    return EBADF;
+  }
+  override pwrite(_buffer: IoBuffer, _offset: number): Transfer {
+    return EBADF;
+  }
+  override allocate(_mode: number, _offset: number, _length: number): Errno {
+    return EBADF;
+  }
+
+  override seek(offset: number, whence: number): number | Errno {
+    const { size } = this.#inode;
+    let target: number;
+    switch (whence) {
+      case SEEK_SET:
+        target = offset;
+        break;
+      case SEEK_CUR:
+        target = this.#position + offset;
+        break;
+      case SEEK_END:
+        target = size + offset;
+        break;
+      case SEEK_DATA:
+      case SEEK_HOLE:
+        if (offset < 0 || offset >= size) return ENXIO;
+        target = whence === SEEK_DATA ? offset : size;
+        break;
+      default:
+        return EINVAL;
+    }
+    if (target < 0) return EINVAL;
+    if (!Number.isSafeInteger(target)) return EINVAL;
+    this.#position = target;
+    return target;
+  }
+
+  override sync(_dataOnly: boolean): Errno | undefined {
+    return undefined;
+  }
+
+  override backing(): HostBacking | Errno {
+    if (this.#inode.blob) {
+      const fd = this.#openBlob();
+      return fd instanceof Errno ? fd : { fd, offset: 0, direct: false };
+    }
+    const { fd, offset, length, mappable } = this.#content;
+    if (mappable) return { fd, offset, length, direct: false };
+    return this.#privateCopy();
+  }
+
+  /** A sealed copy in memory, for what must not be mapped from where it is. */
+  #privateCopy(): HostBacking | Errno {
+    const { fd, offset, length } = this.#content;
+    if (length > PRIVATE_COPY_MAX) return EFBIG;
+    if (this.#copyFd === 0) {
+      const copy = memfd("file");
+      if (copy instanceof Errno) return copy;
+      const failed = copyRange(fd, offset, copy, 0, length) ?? seal(copy);
+      if (failed !== undefined) {
+        closeFd(copy);
+        return failed;
+      }
+      this.#copyFd = copy;
+    }
+    return { fd: this.#copyFd, offset: 0, length, direct: false };
+  }
+
+  protected override release(): void {
+    super.release();
+    this.#content.close();
+    if (this.#blobFd !== 0) closeFd(this.#blobFd);
+    if (this.#copyFd !== 0) closeFd(this.#copyFd);
+    this.#inode.opens--;
+    this.#inode.fs.dropIfUnused(this.#inode);
+  }
+}
