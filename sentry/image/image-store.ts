@@ -150,7 +150,8 @@ export class ImageStore {
    * @throws {ImageError} IMAGE_NOT_FOUND, or IMAGE_CONFLICT where only force would do
    */
   async remove(name: string, options: RemoveOptions = {}): Promise<Removal> {
-    await this.get(name); // before there is a store to lock, there is nothing in it
+    // Before there is a store to lock, there is nothing in it.
+    await this.#resolve(name, await this.#references.read());
     const removal = await this.#references.update(async (table) => {
       const id = await this.#resolve(name, table);
       const names = namesOf(id, table);

@@ -1,0 +1,97 @@
+import { execFileSync, spawn } from "node:child_process";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { ExecutionContext } from "ava";
+import { scratch } from "./tar-fixture.ts";
+
+/** Runs a program of the system; what it prints to stderr is in the error where it fails. */
+export function tool(command: string, ...args: readonly string[]): string {
+  try {
+    return execFileSync(command, args, { encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") {
+      throw new Error(
+        `${command} is missing: apt-get install docker-registry skopeo umoci apache2-utils`,
+      );
+    }
+    throw error;
+  }
+}
+
+/** A TCP port of this machine that nobody listens on. */
+export async function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer().listen(0, "127.0.0.1", () => {
+      const address = server.address();
+      server.close(() =>
+        typeof address === "object" && address !== null ? resolve(address.port) : reject(address),
+      );
+    });
+  });
+}
+
+/** A real docker-registry, for one test. `auth` is the section of that name in its configuration. */
+export async function startRegistry(t: ExecutionContext, auth?: object): Promise<string> {
+  const directory = scratch(t);
+  const port = await freePort();
+  const configuration = join(directory, "registry.json");
+  const root = join(directory, "data");
+  mkdirSync(root);
+  writeFileSync(
+    configuration,
+    JSON.stringify({
+      version: 0.1,
+      log: { level: "error", accesslog: { disabled: true } },
+      storage: { filesystem: { rootdirectory: root } },
+      http: { addr: `127.0.0.1:${port}` },
+      ...(auth === undefined ? {} : { auth }),
+    }),
+  );
+  tool("docker-registry", "--version");
+  const child = spawn("docker-registry", ["serve", configuration], { stdio: "ignore" });
+  t.teardown(() => child.kill("SIGKILL"));
+  for (let tries = 0; ; tries++) {
+    const answer = await fetch(`http://127.0.0.1:${port}/v2/`).catch(() => undefined);
+    if (answer !== undefined) return `127.0.0.1:${port}`;
+    if (tries === 200) throw new Error("docker-registry does not answer");
+    await sleep(50);
+  }
+}
+
+export interface LayoutOptions {
+  readonly tag: string;
+  readonly layers: readonly Uint8Array[];
+  readonly architecture?: string;
+  readonly config?: readonly string[];
+}
+
+/** An OCI layout as umoci makes it, with one image in it; returns its directory. */
+export function makeLayout(t: ExecutionContext, options: LayoutOptions): string {
+  const directory = scratch(t);
+  const layout = join(directory, "oci");
+  const image = `${layout}:${options.tag}`;
+  tool("umoci", "init", "--layout", layout);
+  tool("umoci", "new", "--image", image);
+  for (const [i, layer] of options.layers.entries()) {
+    const path = join(directory, `${i}.tar`);
+    writeFileSync(path, layer);
+    tool("umoci", "raw", "add-layer", "--image", image, path);
+  }
+  tool(
+    "umoci",
+    "config",
+    "--image",
+    image,
+    "--os=linux",
+    `--architecture=${options.architecture ?? "amd64"}`,
+    ...(options.config ?? []),
+  );
+  return layout;
+}
+
+/** Pushes with skopeo; `flags` are skopeo's. */
+export function push(from: string, to: string, ...flags: readonly string[]): void {
+  tool("skopeo", "--insecure-policy", "copy", "--dest-tls-verify=false", ...flags, from, to);
+}
