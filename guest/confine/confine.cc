@@ -24,9 +24,9 @@ namespace {
 
 constexpr size_t kKeepMax = 8;
 
-// Forks the first process of the pid namespace as a child of our own parent, the sentry, and ends this
-// one. A raw call: the child does not need what libc does around fork, and libc has no CLONE_PARENT.
-// The child goes on only once the sentry was told its pid: reports keep their order.
+// Forks the first process of the pid namespace as a child of our own parent, the sentry, and ends
+// this one. A raw call: the child does not need what libc does around fork, and libc has no
+// CLONE_PARENT. The child goes on only once the sentry was told its pid: reports keep their order.
 Failure BecomeFirstProcess(int control) {
   int told[2];
   if (pipe2(told, O_CLOEXEC) != 0) return Failed(Step::kFork);

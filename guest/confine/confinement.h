@@ -11,6 +11,10 @@ namespace dd::confine {
 // understands.
 Failure ReadConfinement(int fd, Confinement* confinement);
 
+// Tells the filter where the program's only system call instructions lie: [start, end), within one
+// multiple of 4 GiB (else EINVAL); the last two bytes hold no call. Calls made elsewhere will trap.
+Failure PlaceStub(Confinement* confinement, uint64_t start, uint64_t end);
+
 }  // namespace dd::confine
 
 #endif  // DD_GUEST_CONFINE_CONFINEMENT_H_

@@ -1,4 +1,5 @@
 // Generated from profiles/linux/layout.ts, steps.ts and constants.ts; do not edit.
+// clang-format off
 #ifndef DD_GUEST_CONFINE_CONFINEMENT_LAYOUT_H_
 #define DD_GUEST_CONFINE_CONFINEMENT_LAYOUT_H_
 
@@ -89,29 +90,29 @@ struct ConfinementInstruction {
 static_assert(sizeof(ConfinementInstruction) == 8);
 
 struct Confinement {
-  uint32_t magic;                // kConfinementMagic
-  uint32_t version;              // kConfinementVersion
-  uint32_t size;                 // sizeof(Confinement)
-  uint32_t host_uid;             // What user 0 of the namespace is outside; never 0
-  uint32_t host_gid;             // What group 0 of the namespace is outside; never 0
-  uint32_t outer_namespaces;     // CLONE_NEW* made by PrepareNamespaces
-  uint32_t inner_namespaces;     // CLONE_NEW* made by ConfineLauncher
-  uint32_t landlock_abi;         // The oldest Landlock ABI that will do
+  uint32_t magic;  // kConfinementMagic
+  uint32_t version;  // kConfinementVersion
+  uint32_t size;  // sizeof(Confinement)
+  uint32_t host_uid;  // What user 0 of the namespace is outside; never 0
+  uint32_t host_gid;  // What group 0 of the namespace is outside; never 0
+  uint32_t outer_namespaces;  // CLONE_NEW* made by PrepareNamespaces
+  uint32_t inner_namespaces;  // CLONE_NEW* made by ConfineLauncher
+  uint32_t landlock_abi;  // The oldest Landlock ABI that will do
   uint64_t landlock_filesystem;  // handled_access_fs
-  uint64_t landlock_network;     // handled_access_net
-  uint64_t landlock_scoped;      // scoped
-  uint32_t speculation;          // Bit n: disable PR_SET_SPECULATION_CTRL control n
-  uint32_t notify_call;          // Number of the designated call
-  uint64_t stub_start;           // First address of the page with the only system call instructions
-  uint64_t stub_end;             // The address after it
-  uint32_t window_first;         // First descriptor number for donated files
-  uint32_t window_last;          // Last descriptor number for donated files
-  uint32_t limit_count;          // Items used in limits
-  uint32_t notify_filter_length;                // Items used in notify_filter
-  uint32_t executor_filter_length;              // Items used in executor_filter
-  uint32_t reserved;                            // Zero
-  ConfinementLimit limits[16];                  // setrlimit(2), soft = hard
-  ConfinementInstruction notify_filter[16];     // Gives the launcher the listener
+  uint64_t landlock_network;  // handled_access_net
+  uint64_t landlock_scoped;  // scoped
+  uint32_t speculation;  // Bit n: disable PR_SET_SPECULATION_CTRL control n
+  uint32_t notify_call;  // Number of the designated call
+  uint32_t window_first;  // First descriptor number for donated files
+  uint32_t window_last;  // Last descriptor number for donated files
+  uint32_t limit_count;  // Items used in limits
+  uint32_t notify_filter_length;  // Items used in notify_filter
+  uint32_t executor_filter_length;  // Items used in executor_filter
+  uint32_t stub_high_at;  // Instruction of executor_filter with the upper half of the stub's address
+  uint32_t stub_start_at;  // The one with the lower half of its start
+  uint32_t stub_end_at;  // The one with the lower half of its end
+  ConfinementLimit limits[16];  // setrlimit(2), soft = hard
+  ConfinementInstruction notify_filter[16];  // Gives the launcher the listener
   ConfinementInstruction executor_filter[512];  // The allow-list
 };
 static_assert(offsetof(Confinement, magic) == 0);
@@ -127,18 +128,18 @@ static_assert(offsetof(Confinement, landlock_network) == 40);
 static_assert(offsetof(Confinement, landlock_scoped) == 48);
 static_assert(offsetof(Confinement, speculation) == 56);
 static_assert(offsetof(Confinement, notify_call) == 60);
-static_assert(offsetof(Confinement, stub_start) == 64);
-static_assert(offsetof(Confinement, stub_end) == 72);
-static_assert(offsetof(Confinement, window_first) == 80);
-static_assert(offsetof(Confinement, window_last) == 84);
-static_assert(offsetof(Confinement, limit_count) == 88);
-static_assert(offsetof(Confinement, notify_filter_length) == 92);
-static_assert(offsetof(Confinement, executor_filter_length) == 96);
-static_assert(offsetof(Confinement, reserved) == 100);
-static_assert(offsetof(Confinement, limits) == 104);
-static_assert(offsetof(Confinement, notify_filter) == 360);
-static_assert(offsetof(Confinement, executor_filter) == 488);
-static_assert(sizeof(Confinement) == 4584);
+static_assert(offsetof(Confinement, window_first) == 64);
+static_assert(offsetof(Confinement, window_last) == 68);
+static_assert(offsetof(Confinement, limit_count) == 72);
+static_assert(offsetof(Confinement, notify_filter_length) == 76);
+static_assert(offsetof(Confinement, executor_filter_length) == 80);
+static_assert(offsetof(Confinement, stub_high_at) == 84);
+static_assert(offsetof(Confinement, stub_start_at) == 88);
+static_assert(offsetof(Confinement, stub_end_at) == 92);
+static_assert(offsetof(Confinement, limits) == 96);
+static_assert(offsetof(Confinement, notify_filter) == 352);
+static_assert(offsetof(Confinement, executor_filter) == 480);
+static_assert(sizeof(Confinement) == 4576);
 
 }  // namespace dd::confine
 

@@ -67,6 +67,11 @@ interface Pending {
 export class Assembler {
   readonly #pending: Pending[] = [];
 
+  /** The index of the next instruction. */
+  get position(): number {
+    return this.#pending.length;
+  }
+
   label(): Label {
     return { at: undefined };
   }

@@ -10,13 +10,22 @@ import type { Barrier, Profile, Resource } from "../model.ts";
 import { executorProfile } from "../profiles.ts";
 import type { Instruction } from "./bpf.ts";
 import { type LandlockRuleset, landlockRuleset } from "./landlock.ts";
-import { type AddressRange, executorFilter, notifyFilter, numberOf } from "./seccomp.ts";
+import {
+  type AddressRange,
+  type ExecutorFilter,
+  executorFilter,
+  notifyFilter,
+  numberOf,
+} from "./seccomp.ts";
 
 /** What differs from container to container. */
 export interface ConfinementParameters {
   readonly isa: Isa;
-  /** The page that holds the runtime's only system call instructions. */
-  readonly stub: AddressRange;
+  /**
+   * Where the runtime's only system call instructions lie. The launcher puts its own address in
+   * (`PlaceStub`), because only it knows where it was loaded; absent, any address stands in.
+   */
+  readonly stub?: AddressRange;
   /**
    * The host user and group that guest root is: a distinct unprivileged id per container when the
    * sentry is root, the user's own ids otherwise.
@@ -39,24 +48,24 @@ export interface Confinement {
   readonly landlock: LandlockRuleset;
   /** Numbers of the `PR_SET_SPECULATION_CTRL` controls to disable for good. */
   readonly speculation: readonly number[];
-  readonly stub: AddressRange;
   readonly window: { readonly first: number; readonly last: number };
   readonly notifyCall: number;
   readonly notifyFilter: readonly Instruction[];
-  readonly executorFilter: readonly Instruction[];
+  readonly executorFilter: ExecutorFilter;
 }
 
 const UNPRIVILEGED_ID_MAX = 0xfffffffe;
 /** The launcher and one executor. */
 const PROCESSES_MIN = 2;
 const PROCESSES_MAX = 4_194_304;
+const ANY_STUB: AddressRange = { start: 0x1000n, end: 0x2000n };
 
 /**
  * The confinement of one container's executors.
  * @throws RangeError when a parameter could only weaken it: host id 0, an empty stub range.
  */
 export function executorConfinement(parameters: ConfinementParameters): Confinement {
-  const { isa, stub, hostUid, hostGid, processes } = parameters;
+  const { isa, stub = ANY_STUB, hostUid, hostGid, processes } = parameters;
   checkRange("Host user id", hostUid, 1, UNPRIVILEGED_ID_MAX);
   checkRange("Host group id", hostGid, 1, UNPRIVILEGED_ID_MAX);
   checkRange("Process limit", processes, PROCESSES_MIN, PROCESSES_MAX);
@@ -77,7 +86,6 @@ export function executorConfinement(parameters: ConfinementParameters): Confinem
     })),
     landlock: profileRuleset(executorProfile),
     speculation: ofKind(barriers, "speculation").map(({ control }) => SPECULATION_NUMBERS[control]),
-    stub,
     window: DESCRIPTOR_WINDOW,
     notifyCall: numberOf(NOTIFY_CALL, isa),
     notifyFilter: notifyFilter(isa),

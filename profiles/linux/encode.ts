@@ -21,7 +21,8 @@ export function encodeConfinement(confinement: Confinement): Uint8Array {
     view.setUint32(CONFINEMENT_OFFSETS[name], value, true);
   const u64 = (name: keyof typeof CONFINEMENT_OFFSETS, value: bigint): void =>
     view.setBigUint64(CONFINEMENT_OFFSETS[name], value, true);
-  const { landlock, limits, stub, window } = confinement;
+  const { landlock, limits, window } = confinement;
+  const { program, stubOperands } = confinement.executorFilter;
   u32("magic", CONFINEMENT_MAGIC);
   u32("version", CONFINEMENT_VERSION);
   u32("size", CONFINEMENT_SIZE);
@@ -38,8 +39,6 @@ export function encodeConfinement(confinement: Confinement): Uint8Array {
     confinement.speculation.reduce((all, control) => all | (1 << control), 0),
   );
   u32("notify_call", confinement.notifyCall);
-  u64("stub_start", stub.start);
-  u64("stub_end", stub.end);
   u32("window_first", window.first);
   u32("window_last", window.last);
   u32("limit_count", atMost(LIMITS_MAX, limits.length));
@@ -57,7 +56,10 @@ export function encodeConfinement(confinement: Confinement): Uint8Array {
     bytes.set(encodeProgram(program), CONFINEMENT_OFFSETS[name]);
   };
   filter("notify_filter", confinement.notifyFilter, NOTIFY_FILTER_MAX);
-  filter("executor_filter", confinement.executorFilter, EXECUTOR_FILTER_MAX);
+  filter("executor_filter", program, EXECUTOR_FILTER_MAX);
+  u32("stub_high_at", stubOperands.high);
+  u32("stub_start_at", stubOperands.start);
+  u32("stub_end_at", stubOperands.end);
   return bytes;
 }
 

@@ -15,6 +15,13 @@ export interface AddressRange {
   readonly end: bigint;
 }
 
+/** A filter, and which of its instructions hold the stub's address as their operand. */
+export interface ExecutorFilter {
+  readonly program: readonly Instruction[];
+  /** Indices; the launcher, which alone knows where its stub lies, sets the operands. */
+  readonly stubOperands: { readonly high: number; readonly start: number; readonly end: number };
+}
+
 /**
  * The executor's main filter: an entry of another instruction set kills the process; a listed call
  * with listed arguments, made inside the runtime's stub page, is allowed; all else traps.
@@ -24,15 +31,11 @@ export interface AddressRange {
  * the boundary is the list of calls and arguments.
  * @param stub must not cross a multiple of 4 GiB; the last two bytes of the range hold no call.
  */
-export function executorFilter(
-  profile: Profile,
-  isa: Isa,
-  stub: AddressRange,
-): readonly Instruction[] {
+export function executorFilter(profile: Profile, isa: Isa, stub: AddressRange): ExecutorFilter {
   const assembler = new Assembler();
   const trap = assembler.label();
   checkArchitecture(assembler, isa);
-  checkStub(assembler, stub, trap);
+  const stubOperands = checkStub(assembler, stub, trap);
   assembler.emit(BPF.LD_W_ABS, SECCOMP_DATA.nr);
   // The address tests go to the first trap in the program: a conditional jump reaches 255 instructions.
   let shared: Label | undefined = trap;
@@ -49,7 +52,7 @@ export function executorFilter(
   }
   if (shared !== undefined) assembler.place(shared);
   assembler.emit(BPF.RET_K, SECCOMP_RET.TRAP, "every other call");
-  return assembler.finish();
+  return { program: assembler.finish(), stubOperands };
 }
 
 /**
@@ -95,19 +98,25 @@ function checkArchitecture(assembler: Assembler, isa: Isa): void {
   assembler.place(native);
 }
 
-function checkStub(assembler: Assembler, stub: AddressRange, outside: Label): void {
+function checkStub(
+  assembler: Assembler,
+  stub: AddressRange,
+  outside: Label,
+): ExecutorFilter["stubOperands"] {
   if (stub.start <= 0n || stub.end <= stub.start || stub.end >= 1n << 63n) {
-    throw new Error("The stub range is empty or not in user space");
+    throw new RangeError("The stub range is empty or not in user space");
   }
   const high = stub.start >> 32n;
-  if (stub.end >> 32n !== high) throw new Error("The stub range crosses a multiple of 4 GiB");
-  assembler.emit(BPF.LD_W_ABS, SECCOMP_DATA.ipHigh);
-  assembler.test(BPF.JEQ_K, Number(high), { no: outside }, "made inside the stub page?");
-  // The kernel reports the address after the instruction: `start` itself is a call made outside.
-  assembler.emit(BPF.LD_W_ABS, SECCOMP_DATA.ipLow);
+  if (stub.end >> 32n !== high) throw new RangeError("The stub range crosses a multiple of 4 GiB");
   const low = (address: bigint): number => Number(BigInt.asUintN(32, address));
+  assembler.emit(BPF.LD_W_ABS, SECCOMP_DATA.ipHigh);
+  const at = assembler.position;
+  assembler.test(BPF.JEQ_K, Number(high), { no: outside }, "made inside the stub page?");
+  assembler.emit(BPF.LD_W_ABS, SECCOMP_DATA.ipLow);
+  // The kernel reports the address after the instruction: `start` itself is a call made outside.
   assembler.test(BPF.JGT_K, low(stub.start), { no: outside });
   assembler.test(BPF.JGE_K, low(stub.end), { yes: outside });
+  return { high: at, start: at + 2, end: at + 3 };
 }
 
 /** Allows the call when one pattern holds; falls through to the next instruction when none does. */

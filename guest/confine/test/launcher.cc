@@ -27,9 +27,10 @@ Failure ConfineWithoutFilter(const Confinement& confinement) {
   return DisableSpeculation(confinement);
 }
 
-[[noreturn]] void RunExecutor(const Confinement& confinement, const Order& order, Board* board) {
-  const Stub stub = MapStub(confinement);
-  if (stub.call == nullptr || !CatchTraps(confinement, board)) _exit(100);
+[[noreturn]] void RunExecutor(const Confinement& shared, const Order& order, Board* board) {
+  Confinement confinement = shared;
+  const Stub stub = MapStub(&confinement);
+  if (stub.call == nullptr || !CatchTraps(stub, board)) _exit(100);
   const Failure failure = order.scenario == Scenario::kProbeNoFilter
                               ? ConfineWithoutFilter(confinement)
                               : ConfineExecutor(confinement);

@@ -1,10 +1,12 @@
 // Confines itself as a container's executors are confined and attacks from inside; test/profiles
 // runs it, as root and as an ordinary user. Prints a line of JSON per check.
 //   dd-confine-test run DESCRIPTION [landlock]
+//   dd-confine-test describe DESCRIPTION
 #include <cstdio>
 #include <cstring>
 
 #include "guest/confine/test/checks.h"
+#include "guest/confine/test/describe.h"
 #include "guest/confine/test/launcher.h"
 
 int main(int argc, char** argv) {
@@ -13,6 +15,7 @@ int main(int argc, char** argv) {
   if (strcmp(role, "prepare") == 0) return RunPrepare();
   if (strcmp(role, "launch") == 0) return RunLaunch(argv[0]);
   if (strcmp(role, "confined") == 0) return RunConfined();
+  if (strcmp(role, "describe") == 0 && argc > 2) return RunDescribe(argv[2]);
   if (strcmp(role, "run") == 0 && argc > 2) return RunChecks(argv[2], argc > 3);
   fputs("usage: dd-confine-test run DESCRIPTION [landlock]\n", stderr);
   return 2;

@@ -45,19 +45,22 @@ constexpr unsigned long kRestorerFlag = 0x04000000;
 
 }  // namespace
 
-Stub MapStub(const Confinement& confinement) {
-  const size_t length = confinement.stub_end - confinement.stub_start;
+Stub MapStub(Confinement* confinement) {
+  constexpr size_t kLength = 4096;
   void* const page =
-      mmap(reinterpret_cast<void*>(confinement.stub_start), length, PROT_READ | PROT_WRITE,
-           MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
-  if (page == MAP_FAILED) return {nullptr, nullptr};
+      mmap(nullptr, kLength, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (page == MAP_FAILED) return {};
   auto* const bytes = static_cast<unsigned char*>(page);
   memcpy(bytes + kCallAt, kCall, sizeof(kCall));
   memcpy(bytes + kWrongArchAt, kCallWrongArch, sizeof(kCallWrongArch));
   memcpy(bytes + kRestorerAt, kRestorer, sizeof(kRestorer));
-  if (mprotect(page, length, PROT_READ | PROT_EXEC) != 0) return {nullptr, nullptr};
+  const auto start = reinterpret_cast<uint64_t>(page);
+  if (mprotect(page, kLength, PROT_READ | PROT_EXEC) != 0 ||
+      PlaceStub(confinement, start, start + kLength).failed()) {
+    return {};
+  }
   return {reinterpret_cast<Caller>(bytes + kCallAt),
-          reinterpret_cast<long (*)(long)>(bytes + kWrongArchAt)};
+          reinterpret_cast<long (*)(long)>(bytes + kWrongArchAt), start + kRestorerAt};
 }
 
 long CallOutside(long number, long a, long b, long c, long d, long e, long f) {
@@ -72,12 +75,10 @@ long CallOutside(long number, long a, long b, long c, long d, long e, long f) {
   return result;
 }
 
-bool CatchTraps(const Confinement& confinement, Board* board) {
+bool CatchTraps(const Stub& stub, Board* board) {
   trap_board = board;
-  const KernelAction action = {.handler = OnTrap,
-                               .flags = SA_SIGINFO | kRestorerFlag,
-                               .restorer = confinement.stub_start + kRestorerAt,
-                               .mask = 0};
+  const KernelAction action = {
+      .handler = OnTrap, .flags = SA_SIGINFO | kRestorerFlag, .restorer = stub.restorer, .mask = 0};
   return syscall(SYS_rt_sigaction, SIGSYS, &action, nullptr, sizeof(action.mask)) == 0;
 }
 

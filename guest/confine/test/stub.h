@@ -15,16 +15,18 @@ struct Stub {
   Caller call;
   // Enters the kernel by int 0x80: the 32-bit ABI.
   long (*call_wrong_arch)(long number);
+  // Where signal handlers return to.
+  uint64_t restorer;
 };
 
-// Maps and fills the page of the description. Both are nullptr when it cannot be mapped.
-Stub MapStub(const Confinement& confinement);
+// Maps and fills a page and tells the filter of it. All are null when that is not possible.
+Stub MapStub(Confinement* confinement);
 
 // The same call from ordinary code, outside of the page.
 long CallOutside(long number, long a, long b, long c, long d, long e, long f);
 
 // Counts traps on the board and makes the trapped call return -ENOSYS.
-bool CatchTraps(const Confinement& confinement, Board* board);
+bool CatchTraps(const Stub& stub, Board* board);
 
 }  // namespace dd::confine::test
 

@@ -1,0 +1,261 @@
+import type { SyscallName } from "../../sentry/abi/numbers.ts";
+
+/** One row of the decision table: a call from the stub page, and whether the filter lets it pass. */
+export interface CallRow {
+  readonly call: SyscallName;
+  readonly args: readonly bigint[];
+  readonly allowed: boolean;
+}
+
+const HIGH = 1n << 32n;
+const PRIVATE_ANONYMOUS = 0x22n;
+const READ_WRITE = 3n;
+
+function yes(call: SyscallName, ...args: bigint[]): CallRow {
+  return { call, args, allowed: true };
+}
+
+function no(call: SyscallName, ...args: bigint[]): CallRow {
+  return { call, args, allowed: false };
+}
+
+const mmap = (prot: bigint, flags: bigint, fd: bigint): bigint[] => [
+  0n,
+  4096n,
+  prot,
+  flags,
+  fd,
+  0n,
+];
+
+/** Calls with their arguments: allowed ones, near misses, and what an attacker would ask for. */
+export const CALL_ROWS: readonly CallRow[] = [
+  // futex(addr, op)
+  ...[0n, 1n, 9n, 10n, 0x80n, 0x81n, 0x89n, 0x8an, 0x100n, 0x189n].map((op) =>
+    yes("futex", 0n, op),
+  ),
+  ...[2n, 3n, 4n, 5n, 6n, 7n, 8n, 11n, 12n, 13n, 0x86n, 0x200n, 0x400n, 0xffffffffn].map((op) =>
+    no("futex", 0n, op),
+  ),
+  // clone(flags): nothing but the listed values.
+  ...[0x3d0f00n, 0x11n, 0x8011n, 0xc111n].map((flags) => yes("clone", flags)),
+  ...[
+    0n,
+    0x3d0f00n | HIGH,
+    0x11n | HIGH,
+    0x3d0f00n & ~0x10000n,
+    0x3d0f00n & ~0x80000n,
+    0x3d0f00n | 0x800000n,
+    0x3d0f00n | 0x10000000n,
+    0x11n | 0x10000000n,
+    0x11n | 0x20000n,
+    0x11n | 0x20000000n,
+    0x11n | 0x40000000n,
+    0x11n | 0x400n,
+    0x11n | 0x100n,
+    0x11n | 0x800000n,
+    0x11n | 0x2000n,
+    0x9n,
+    0x4111n,
+    0xffffffffffffffffn,
+  ].map((flags) => no("clone", flags)),
+  // mmap(addr, length, prot, flags, fd, offset)
+  yes("mmap", ...mmap(READ_WRITE, PRIVATE_ANONYMOUS, -1n)),
+  yes("mmap", ...mmap(READ_WRITE, PRIVATE_ANONYMOUS, 0xffffffffn)),
+  yes("mmap", ...mmap(7n, 0x32n, -1n)),
+  yes("mmap", ...mmap(0n, 0x4022n, -1n)),
+  yes("mmap", ...mmap(READ_WRITE, 0x21n, -1n)),
+  yes("mmap", ...mmap(READ_WRITE, 0x20022n, -1n)),
+  yes("mmap", ...mmap(READ_WRITE, 0x100022n, -1n)),
+  ...[16n, 40n, 79n].map((fd) => yes("mmap", ...mmap(1n, 2n, fd))),
+  yes("mmap", ...mmap(READ_WRITE, 0x11n, 16n)),
+  ...[0n, 1n, 2n, 3n, 15n, 80n, 1023n, 0x7fffffffn, -2n, -100n].map((fd) =>
+    no("mmap", ...mmap(1n, 2n, fd)),
+  ),
+  no("mmap", ...mmap(1n, PRIVATE_ANONYMOUS, 3n)),
+  no("mmap", ...mmap(1n, PRIVATE_ANONYMOUS, 16n)),
+  no("mmap", ...mmap(1n, 2n, -1n)),
+  no("mmap", ...mmap(0x8n, PRIVATE_ANONYMOUS, -1n)),
+  no("mmap", ...mmap(0x01000000n, PRIVATE_ANONYMOUS, -1n)),
+  no("mmap", ...mmap(0x8n, 2n, 16n)),
+  no("mmap", ...mmap(1n | HIGH, PRIVATE_ANONYMOUS, -1n)),
+  no("mmap", ...mmap(1n, PRIVATE_ANONYMOUS | HIGH, -1n)),
+  no("mmap", ...mmap(1n, 2n | HIGH, 16n)),
+  no("mmap", ...mmap(1n | HIGH, 2n, 16n)),
+  // HUGETLB, LOCKED, GROWSDOWN, POPULATE, NONBLOCK, SYNC, UNINITIALIZED, DROPPABLE
+  ...[0x40000n, 0x2000n, 0x100n, 0x8000n, 0x10000n, 0x80000n, 0x4000000n, 0x8n].flatMap((flag) => [
+    no("mmap", ...mmap(READ_WRITE, PRIVATE_ANONYMOUS | flag, -1n)),
+    no("mmap", ...mmap(1n, 2n | flag, 16n)),
+  ]),
+  // Other memory calls.
+  yes("munmap", 0n, 4096n),
+  yes("munmap", -4096n, -1n),
+  ...[0n, 1n, 3n, 5n, 7n].map((prot) => yes("mprotect", 0n, 4096n, prot)),
+  ...[8n, 0x10n, 0x01000000n, 0x02000000n, 1n | HIGH].map((prot) =>
+    no("mprotect", 0n, 4096n, prot),
+  ),
+  ...[0n, 1n, 3n].map((flags) => yes("mremap", 0n, 4096n, 8192n, flags)),
+  ...[4n, 5n, 8n, HIGH].map((flags) => no("mremap", 0n, 4096n, 8192n, flags)),
+  ...[4n, 8n, 10n, 14n, 15n].map((advice) => yes("madvise", 0n, 4096n, advice)),
+  ...[0n, 3n, 9n, 11n, 12n, 13n, 16n, 18n, 19n, 20n, 21n, 22n, 23n, 24n, 100n, 101n].map((advice) =>
+    no("madvise", 0n, 4096n, advice),
+  ),
+  no("pkey_mprotect", 0n, 4096n, 1n, 0n),
+  no("mlock", 0n, 4096n),
+  no("mlockall", 3n),
+  no("brk", 0n),
+  no("msync", 0n, 4096n, 4n),
+  no("mincore", 0n, 4096n, 0n),
+  no("remap_file_pages", 0n, 4096n, 0n, 0n, 0n),
+  no("process_madvise", 3n),
+  no("userfaultfd", 0n),
+  no("memfd_create", 0n, 0n),
+  no("memfd_secret", 0n),
+  // Ends, signals, waiting.
+  yes("exit", 0n),
+  yes("exit_group", 0n),
+  yes("sched_yield"),
+  yes("rt_sigreturn"),
+  yes("rt_sigprocmask", 0n, 0n, 0n, 8n),
+  yes("sigaltstack", 0n, 0n),
+  ...(
+    [
+      "rt_sigaction",
+      "kill",
+      "tkill",
+      "tgkill",
+      "rt_sigqueueinfo",
+      "rt_tgsigqueueinfo",
+      "pidfd_send_signal",
+      "clone3",
+      "fork",
+      "vfork",
+      "execve",
+      "execveat",
+      "wait4",
+      "waitid",
+      "ptrace",
+      "process_vm_readv",
+      "process_vm_writev",
+      "pidfd_open",
+      "pidfd_getfd",
+      "kcmp",
+      "setpgid",
+      "setsid",
+      "set_tid_address",
+      "set_robust_list",
+      "get_robust_list",
+      "rseq",
+      "membarrier",
+      "getpid",
+      "gettid",
+    ] as const
+  ).map((call) => no(call)),
+  // Descriptors.
+  yes("nfsservctl", 1n, 2n, 3n),
+  ...[16n, 17n, 79n].map((fd) => yes("close", fd)),
+  ...[0n, 1n, 2n, 3n, 15n, 80n, -1n].map((fd) => no("close", fd)),
+  ...(
+    [
+      "read",
+      "write",
+      "readv",
+      "writev",
+      "pread64",
+      "pwrite64",
+      "open",
+      "openat",
+      "openat2",
+      "creat",
+      "dup",
+      "dup2",
+      "dup3",
+      "close_range",
+      "fcntl",
+      "ioctl",
+      "sendmsg",
+      "recvmsg",
+      "socket",
+      "socketpair",
+      "connect",
+      "bind",
+      "accept",
+      "pipe2",
+      "eventfd2",
+      "epoll_create1",
+      "timerfd_create",
+      "signalfd4",
+      "inotify_init1",
+      "fanotify_init",
+      "io_uring_setup",
+      "splice",
+      "sendfile",
+      "copy_file_range",
+    ] as const
+  ).map((call) => no(call)),
+  // Files, mounts, namespaces, privilege, and the rest of the kernel.
+  ...(
+    [
+      "stat",
+      "fstat",
+      "newfstatat",
+      "statx",
+      "readlink",
+      "mkdir",
+      "unlink",
+      "rename",
+      "symlink",
+      "mknod",
+      "chmod",
+      "chown",
+      "truncate",
+      "getdents64",
+      "chdir",
+      "chroot",
+      "pivot_root",
+      "mount",
+      "umount2",
+      "fsopen",
+      "open_tree",
+      "move_mount",
+      "unshare",
+      "setns",
+      "setuid",
+      "setgid",
+      "setresuid",
+      "setgroups",
+      "capset",
+      "prctl",
+      "seccomp",
+      "arch_prctl",
+      "personality",
+      "setrlimit",
+      "prlimit64",
+      "bpf",
+      "perf_event_open",
+      "keyctl",
+      "add_key",
+      "request_key",
+      "modify_ldt",
+      "iopl",
+      "ioperm",
+      "init_module",
+      "finit_module",
+      "kexec_load",
+      "reboot",
+      "swapon",
+      "syslog",
+      "shmget",
+      "shmat",
+      "msgget",
+      "semget",
+      "mq_open",
+      "clock_settime",
+      "settimeofday",
+      "sched_setscheduler",
+      "landlock_restrict_self",
+      "lookup_dcookie",
+      "open_by_handle_at",
+    ] as const
+  ).map((call) => no(call)),
+];
