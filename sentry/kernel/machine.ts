@@ -104,6 +104,14 @@ export interface GuestThread {
    * refuses, the kernel hears {@link KernelEvents.cloneFailed} and the caller gets the error.
    */
   clone(child: Task, spec: CloneSpec): Parked;
+  /**
+   * Completes the thread's mmap(2) with a mapping of host descriptor `fd`, from its byte `offset` on; address
+   * and length are the call's own. The guest may keep the descriptor's full power: it must not have more
+   * than the guest may have.
+   * @param own whether the descriptor is the machine's from now on; else it stays the caller's.
+   * @param flags MAP_* bits for the host.
+   */
+  mapFile(fd: number, own: boolean, prot: number, flags: number, offset: number): Parked;
   /** Ends this thread of a process that goes on (clear-tid and robust futexes are the machine's). */
   exit(): void;
 }

@@ -151,8 +151,9 @@ export class ExecutorMachine implements Machine {
     return PARKED;
   }
 
-  /** A thread will collect `fd` by its next designated call. The descriptor stays the caller's. */
+  /** A thread will collect `fd` by its next designated call. The descriptor is the machine's from now on. */
   promise(thread: ExecutorThread, fd: number): void {
+    this.#breakPromise(thread);
     this.#promised.set(thread, fd);
   }
 
@@ -315,9 +316,16 @@ export class ExecutorMachine implements Machine {
       this.#launcher.reply(note, EINVAL);
       return;
     }
-    this.#promised.delete(thread);
     const error = this.#launcher.donate(note, fd);
     if (error !== undefined) this.#launcher.reply(note, error);
+    this.#breakPromise(thread);
+  }
+
+  #breakPromise(thread: ExecutorThread): void {
+    const fd = this.#promised.get(thread);
+    if (fd === undefined) return;
+    this.#promised.delete(thread);
+    call("close", fd);
   }
 
   #byPid(pid: number): Executor | undefined {
@@ -342,7 +350,7 @@ export class ExecutorMachine implements Machine {
     const { space, process } = executor;
     for (const thread of [...space.threads()]) {
       if (thread.executor !== executor) continue;
-      this.#promised.delete(thread);
+      this.#breakPromise(thread);
       space.attach(thread.slot, undefined);
     }
     if (space.executors.size === 0) {

@@ -10,6 +10,8 @@ import type { ExecutorMachine } from "./executor-machine.ts";
 import { ThreadFrame } from "./frame.ts";
 import { SIGKICK, SIGNAL_FRAME, Verb } from "./protocol.ts";
 
+const F_DUPFD_CLOEXEC = 1030;
+
 /** A guest thread behind a ring slot. */
 export class ExecutorThread implements GuestThread {
   readonly space: AddressSpace;
@@ -103,8 +105,14 @@ export class ExecutorThread implements GuestThread {
   }
 
   /** Has the executor map a file where its own mmap asked for it. See mmap(2). */
-  mapFile(fd: number, prot: number, flags: number, offset: number): Parked {
-    this.#machine.promise(this, fd);
+  mapFile(fd: number, own: boolean, prot: number, flags: number, offset: number): Parked {
+    // The guest may close its descriptor before the executor has collected the donation.
+    const kept = own ? fd : call("fcntl", fd, F_DUPFD_CLOEXEC, 0);
+    if (kept instanceof Errno) {
+      this.complete(kept);
+      return PARKED;
+    }
+    this.#machine.promise(this, kept);
     this.answer(Verb.mapFile, 0, [prot, flags, offset]);
     return PARKED;
   }
