@@ -23,6 +23,10 @@ export interface WaitOptions {
   readonly onTimeout?: () => number | Errno;
   /** The result when a signal interrupts the wait; default `ERESTARTSYS`. */
   readonly interrupted?: Errno;
+  /** What part of the work is done: when it is not 0, it is the result of a wait that ends early. */
+  readonly progress?: () => number;
+  /** Called once when a wait that parked the task is over, before the result is known to the guest. */
+  readonly ended?: () => void;
 }
 
 /**
@@ -38,11 +42,13 @@ export function blockOn(
 ): number | Errno | Parked {
   const first = attempt();
   if (first !== EAGAIN) return first;
-  if (task.hasDeliverableSignal()) return options.interrupted ?? ERESTARTSYS;
+  const done = () => options.progress?.() || undefined;
+  if (task.hasDeliverableSignal()) return done() ?? options.interrupted ?? ERESTARTSYS;
 
   const cleanups: (() => void)[] = [];
   const finish = (result: number | Errno) => {
     for (const cleanup of cleanups) cleanup();
+    options.ended?.();
     task.complete(result);
   };
   const retry = () => {
@@ -51,12 +57,12 @@ export function blockOn(
   };
   task.park((result) => {
     if (options.deadlineNs !== undefined) task.restartUntil(options.deadlineNs, result);
-    finish(result);
+    finish(done() ?? result);
   }, options.interrupted ?? ERESTARTSYS);
   for (const { source, events } of waits) cleanups.push(source.subscribe(events, retry));
   if (options.deadlineNs !== undefined) {
     const timer = task.kernel.reactor.at(options.deadlineNs, () =>
-      finish(options.onTimeout === undefined ? EAGAIN : options.onTimeout()),
+      finish(done() ?? options.onTimeout?.() ?? EAGAIN),
     );
     cleanups.push(() => timer.cancel());
   }

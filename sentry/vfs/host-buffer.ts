@@ -42,6 +42,11 @@ export class HostBuffer implements IoBuffer {
     this.#memory.bytes.set(bytes, this.#start + offset);
   }
 
+  /** The first `length` bytes, as a buffer over the same place. */
+  upTo(length: number): HostBuffer {
+    return new HostBuffer(this.#memory, this.#start, Math.min(length, this.length));
+  }
+
   from(offset: number): HostBuffer {
     return new HostBuffer(this.#memory, this.#start + offset, this.length - offset);
   }

@@ -60,13 +60,17 @@ export abstract class OpenFile implements Pollable {
   /** See fstat(2). */
   abstract stat(): Stat | Errno;
 
-  /** Reads at the file's own offset and moves it. @returns 0 at the end, `EAGAIN` when it would block. */
-  read(_buffer: IoBuffer): Transfer {
+  /**
+   * Reads at the file's own offset and moves it.
+   * @param _caller the task, opaque here, for files that look at who reads: terminals, signalfds.
+   * @returns 0 at the end, `EAGAIN` when it would block.
+   */
+  read(_buffer: IoBuffer, _caller?: unknown): Transfer {
     return EINVAL;
   }
 
-  /** Writes at the file's own offset (at the end with `O_APPEND`) and moves it. */
-  write(_buffer: IoBuffer): Transfer {
+  /** Writes at the file's own offset (at the end with `O_APPEND`) and moves it. `_caller` as for reads. */
+  write(_buffer: IoBuffer, _caller?: unknown): Transfer {
     return EINVAL;
   }
 
