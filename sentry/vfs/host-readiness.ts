@@ -125,6 +125,11 @@ export abstract class HostBackedFile extends OpenFile {
     this.readiness = readiness;
   }
 
+  /** The descriptor that says what {@link poll} says, so that many can be asked at once. */
+  get pollFd(): number | undefined {
+    return this.readiness.fd;
+  }
+
   override poll(): number {
     return this.readiness.poll();
   }

@@ -138,6 +138,11 @@ export class Epoll extends HostBackedFile {
     return reports;
   }
 
+  /** The bell may ring for nothing, so that the host alone is not to be asked. */
+  override get pollFd(): undefined {
+    return undefined;
+  }
+
   override poll(): number {
     this.#prune();
     for (const file of this.#items.keys()) if (file instanceof Epoll) file.poll();
