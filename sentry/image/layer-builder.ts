@@ -82,6 +82,7 @@ export class LayerBuilder {
       describe(this.root, entry);
       return undefined;
     }
+    if (components.some(isMeta) || (isMeta(name) && name !== OPAQUE)) return undefined;
     for (const component of components) {
       if (component.startsWith(WHITEOUT)) {
         throw new ImageError("LAYER_WHITEOUT", `${quoted(entry.path)} is inside of a whiteout`);
@@ -203,6 +204,10 @@ function split(path: ByteString): ByteString[] {
   return components;
 }
 
+function isMeta(name: ByteString): boolean {
+  return name.startsWith(WHITEOUT_META);
+}
+
 /** Records that lower layers have nothing called `name`. See the OCI image layer specification. */
 function whiteout(parent: BuildInode, name: ByteString, entry: TarEntry): void {
   if (entry.type !== "file" && entry.type !== "hardlink") {
@@ -212,7 +217,6 @@ function whiteout(parent: BuildInode, name: ByteString, entry: TarEntry): void {
     parent.opaque = true;
     return;
   }
-  if (name.startsWith(WHITEOUT_META)) return;
   const hidden = name.slice(WHITEOUT.length);
   if (hidden === "" || hidden === "." || hidden === "..") {
     throw new ImageError("LAYER_WHITEOUT", quoted(entry.path));

@@ -126,6 +126,8 @@ export async function readTar(
         throw new ImageError("LAYER_CORRUPT", "there are entries behind the end of the archive");
       }
       const entry = toEntry(header);
+      // tar-stream skips no content after a directory, but waits for it for ever.
+      if (entry.type === "directory") raw.size = 0;
       end = start + padded(entry.size);
       visitor.entry(entry);
     }, fail);
@@ -214,7 +216,8 @@ function refuseSparse(path: ByteString, pax: PaxRecords): void {
 }
 
 function integer(path: ByteString, field: string, value: number | undefined, max?: number): number {
-  if (value !== undefined && Number.isSafeInteger(value) && value >= 0) {
+  // tar-stream reads the base-256 number -1 as the number -0.
+  if (value !== undefined && Number.isSafeInteger(value) && value >= 0 && !Object.is(value, -0)) {
     if (max === undefined || value <= max) return value;
   }
   throw new ImageError("LAYER_ENTRY", `${quoted(path)} has a bad ${field}`);
