@@ -1,6 +1,6 @@
 /** The clocks of clock_gettime(2) as the container's processes see them. */
-import { EINVAL, type Errno } from "../abi/errno.ts";
-import { clockGettime } from "../host/clock.ts";
+import { EINVAL, Errno } from "../abi/errno.ts";
+import { clockNow as hostClock } from "../host/time.ts";
 import type { Process } from "./process.ts";
 import type { Task } from "./task.ts";
 
@@ -69,8 +69,10 @@ export function clockOf(task: Task, id: number): Clock | Errno {
 /** The clock's time in nanoseconds. CPU times that the host does not tell stay at 0. */
 export function clockNow(clock: Clock): bigint {
   switch (clock.kind) {
-    case "host":
-      return clockGettime(clock.id);
+    case "host": {
+      const now = hostClock(clock.id);
+      return now instanceof Errno ? 0n : now;
+    }
     case "process": {
       const { process } = clock;
       const usage = process.kernel.machine.usage?.(process) ?? process.usage;

@@ -71,8 +71,7 @@ export function finishExit(process: Process): void {
   endSession(process);
   hangUpOrphans(process.group, process.parent, process);
   reparentChildren(process);
-  process.program?.file.close();
-  process.program = undefined;
+  process.replaceProgram(undefined);
   process.state = "zombie";
   process.unreported = undefined;
   kernel.trace?.(`[${process.pid}] +++ ${describeStatus(process.exitStatus)} +++`);

@@ -1,14 +1,31 @@
 import type { ByteString } from "../abi/bytes.ts";
+import type { Errno } from "../abi/errno.ts";
 import type { Reactor } from "../host/reactor.ts";
+import type { Actor } from "../vfs/fs-context.ts";
+import type { Path } from "../vfs/mount.ts";
+import type { Executable } from "./load-program.ts";
 import type { Machine } from "./machine.ts";
 import { PidNamespace } from "./pid-namespace.ts";
 import type { Process } from "./process.ts";
 import type { Session } from "./session.ts";
 import { NO_USAGE, type Usage } from "./usage.ts";
 
+/**
+ * Opens a program file for execve(2): relative paths begin at `start`.
+ * @returns open(2)'s errors, or `EACCES` for what may not be executed.
+ */
+export type ProgramOpener = (
+  actor: Actor,
+  start: Path,
+  path: ByteString,
+  options?: { readonly noFollow?: boolean; readonly emptyPath?: boolean },
+) => Executable | Errno;
+
 /** What is fixed about a container's kernel. */
 export interface KernelOptions {
   readonly reactor: Reactor;
+  /** Opens programs; `vfs/open.ts` has it. */
+  readonly openProgram: ProgramOpener;
   readonly hostname?: ByteString;
   /** Tasks alive at once (`--pids-limit`). */
   readonly maxTasks?: number;
@@ -22,6 +39,7 @@ export interface KernelOptions {
 export class Kernel {
   readonly reactor: Reactor;
   readonly pids: PidNamespace;
+  readonly openProgram: ProgramOpener;
   readonly log: (line: string) => void;
   readonly trace: ((line: string) => void) | undefined;
   /** uname(2)'s node name and domain name. */
@@ -41,6 +59,7 @@ export class Kernel {
 
   constructor(options: KernelOptions) {
     this.reactor = options.reactor;
+    this.openProgram = options.openProgram;
     this.hostname = options.hostname ?? "localhost";
     this.pids = new PidNamespace(options.maxTasks);
     this.log = options.log ?? (() => {});

@@ -1,6 +1,7 @@
 import type { ByteString } from "../abi/bytes.ts";
 import type { Isa } from "../abi/numbers.ts";
 import { SIGCHLD } from "../abi/signal.ts";
+import type { Path } from "../vfs/mount.ts";
 import type { OpenFile } from "../vfs/open-file.ts";
 import { WaitQueue } from "../vfs/poll.ts";
 import type { TaskCredentials } from "./capabilities.ts";
@@ -16,8 +17,10 @@ import { NO_USAGE, type Usage } from "./usage.ts";
 /** The program a process runs. */
 export interface Program {
   readonly isa: Isa;
-  /** The file, kept open; what /proc/PID/exe points at. */
-  readonly file: OpenFile;
+  /** The file and its interpreter, kept open as their mappings keep them. */
+  readonly files: readonly OpenFile[];
+  /** Where the file is: what /proc/PID/exe points at. */
+  readonly path: Path;
   readonly argv: readonly ByteString[];
   readonly envp: readonly ByteString[];
   /** The auxiliary vector as the program got it: /proc/PID/auxv. */
@@ -68,6 +71,8 @@ export class Process {
 
   limits: Limits;
   program: Program | undefined;
+  /** `/proc/PID/oom_score_adj`. */
+  oomScoreAdjust = 0;
   /** The personality(2). */
   personality = 0;
   readonly timers: ProcessTimers;
@@ -114,6 +119,12 @@ export class Process {
 
   get session(): ProcessGroup["session"] {
     return this.group.session;
+  }
+
+  /** It runs another program from now on, or none. */
+  replaceProgram(program: Program | undefined): void {
+    for (const file of this.program?.files ?? []) file.close();
+    this.program = program;
   }
 
   /** The guest instruction set of its program. */

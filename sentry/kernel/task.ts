@@ -49,7 +49,7 @@ export class Task {
   #parked: ParkedCall | undefined;
   #restarted: bigint | undefined;
   #restart: bigint | undefined;
-  #observer: ((result: number | Errno) => void) | undefined;
+  #observer: ((result: number | Errno | undefined) => void) | undefined;
 
   constructor(kernel: Kernel, process: Process, tid: number, parts: TaskParts) {
     this.kernel = kernel;
@@ -121,16 +121,21 @@ export class Task {
   /** Ends the call a task is in with its result. */
   complete(result: number | Errno): void {
     this.#parked = undefined;
-    const observer = this.#observer;
-    this.#observer = undefined;
-    observer?.(result);
+    this.leaveCall(result);
     if (this.exited) return;
     if (this.#thread === undefined) throw new Error("A task that never ran is in no call");
     this.#thread.complete(result);
   }
 
-  /** Calls `observer` with the result of the call the task is in. For the trace. */
-  observe(observer: (result: number | Errno) => void): void {
+  /** The call the task is in has done its work, but nobody waits for its result: execve, exit. */
+  leaveCall(result: number | Errno | undefined): void {
+    const observer = this.#observer;
+    this.#observer = undefined;
+    observer?.(result);
+  }
+
+  /** Calls `observer` with the result of the call the task is in, if it has one. For the trace. */
+  observe(observer: (result: number | Errno | undefined) => void): void {
     this.#observer = observer;
   }
 
