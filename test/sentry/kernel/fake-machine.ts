@@ -52,7 +52,10 @@ export class FakeReactor implements Reactor {
   at(deadlineNs: bigint, fire: () => void): Timer {
     const timer = { deadlineNs, fire };
     this.#timers.push(timer);
-    return { cancel: () => void (this.#timers = this.#timers.filter((t) => t !== timer)) };
+    const cancel = () => {
+      this.#timers = this.#timers.filter((other) => other !== timer);
+    };
+    return { cancel };
   }
 
   now(): bigint {
