@@ -1,9 +1,15 @@
 import { ISAS, type Isa, NUMBERS, type SyscallName } from "../abi/numbers.ts";
 import type { Syscall } from "./define.ts";
+import { EVENT } from "./event.ts";
+import { FD } from "./fd.ts";
+import { MEMORY } from "./memory.ts";
+import { POLL } from "./poll.ts";
 import { PROCESS } from "./process.ts";
+import { RW } from "./rw.ts";
+import { SPLICE } from "./splice.ts";
 
 /** The rows of all families. */
-const FAMILIES: readonly (readonly Syscall[])[] = [PROCESS];
+const FAMILIES: readonly (readonly Syscall[])[] = [PROCESS, MEMORY, FD, RW, SPLICE, POLL, EVENT];
 
 /**
  * The rows of some families, by name.

@@ -322,6 +322,10 @@ export class FakeThread implements GuestThread {
     return PARKED;
   }
 
+  mapFile(): Parked {
+    throw new Error("No test of the kernel maps a file");
+  }
+
   exit(): void {
     this.ended = true;
   }
