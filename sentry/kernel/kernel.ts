@@ -3,6 +3,7 @@ import type { Errno } from "../abi/errno.ts";
 import type { Reactor } from "../host/reactor.ts";
 import type { Actor } from "../vfs/fs-context.ts";
 import type { Path } from "../vfs/mount.ts";
+import { openExecutable } from "../vfs/open.ts";
 import type { Executable } from "./load-program.ts";
 import type { Machine } from "./machine.ts";
 import { PidNamespace } from "./pid-namespace.ts";
@@ -24,8 +25,8 @@ export type ProgramOpener = (
 /** What is fixed about a container's kernel. */
 export interface KernelOptions {
   readonly reactor: Reactor;
-  /** Opens programs; `vfs/open.ts` has it. */
-  readonly openProgram: ProgramOpener;
+  /** How programs are opened; default: as files of the container. */
+  readonly openProgram?: ProgramOpener;
   readonly hostname?: ByteString;
   /** Tasks alive at once (`--pids-limit`). */
   readonly maxTasks?: number;
@@ -59,7 +60,7 @@ export class Kernel {
 
   constructor(options: KernelOptions) {
     this.reactor = options.reactor;
-    this.openProgram = options.openProgram;
+    this.openProgram = options.openProgram ?? openExecutable;
     this.hostname = options.hostname ?? "localhost";
     this.pids = new PidNamespace(options.maxTasks);
     this.log = options.log ?? (() => {});
