@@ -455,8 +455,8 @@ const F_ADD_SEALS = 1033;
 const F_SEAL_ALL = 0xf;
 
 /** A file in memory that nobody else can name. See memfd_create(2). */
-export function memfd(name: ByteString): number | Errno {
-  return call("memfd_create", cstring(name), MFD_CLOEXEC | MFD_ALLOW_SEALING);
+export function memfd(name: ByteString, sealable = true): number | Errno {
+  return call("memfd_create", cstring(name), MFD_CLOEXEC | (sealable ? MFD_ALLOW_SEALING : 0));
 }
 
 /** Nothing can change the content of the memory file any more. */

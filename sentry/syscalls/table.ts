@@ -1,15 +1,29 @@
 import { ISAS, type Isa, NUMBERS, type SyscallName } from "../abi/numbers.ts";
 import type { Syscall } from "./define.ts";
+import { DIR } from "./dir.ts";
 import { EVENT } from "./event.ts";
 import { FD } from "./fd.ts";
+import { FILE } from "./file.ts";
 import { MEMORY } from "./memory.ts";
 import { POLL } from "./poll.ts";
 import { PROCESS } from "./process.ts";
 import { RW } from "./rw.ts";
 import { SPLICE } from "./splice.ts";
+import { STAT } from "./stat.ts";
 
 /** The rows of all families. */
-const FAMILIES: readonly (readonly Syscall[])[] = [PROCESS, MEMORY, FD, RW, SPLICE, POLL, EVENT];
+const FAMILIES: readonly (readonly Syscall[])[] = [
+  PROCESS,
+  MEMORY,
+  FD,
+  RW,
+  SPLICE,
+  POLL,
+  EVENT,
+  FILE,
+  DIR,
+  STAT,
+];
 
 /**
  * The rows of some families, by name.
