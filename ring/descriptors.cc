@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <string>
 
 #include "ring/addon.h"
@@ -16,7 +17,7 @@ namespace dd {
 namespace {
 
 constexpr size_t kMaxDescriptors = 64;
-constexpr int kControlFd = 3;
+constexpr int kFirstFd = 3;
 
 napi_value FromLong(napi_env env, int64_t number) {
   napi_value value;
@@ -30,20 +31,30 @@ bool GetArray(napi_env env, napi_value value, void** data, size_t* length) {
          napi_get_typedarray_info(env, value, nullptr, length, data, nullptr, nullptr) == napi_ok;
 }
 
-// spawnLauncher(path, controlFd, stderrFd) -> pid or negative errno. The child has an empty
-// environment, the default signal state, and no descriptor but 2 (stderrFd) and 3 (controlFd).
-napi_value SpawnLauncher(napi_env env, napi_callback_info info) {
-  napi_value values[3];
-  size_t count = 3;
-  napi_get_cb_info(env, info, &count, values, nullptr, nullptr);
+std::string GetString(napi_env env, napi_value value) {
   size_t length = 0;
-  napi_get_value_string_utf8(env, values[0], nullptr, 0, &length);
-  std::string path(length, '\0');
-  napi_get_value_string_utf8(env, values[0], path.data(), length + 1, &length);
-  int32_t control = -1;
+  napi_get_value_string_utf8(env, value, nullptr, 0, &length);
+  std::string text(length, '\0');
+  napi_get_value_string_utf8(env, value, text.data(), length + 1, &length);
+  return text;
+}
+
+// spawnLauncher(path, stage, stderrFd, Int32Array) -> pid or negative errno. The child has an empty
+// environment, the default signal state, and no descriptors but 2 (stderrFd) and, from 3 on, the
+// array's.
+napi_value SpawnLauncher(napi_env env, napi_callback_info info) {
+  napi_value values[4];
+  size_t count = 4;
+  napi_get_cb_info(env, info, &count, values, nullptr, nullptr);
+  std::string path = GetString(env, values[0]);
+  std::string stage = GetString(env, values[1]);
   int32_t error = -1;
-  napi_get_value_int32(env, values[1], &control);
+  void* fds = nullptr;
+  size_t fd_count = 0;
   napi_get_value_int32(env, values[2], &error);
+  if (!GetArray(env, values[3], &fds, &fd_count) || fd_count > kMaxDescriptors) {
+    return Throw(env, "Expected at most 64 descriptors");
+  }
 
   posix_spawn_file_actions_t actions;
   posix_spawnattr_t attributes;
@@ -56,14 +67,24 @@ napi_value SpawnLauncher(napi_env env, napi_callback_info info) {
   posix_spawnattr_setsigmask(&attributes, &none);
   posix_spawnattr_setsigdefault(&attributes, &all);
   posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-  // Above both targets first, so that neither duplicate overwrites the other's source.
-  posix_spawn_file_actions_adddup2(&actions, control, 10);
-  posix_spawn_file_actions_adddup2(&actions, error, 2);
-  posix_spawn_file_actions_adddup2(&actions, 10, kControlFd);
-  posix_spawn_file_actions_addclosefrom_np(&actions, kControlFd + 1);
+  // Above all sources and targets first, so that no duplicate overwrites another's source.
+  const int given = static_cast<int>(fd_count);
+  const int* sources = static_cast<const int*>(fds);
+  int spare = std::max(error, kFirstFd + given) + 1;
+  for (int i = 0; i < given; i++) spare = std::max(spare, sources[i] + 1);
+  posix_spawn_file_actions_adddup2(&actions, error, spare);
+  for (int i = 0; i < given; i++) {
+    posix_spawn_file_actions_adddup2(&actions, sources[i], spare + 1 + i);
+  }
+  posix_spawn_file_actions_adddup2(&actions, spare, 2);
+  for (int i = 0; i < given; i++) {
+    posix_spawn_file_actions_adddup2(&actions, spare + 1 + i, kFirstFd + i);
+  }
+  posix_spawn_file_actions_addclosefrom_np(&actions, kFirstFd + given);
   posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
   posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
-  char* const argv[] = {const_cast<char*>("dd-guest"), nullptr};
+  char name[] = "dd-guest";
+  char* const argv[] = {name, stage.data(), nullptr};
   char* const envp[] = {nullptr};
   pid_t pid = -1;
   const int result = posix_spawn(&pid, path.c_str(), &actions, &attributes, argv, envp);

@@ -46,7 +46,7 @@ export interface Native {
   hubAttention(hub: Hub, ring: number, slot: number, value: number): void;
 
   /** @returns the launcher's pid or a negative errno. `ring/descriptors.cc`, as the next two */
-  spawnLauncher(path: string, controlFd: number, stderrFd: number): number;
+  spawnLauncher(path: string, stage: string, stderrFd: number, fds: Int32Array): number;
   /** @returns the bytes sent, or a negative errno. */
   sendDescriptors(socket: number, bytes: Uint8Array, fds: Int32Array): number;
   /** @returns the bytes received, or a negative errno; unused places in `fds` become -1. */

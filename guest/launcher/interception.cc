@@ -9,6 +9,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "guest/confine/confinement_layout.h"
+
 namespace dd::launcher {
 namespace {
 
@@ -36,7 +38,7 @@ int InstallAttachListener() {
   if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return -errno;
   sock_filter filter[] = {
       Load(offsetof(seccomp_data, nr)),
-      JumpIf(BPF_JEQ, kAttachCall, 0, 1),
+      JumpIf(BPF_JEQ, confine::kNotifyCall, 0, 1),
       Return(SECCOMP_RET_USER_NOTIF),
       Return(SECCOMP_RET_ALLOW),
   };

@@ -6,12 +6,9 @@
 
 namespace dd::launcher {
 
-// The designated call: no Linux call has this number. An executor makes it to say who it is (the
-// kernel vouches for its pid) and to receive a descriptor. See ring::Attach.
-constexpr uint32_t kAttachCall = 1501;
-
-// Sends the designated call to a listener, for this process and all it forks. Returns the
-// listener's descriptor, or -errno.
+// Sends the designated call (confine::kNotifyCall) to a listener, for this process and all it
+// forks, as the launcher's confinement does in untrusted mode. Returns the listener's descriptor,
+// or -errno.
 int InstallAttachListener();
 
 // Turns every call from outside [stub_start, stub_end) into SIGSYS. 0 or -errno. For routing only:

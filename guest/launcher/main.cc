@@ -1,9 +1,6 @@
 // dd-guest: the launcher of a container's executors. It holds no guest code itself; for each
 // program the sentry wants run it forks a process that becomes an executor (guest/native/start.h).
-#include <elf.h>
 #include <errno.h>
-#include <link.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,6 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "guest/confine/confine.h"
 #include "guest/launcher/interception.h"
 #include "guest/launcher/vdso.h"
 #include "guest/native/start.h"
@@ -29,15 +27,20 @@ namespace dd::launcher {
 namespace {
 
 constexpr int kControlFd = 3;
-// The executors' reserved window of descriptors; everything else is closed.
-constexpr int kWindow = 100;
+constexpr int kDescriptionFd = 4;
+constexpr int kUserNamespaceFd = 5;
+constexpr int kMountNamespaceFd = 6;
 constexpr uint32_t kMaxFiles = 16;
+static_assert(confine::kWindowFirst + kMaxFiles <= confine::kWindowLast);
 constexpr uint64_t kHwcap2Fsgsbase = 2;
 
 uint64_t Address(const void* p) { return reinterpret_cast<uint64_t>(p); }
 
 // The space of the one guest this process will hold once it has forked.
 native::AddressSpace g_space;
+// What executors apply to themselves in untrusted mode.
+confine::Confinement g_confinement;
+bool g_untrusted = false;
 
 // Bytes the host saves of a thread's extended state in a signal frame, with the trailing magic.
 uint32_t XsaveBytes() {
@@ -58,6 +61,8 @@ uint32_t XsaveBytes() {
   _exit(70);
 }
 
+// Tells the sentry where things are. `listener` goes with it unless it has been reported before
+// (-1).
 bool SendHello(int listener) {
   ring::LauncherHello hello = {};
   hello.stub_start = Address(dd_stub_start);
@@ -72,13 +77,15 @@ bool SendHello(int listener) {
   msghdr message{};
   message.msg_iov = &iov;
   message.msg_iovlen = 1;
-  message.msg_control = control;
-  message.msg_controllen = sizeof control;
-  cmsghdr* header = CMSG_FIRSTHDR(&message);
-  header->cmsg_level = SOL_SOCKET;
-  header->cmsg_type = SCM_RIGHTS;
-  header->cmsg_len = CMSG_LEN(sizeof(int));
-  memcpy(CMSG_DATA(header), &listener, sizeof(int));
+  if (listener >= 0) {
+    message.msg_control = control;
+    message.msg_controllen = sizeof control;
+    cmsghdr* header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(sizeof(int));
+    memcpy(CMSG_DATA(header), &listener, sizeof(int));
+  }
   return sendmsg(kControlFd, &message, MSG_NOSIGNAL) == static_cast<ssize_t>(sizeof hello);
 }
 
@@ -113,6 +120,19 @@ bool Receive(Spawn* spawn) {
   return spawn->fd_count == 2 + spawn->request.file_count;
 }
 
+// The last host calls an executor makes outside of the stub page.
+[[noreturn]] void InterceptAndRun(native::Thread* thread, const native::Start& start) {
+  if (g_untrusted) {
+    const confine::Failure failure = confine::ConfineExecutor(g_confinement);
+    if (failure.failed()) _exit(73);
+  } else {
+    close_range(0, confine::kWindowFirst - 1, 0);
+    close_range(static_cast<unsigned>(confine::kWindowLast) + 1, ~0U, 0);
+    if (InstallTrap(Address(dd_stub_start), Address(dd_stub_end)) < 0) _exit(72);
+  }
+  native::RunOnOwnStack(thread, &start);
+}
+
 // In the forked child: never returns.
 [[noreturn]] void BecomeExecutor(const Spawn& spawn) {
   prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
@@ -125,13 +145,13 @@ bool Receive(Spawn* spawn) {
   environment.text_end = Address(etext);
   environment.clock_gettime =
       reinterpret_cast<decltype(environment.clock_gettime)>(VdsoSymbol("__vdso_clock_gettime"));
-  environment.attach_call = kAttachCall;
+  environment.attach_call = confine::kNotifyCall;
   environment.xsave_bytes = XsaveBytes();
   native::Reserve(&g_space, Address(__executable_start), (Address(end) + 4095) & ~uint64_t{4095});
 
   int files[kMaxFiles];
   for (uint32_t i = 0; i < spawn.request.file_count; i++) {
-    files[i] = kWindow + static_cast<int>(i);
+    files[i] = confine::kWindowFirst + static_cast<int>(i);
     if (dup2(spawn.fds[2 + i], files[i]) < 0) Fail("dup2", errno);
   }
   native::Start start = {};
@@ -144,17 +164,12 @@ bool Receive(Spawn* spawn) {
   long error = 0;
   native::Thread* thread = native::Prepare(start, &error);
   if (thread == nullptr) Fail("preparing the executor", static_cast<int>(-error));
-  close_range(0, kWindow - 1, 0);
-  close_range(static_cast<unsigned>(kWindow) + start.file_count, ~0U, 0);
-
   if (native::Attach(thread, ring::Attach::kExecutor, spawn.request.token) < 0) _exit(71);
-  const int trap = InstallTrap(Address(dd_stub_start), Address(dd_stub_end));
-  if (trap < 0) _exit(72);
-  native::RunOnOwnStack(thread, &start);
+  InterceptAndRun(thread, start);
 }
 
-int Main() {
-  if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0) Fail("prctl", errno);
+// Serves requests until the sentry is gone.
+int Serve(int listener) {
 #if defined(__x86_64__)
   if ((getauxval(AT_HWCAP2) & kHwcap2Fsgsbase) == 0) {
     Fail("this CPU or kernel has no FSGSBASE instructions (Linux 5.9 or newer)", ENOTSUP);
@@ -162,10 +177,8 @@ int Main() {
 #endif
   // Executors, and the children they fork on our account, reap themselves.
   signal(SIGCHLD, SIG_IGN);
-  const int listener = InstallAttachListener();
-  if (listener < 0) Fail("seccomp user notification", -listener);
   if (!SendHello(listener)) Fail("the control socket", errno);
-  close(listener);
+  if (listener >= 0) close(listener);
   Spawn spawn;
   while (Receive(&spawn)) {
     const pid_t pid = fork();
@@ -176,7 +189,58 @@ int Main() {
   return 0;
 }
 
+int RunTrusted() {
+  if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0) Fail("prctl", errno);
+  const int listener = InstallAttachListener();
+  if (listener < 0) Fail("seccomp user notification", -listener);
+  return Serve(listener);
+}
+
+int Refuse(const confine::Failure& failure) {
+  confine::ReportFailure(kControlFd, failure);
+  return 71;
+}
+
+int RunPrepare() {
+  confine::Failure failure = confine::ReadConfinement(kDescriptionFd, &g_confinement);
+  if (!failure.failed()) failure = confine::PrepareNamespaces(g_confinement, kControlFd);
+  return failure.failed() ? Refuse(failure) : 0;
+}
+
+int RunLaunch(char* program) {
+  confine::Failure failure = confine::ReadConfinement(kDescriptionFd, &g_confinement);
+  char stage[] = "confined";
+  char* const argv[] = {program, stage, nullptr};
+  if (!failure.failed()) {
+    failure = confine::EnterUserNamespace(g_confinement, kUserNamespaceFd, argv);
+  }
+  return Refuse(failure);
+}
+
+int RunConfined() {
+  confine::Failure failure = confine::ReadConfinement(kDescriptionFd, &g_confinement);
+  if (!failure.failed()) {
+    failure = confine::PlaceStub(&g_confinement, Address(dd_stub_start), Address(dd_stub_end));
+  }
+  if (!failure.failed()) {
+    failure = confine::ConfineLauncher(g_confinement, kControlFd, kMountNamespaceFd, {});
+  }
+  if (failure.failed()) return Refuse(failure);
+  g_untrusted = true;
+  return Serve(-1);
+}
+
+int Main(int argc, char** argv) {
+  const char* stage = argc == 2 ? argv[1] : "";
+  if (strcmp(stage, "trusted") == 0) return RunTrusted();
+  if (strcmp(stage, "prepare") == 0) return RunPrepare();
+  if (strcmp(stage, "launch") == 0) return RunLaunch(argv[0]);
+  if (strcmp(stage, "confined") == 0) return RunConfined();
+  dprintf(2, "dd-guest is started by ddcli, not by hand\n");
+  return 64;
+}
+
 }  // namespace
 }  // namespace dd::launcher
 
-int main() { return dd::launcher::Main(); }
+int main(int argc, char** argv) { return dd::launcher::Main(argc, argv); }

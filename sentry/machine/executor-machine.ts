@@ -17,7 +17,7 @@ import type { Task } from "../kernel/task.ts";
 import { AddressSpace, Executor } from "./address-space.ts";
 import { ExecutorThread } from "./executor-thread.ts";
 import type { RawSubmission, RingHub } from "./hub.ts";
-import { Launcher, type Notification } from "./launcher.ts";
+import { Launcher, type LauncherOptions, type Notification } from "./launcher.ts";
 import { Attach, RuntimeCall, STAGING_SIZE, Verb } from "./protocol.ts";
 
 const MAP_PRIVATE = 0x02;
@@ -28,6 +28,16 @@ const POLLIN = 1;
 const SIGKILL = 9;
 /** Files one image may map; the launcher's `kMaxFiles`. */
 const MAX_FILES = 16;
+
+/** What a machine is made of. */
+export interface ExecutorMachineOptions {
+  readonly hub: RingHub;
+  readonly reactor: Reactor;
+  readonly events: KernelEvents;
+  readonly log: (line: string) => void;
+  /** Absent: trusted mode. */
+  readonly confinement?: LauncherOptions["confinement"];
+}
 
 /** Runs guest code in executor processes behind rings. */
 export class ExecutorMachine implements Machine {
@@ -47,16 +57,18 @@ export class ExecutorMachine implements Machine {
   /** Tasks cloned but not yet confirmed, by the id the executor was told. */
   readonly #cloning = new Map<number, Task>();
 
-  constructor(hub: RingHub, reactor: Reactor, events: KernelEvents, log: (line: string) => void) {
-    this.hub = hub;
-    this.#reactor = reactor;
-    this.#events = events;
-    this.#log = log;
-    this.#launcher = new Launcher(
-      reactor,
-      (note) => this.#notified(note),
-      () => this.#launcherGone(),
-    );
+  /** @throws what {@link Launcher} throws. */
+  constructor(options: ExecutorMachineOptions) {
+    this.hub = options.hub;
+    this.#reactor = options.reactor;
+    this.#events = options.events;
+    this.#log = options.log;
+    this.#launcher = new Launcher({
+      reactor: options.reactor,
+      notified: (note) => this.#notified(note),
+      gone: () => this.#launcherGone(),
+      ...(options.confinement === undefined ? {} : { confinement: options.confinement }),
+    });
   }
 
   get auxv(): HostAuxv {

@@ -1,6 +1,17 @@
+import { randomInt } from "node:crypto";
+import { DESCRIPTOR_WINDOW } from "../../profiles/constants.ts";
+import { executorConfinement } from "../../profiles/linux/confinement.ts";
+import { encodeConfinement } from "../../profiles/linux/encode.ts";
+import {
+  ConfinementRefused,
+  decodeReport,
+  REPORT_SIZE,
+  type Report,
+} from "../../profiles/linux/report.ts";
 import { LauncherHello, SpawnRequest } from "../../ring/layout.ts";
 import { native } from "../../ring/native.ts";
 import { EAGAIN, ENOENT, Errno, errnoOf } from "../abi/errno.ts";
+import type { Isa } from "../abi/numbers.ts";
 import { call } from "../host/call.ts";
 import type { Reactor, Watch } from "../host/reactor.ts";
 import type { HostAuxv } from "../kernel/machine.ts";
@@ -16,10 +27,28 @@ const POLLIN = 1;
 const SECCOMP_IOCTL_NOTIF_RECV = 0xc0502100;
 const SECCOMP_IOCTL_NOTIF_SEND = 0xc0182101;
 const SECCOMP_IOCTL_NOTIF_ADDFD = 0x40182103;
+const SECCOMP_ADDFD_FLAG_SETFD = 1;
 const SECCOMP_ADDFD_FLAG_SEND = 2;
 const NOTIFICATION_SIZE = 80;
 const FD_CLOEXEC_FLAG = 0o2000000;
 const PLATFORMS: Partial<Record<string, string>> = { x64: "x86_64", arm64: "aarch64" };
+
+/** How a launcher is to be started. */
+export interface LauncherOptions {
+  readonly reactor: Reactor;
+  /** Hears of each designated call, which it must answer with `donate` or `reply`. */
+  readonly notified: (note: Notification) => void;
+  /** Hears that the launcher, and with it every executor, has ended. */
+  readonly gone: () => void;
+  /** Absent: trusted mode. */
+  readonly confinement?: {
+    readonly isa: Isa;
+    /** The most threads and processes of the container, as the host counts them. */
+    readonly processes: number;
+    /** Confines the sentry itself: called at the one moment when it can be done. */
+    readonly confineSentry: () => void;
+  };
+}
 
 /** An executor's designated call: who makes it, and what it says. The host vouches for the pid. */
 export interface Notification {
@@ -49,27 +78,18 @@ export class Launcher {
   readonly #listener: number;
   readonly #watches: Watch[];
 
+  /** Descriptor numbers an executor may get, in turn. See `kWindowFirst` in guest/confine. */
+  #nextInWindow: number = DESCRIPTOR_WINDOW.first;
+
   /**
    * Starts the launcher.
-   * @param notified hears of each designated call, which it must answer with {@link donate} or {@link reply}.
-   * @param gone hears that the launcher, and with it every executor, has ended.
-   * @throws Error when the host refuses, with what it said.
+   * @throws ConfinementRefused when a layer of the untrusted mode is missing; Error when the host refuses
+   *   something else.
    */
-  constructor(reactor: Reactor, notified: (note: Notification) => void, gone: () => void) {
-    const pair = new Int32Array(2);
-    must(call("socketpair", AF_UNIX, SOCK_SEQPACKET_CLOEXEC, 0, pair), "socketpair");
-    const [ours, theirs] = pair as unknown as [number, number];
-    const pid = native.spawnLauncher(LAUNCHER, theirs, 2);
-    call("close", theirs);
-    if (pid < 0) throw new Error(`Cannot start ${LAUNCHER}: ${errnoOf(-pid)}`);
-    const hello = new Uint8Array(LauncherHello.size);
-    const fds = new Int32Array(1);
-    const got = native.receiveDescriptors(ours, hello, fds);
-    if (got !== LauncherHello.size || fds[0] === -1) {
-      call("close", ours);
-      throw new Error("The launcher did not start; its own message is above");
-    }
-    const view = new DataView(hello.buffer);
+  constructor(options: LauncherOptions) {
+    const started =
+      options.confinement === undefined ? startTrusted() : startConfined(options.confinement);
+    const view = new DataView(started.hello.buffer);
     this.auxv = {
       hwcap: view.getBigUint64(LauncherHello.hwcap, true),
       hwcap2: view.getBigUint64(LauncherHello.hwcap2, true),
@@ -79,14 +99,15 @@ export class Launcher {
       platform: PLATFORMS[process.arch] ?? process.arch,
       sysinfoEhdr: Number(view.getBigUint64(LauncherHello.vdso, true)),
     };
-    this.pid = pid;
-    this.#control = ours;
-    this.#listener = fds[0] as number;
+    this.pid = started.pid;
+    this.#control = started.control;
+    this.#listener = started.listener;
+    const { reactor, notified, gone } = options;
     this.#watches = [
       reactor.watch(this.#listener, POLLIN, () => {
         for (let note = this.#receive(); note !== undefined; note = this.#receive()) notified(note);
       }),
-      reactor.watch(ours, POLLIN, () => {
+      reactor.watch(this.#control, POLLIN, () => {
         this.close();
         gone();
       }),
@@ -106,14 +127,22 @@ export class Launcher {
     return sent < 0 ? errnoOf(-sent) : undefined;
   }
 
-  /** Answers a notification with a duplicate of `fd` in the executor: its call returns the number. */
+  /**
+   * Answers a notification with a duplicate of `fd` in the executor, somewhere in its window of descriptors:
+   * its call returns the number. An executor closes what it got long before its number comes round again.
+   */
   donate(note: Notification, fd: number): Errno | undefined {
     const request = new Uint8Array(24);
     const view = new DataView(request.buffer);
     view.setBigUint64(0, note.id, true);
-    view.setUint32(8, SECCOMP_ADDFD_FLAG_SEND, true);
+    view.setUint32(8, SECCOMP_ADDFD_FLAG_SETFD | SECCOMP_ADDFD_FLAG_SEND, true);
     view.setUint32(12, fd, true);
+    view.setUint32(16, this.#nextInWindow, true);
     view.setUint32(20, FD_CLOEXEC_FLAG, true);
+    this.#nextInWindow =
+      this.#nextInWindow === DESCRIPTOR_WINDOW.last
+        ? DESCRIPTOR_WINDOW.first
+        : this.#nextInWindow + 1;
     const result = call("ioctl", this.#listener, SECCOMP_IOCTL_NOTIF_ADDFD, request);
     return result instanceof Errno ? result : undefined;
   }
@@ -160,7 +189,106 @@ export class Launcher {
   }
 }
 
+/** Host ids nobody else uses: beyond what distributions give to users and subordinate ids. */
+const CONTAINER_IDS = { first: 0x70000000, end: 0x7f000000 };
+const MFD_CLOEXEC = 1;
 const ZERO_TIME = new Uint8Array(16);
+
+/** A launcher that serves. */
+interface Started {
+  readonly pid: number;
+  /** Our end of the control socket. */
+  readonly control: number;
+  readonly listener: number;
+  readonly hello: Uint8Array;
+}
+
+function controlPair(): { readonly ours: number; readonly theirs: number } {
+  const pair = new Int32Array(2);
+  must(call("socketpair", AF_UNIX, SOCK_SEQPACKET_CLOEXEC, 0, pair), "socketpair");
+  return { ours: pair[0] as number, theirs: pair[1] as number };
+}
+
+function run(stage: string, fds: readonly number[]): number {
+  const pid = native.spawnLauncher(LAUNCHER, stage, 2, Int32Array.from(fds));
+  if (pid < 0) throw new Error(`Cannot start ${LAUNCHER}: ${errnoOf(-pid)}`);
+  return pid;
+}
+
+function receiveHello(control: number, fds: Int32Array): Uint8Array {
+  const hello = new Uint8Array(LauncherHello.size);
+  if (native.receiveDescriptors(control, hello, fds) !== LauncherHello.size) {
+    throw new Error("The launcher did not start; its own message is above");
+  }
+  return hello;
+}
+
+function startTrusted(): Started {
+  const { ours, theirs } = controlPair();
+  const pid = run("trusted", [theirs]);
+  call("close", theirs);
+  const fds = new Int32Array(1);
+  const hello = receiveHello(ours, fds);
+  return { pid, control: ours, listener: fds[0] as number, hello };
+}
+
+/** One message of a launcher that confines itself. @throws ConfinementRefused */
+function receiveReport(control: number, kind: Report["kind"], fds: Int32Array): Report {
+  const bytes = new Uint8Array(REPORT_SIZE);
+  const got = native.receiveDescriptors(control, bytes, fds);
+  const report = got === REPORT_SIZE ? decodeReport(bytes) : undefined;
+  if (report?.kind === "failed") throw new ConfinementRefused(report.step, report.errno);
+  if (report?.kind !== kind) throw new Error(`The launcher ended before it was ${kind}`);
+  return report;
+}
+
+/** See profiles/README.md for the order. */
+function startConfined(options: NonNullable<LauncherOptions["confinement"]>): Started {
+  const description = describeConfinement(options.isa, options.processes);
+  const { ours, theirs } = controlPair();
+  const namespaces = new Int32Array(2);
+  try {
+    const preparer = run("prepare", [theirs, description]);
+    try {
+      receiveReport(ours, "prepared", namespaces);
+    } finally {
+      call("wait4", preparer, null, 0, null);
+    }
+    options.confineSentry();
+    const launcher = run("launch", [theirs, description, ...namespaces]);
+    const fds = new Int32Array(1);
+    try {
+      const report = receiveReport(ours, "started", fds);
+      const pid = report.kind === "started" ? report.pid : 0;
+      call("close", theirs);
+      receiveReport(ours, "listening", fds);
+      const hello = receiveHello(ours, new Int32Array(1));
+      return { pid, control: ours, listener: fds[0] as number, hello };
+    } finally {
+      call("wait4", launcher, null, 0, null);
+    }
+  } finally {
+    for (const fd of [description, ...namespaces]) call("close", fd);
+  }
+}
+
+/** A memfd with the description that guest/confine reads. */
+function describeConfinement(isa: Isa, processes: number): number {
+  const root = process.getuid?.() === 0;
+  const confinement = executorConfinement({
+    isa,
+    processes,
+    hostUid: root ? randomInt(CONTAINER_IDS.first, CONTAINER_IDS.end) : (process.getuid?.() ?? 0),
+    hostGid: root ? randomInt(CONTAINER_IDS.first, CONTAINER_IDS.end) : (process.getgid?.() ?? 0),
+  });
+  const bytes = encodeConfinement(confinement);
+  const fd = must(
+    call("memfd_create", Buffer.from("dd-confinement\0"), MFD_CLOEXEC),
+    "memfd_create",
+  );
+  must(call("pwrite64", fd, bytes, bytes.length, 0), "pwrite");
+  return fd;
+}
 
 function must(result: number | Errno, what: string): number {
   if (result instanceof Errno) throw new Error(`${what}: ${result}`);
