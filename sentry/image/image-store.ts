@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { type Digest, digestOf, hexOf, isDigest } from "./digest.ts";
 import { ImageError, storeError } from "./errors.ts";
@@ -78,6 +78,16 @@ export class ImageStore {
       return await work();
     } finally {
       await lock.release();
+    }
+  }
+
+  /** Runs `work` with a path in the store to put things at, which is removed afterwards. */
+  async inStaging<T>(work: (path: string) => Promise<T>): Promise<T> {
+    const path = this.#files.newStagingPath();
+    try {
+      return await work(path);
+    } finally {
+      await rm(path, { recursive: true, force: true });
     }
   }
 
