@@ -73,7 +73,7 @@ async function* inflate(
   taken: () => number,
 ): AsyncGenerator<Uint8Array, void, void> {
   const feeding = pipeline(Readable.from(source, { objectMode: false }), codec);
-  // The error also comes out of the codec below; this one is only so that it counts as handled.
+  // An error also comes out of the codec below; this is only so that it counts as handled.
   feeding.catch(() => undefined);
   let given = 0;
   try {
@@ -84,9 +84,15 @@ async function* inflate(
       }
       yield chunk;
     }
-    await feeding;
   } catch (error) {
     throw codecError(error);
+  }
+  // zlib overlooks what follows after the end, when it looks like padding; Go's gzip does not.
+  if (codec.bytesWritten !== taken()) {
+    throw new ImageError(
+      "LAYER_CORRUPT",
+      "there are bytes behind the end of the compressed archive",
+    );
   }
 }
 
