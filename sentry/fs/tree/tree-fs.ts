@@ -7,7 +7,7 @@ import { FileSystem, type Statfs } from "../../vfs/inode.ts";
 import type { BlobDirectory } from "./blobs.ts";
 import type { Change, ChangeLog } from "./changes.ts";
 import type { Lower } from "./lower.ts";
-import { type Attributes, TreeInode } from "./tree-inode.ts";
+import { type Attributes, type Origin, TreeInode } from "./tree-inode.ts";
 
 /** What a tree consists of. */
 export interface TreeOptions {
@@ -180,7 +180,6 @@ export class TreeFs extends FileSystem {
   /** Everything that makes this tree different from its lower one, as changes to apply to that. */
   *snapshot(): Generator<Change> {
     const inodes = [...this.#kept.values()].filter((inode) => inode.nlink > 0);
-    if (!this.#kept.has(this.root.ino)) return;
     for (const inode of inodes) {
       if (inode.blob) inode.refresh();
       yield inode.record();
@@ -213,11 +212,7 @@ export class TreeFs extends FileSystem {
   }
 }
 
-function face(
-  fs: TreeFs,
-  node: ImageNode,
-  origin: { readonly parent: TreeInode; readonly name: ByteString } | undefined,
-): TreeInode {
+function face(fs: TreeFs, node: ImageNode, origin: Origin | undefined): TreeInode {
   const attributes = {
     mode: node.mode,
     uid: node.uid,

@@ -53,6 +53,9 @@ const TYPES: Record<NodeType, number> = {
   block: 6,
 };
 
+/** A place in the lower tree: names joined by `/`, or a name in a directory's own place. */
+export type Origin = ByteString | { readonly parent: TreeInode; readonly name: ByteString };
+
 /** Attributes an inode starts with. */
 export interface Attributes {
   readonly mode: number;
@@ -88,7 +91,7 @@ export class TreeInode extends Inode {
   /** What it looks through to: merged directory entries, or bytes as long as there is no blob. */
   lower: ImageNode | undefined;
   /** Where in the lower tree it comes from. */
-  readonly origin: { readonly parent: TreeInode; readonly name: ByteString } | undefined;
+  readonly origin: Origin | undefined;
   /** Whether the log knows the inode. */
   saved = false;
   /** Whether the bytes are in the blob with its number. */
@@ -104,13 +107,7 @@ export class TreeInode extends Inode {
   /** Whether `size`, `blocks` and `mtimeNs` are those of the blob. */
   fresh = true;
 
-  constructor(
-    fs: TreeFs,
-    ino: number,
-    attributes: Attributes,
-    lower?: ImageNode,
-    origin?: { readonly parent: TreeInode; readonly name: ByteString },
-  ) {
+  constructor(fs: TreeFs, ino: number, attributes: Attributes, lower?: ImageNode, origin?: Origin) {
     super();
     this.fs = fs;
     this.ino = ino;
@@ -440,10 +437,14 @@ export class TreeInode extends Inode {
 
   #originPath(): ByteString | undefined {
     if (this.lower === undefined && this.origin === undefined) return undefined;
-    let path = "";
-    for (let at = this.origin; at !== undefined; at = at.parent.origin) {
-      path = path === "" ? at.name : `${at.name}/${path}`;
+    const names: ByteString[] = [];
+    let at = this.origin;
+    while (typeof at === "object") {
+      names.push(at.name);
+      at = at.parent.origin;
     }
+    if (at !== undefined && at !== "") names.push(at);
+    const path = names.reverse().join("/");
     return path;
   }
 

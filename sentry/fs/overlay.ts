@@ -1,0 +1,51 @@
+import { Errno } from "../abi/errno.ts";
+import { HOST_O, mkdirAt, openAt } from "../host/fs.ts";
+import { BlobDirectory } from "./tree/blobs.ts";
+import type { Lower } from "./tree/lower.ts";
+import { TreeFs } from "./tree/tree-fs.ts";
+import { COMPACT_AT, Journal } from "./upper/journal.ts";
+import { replay } from "./upper/replay.ts";
+
+const OVERLAYFS_SUPER_MAGIC = 0x794c7630;
+
+/** A container's root: what it changes, above a tree that nobody changes. */
+export interface OverlayOptions {
+  readonly lower: Lower;
+  /** The container's private directory for what it changes; owned. It is filled and found again. */
+  readonly dirfd: number;
+}
+
+/** The upper layer cannot be used: its directory is not accessible, or its journal is something else. */
+export class UpperLayerError extends Error {
+  readonly code = "UPPER_LAYER";
+}
+
+/**
+ * Opens the writable tree of a container. What an earlier run changed is there again; of a run that was
+ * killed, everything up to some call.
+ * @throws UpperLayerError
+ */
+export function overlay(options: OverlayOptions): TreeFs {
+  const { dirfd, lower } = options;
+  const made = mkdirAt(dirfd, "blobs", 0o700);
+  if (made !== undefined && made.name !== "EEXIST") throw unusable(made);
+  const blobs = openAt(dirfd, "blobs", HOST_O.RDONLY | HOST_O.DIRECTORY);
+  if (blobs instanceof Errno) throw unusable(blobs);
+  const opened = Journal.open(dirfd);
+  if (opened instanceof Errno) throw unusable(opened);
+  const { journal, changes } = opened;
+  const fs = new TreeFs({
+    type: "overlay",
+    magic: OVERLAYFS_SUPER_MAGIC,
+    blobs: new BlobDirectory(blobs),
+    lower,
+    log: journal,
+  });
+  replay(fs, changes);
+  if (journal.length > COMPACT_AT) journal.compact(fs.snapshot());
+  return fs;
+}
+
+function unusable(error: Errno): UpperLayerError {
+  return new UpperLayerError(`The container's upper layer cannot be used: ${error}`);
+}
