@@ -30,6 +30,8 @@ export interface KernelOptions {
   readonly hostname?: ByteString;
   /** Tasks alive at once (`--pids-limit`). */
   readonly maxTasks?: number;
+  /** Bytes of memory the container may use (`-m`). */
+  readonly memoryLimit?: number;
   /** Receives what an operator should know: violations of the ring's protocol. */
   readonly log?: (line: string) => void;
   /** Receives trace lines of signals and ends of processes; absent: no trace. */
@@ -41,6 +43,8 @@ export class Kernel {
   readonly reactor: Reactor;
   readonly pids: PidNamespace;
   readonly openProgram: ProgramOpener;
+  /** Bytes of memory the container may use; infinite without a limit. */
+  readonly memoryLimit: number;
   readonly log: (line: string) => void;
   readonly trace: ((line: string) => void) | undefined;
   /** uname(2)'s node name and domain name. */
@@ -63,6 +67,7 @@ export class Kernel {
     this.openProgram = options.openProgram ?? openExecutable;
     this.hostname = options.hostname ?? "localhost";
     this.pids = new PidNamespace(options.maxTasks);
+    this.memoryLimit = options.memoryLimit ?? Number.POSITIVE_INFINITY;
     this.log = options.log ?? (() => {});
     this.trace = options.trace;
     this.bootNs = options.reactor.now();

@@ -110,11 +110,9 @@ function isDropped(
 function notify(process: Process, task: Task | undefined, signal: Siginfo): void {
   const { signo } = signal;
   const candidates = task === undefined ? inOrder(process) : [task];
-  const waiting = candidates.find((candidate) => candidate.awaited & bit(signo));
-  if (waiting !== undefined) {
-    waiting.interruptCall();
-    return;
-  }
+  // Whoever waits in sigtimedwait(2), or in a read of a signalfd, comes first.
+  process.signalArrived.wake(POLLIN);
+  if (!(task?.pending ?? process.pending).has(signo)) return;
   const receiver = candidates.find((candidate) => (candidate.signalMask & bit(signo)) === 0n);
   if (receiver !== undefined && isFatal(process, signo)) {
     // Nothing can change what it does any more: the whole group ends at once.
@@ -122,7 +120,6 @@ function notify(process: Process, task: Task | undefined, signal: Siginfo): void
     exitGroup(process, signo);
     return;
   }
-  process.signalArrived.wake(POLLIN);
   if (receiver !== undefined) receiver.signalsChanged();
   else for (const candidate of candidates) candidate.signalsChanged();
 }

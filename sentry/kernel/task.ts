@@ -45,6 +45,11 @@ export class Task {
   /** The SCHED_* policy and priority it was given; see sched(7). */
   scheduling = { policy: 0, priority: 0, nice: 0, resetOnFork: false };
 
+  /** The CPUs it asked to run on, one bit each; undefined: all. Only remembered. */
+  affinity: bigint | undefined = undefined;
+  /** PR_SET_TIMERSLACK: only remembered. */
+  timerSlackNs = 50_000;
+
   #thread: GuestThread | undefined;
   #parked: ParkedCall | undefined;
   #restarted: bigint | undefined;

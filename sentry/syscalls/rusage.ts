@@ -1,18 +1,14 @@
 import { Rusage } from "../abi/process-structs.ts";
 import type { Usage } from "../kernel/usage.ts";
+import { nsToTimeval } from "./timespec.ts";
 
-const NS_PER_S = 1_000_000_000n;
 
-/** A time as `struct timeval` has it. */
-export function timeval(ns: bigint): { readonly sec: number; readonly usec: number } {
-  return { sec: Number(ns / NS_PER_S), usec: Number((ns % NS_PER_S) / 1000n) };
-}
 
 /** A usage as getrusage(2) and wait4(2) store it. */
 export function rusageBytes(usage: Usage): Uint8Array {
   return Rusage.bytes({
-    utime: timeval(usage.userNs),
-    stime: timeval(usage.systemNs),
+    utime: nsToTimeval(usage.userNs),
+    stime: nsToTimeval(usage.systemNs),
     maxrss: Math.floor(usage.maxResidentBytes / 1024),
     ixrss: 0,
     idrss: 0,
