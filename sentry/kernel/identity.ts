@@ -45,8 +45,7 @@ function setRealEffective(
     if (newReal !== oldReal && newReal !== oldEffective) return EPERM;
     if (![oldReal, oldEffective, oldSaved].includes(newEffective)) return EPERM;
   }
-  const follows =
-    real !== UNCHANGED || (effective !== UNCHANGED && newEffective !== oldReal);
+  const follows = real !== UNCHANGED || (effective !== UNCHANGED && newEffective !== oldReal);
   return [newReal, newEffective, follows ? newEffective : oldSaved];
 }
 

@@ -74,7 +74,8 @@ function capabilityHeader(task: Task, at: number): { pid: number; words: number 
   if (raw instanceof Errno) return raw;
   const { version, pid } = CapHeader.parse(raw);
   if (version === CAPABILITY_VERSION_1) return { pid, words: 1 };
-  if (version === CAPABILITY_VERSION_2 || version === CAPABILITY_VERSION_3) return { pid, words: 2 };
+  if (version === CAPABILITY_VERSION_2 || version === CAPABILITY_VERSION_3)
+    return { pid, words: 2 };
   return task.memory.copyOut(at, words([CAPABILITY_VERSION_3])) ?? EINVAL;
 }
 

@@ -1,6 +1,6 @@
 /** Making, replacing, ending and awaiting processes. */
 import type { ByteString } from "../abi/bytes.ts";
-import { E2BIG, EAGAIN, EBADF, EINVAL, ENAMETOOLONG, ENOTDIR, Errno, ESRCH } from "../abi/errno.ts";
+import { E2BIG, EAGAIN, EBADF, EINVAL, ENAMETOOLONG, Errno, ESRCH } from "../abi/errno.ts";
 import { CLONE_ARGS_SIZE_VER0, CloneArgs } from "../abi/process-structs.ts";
 import { SIGCHLD, SIGMAX } from "../abi/signal.ts";
 import { blockOn, PARKED, type Parked } from "../kernel/blocking.ts";
@@ -22,8 +22,8 @@ import { ARG_STRLEN_MAX, type ExecRequest, loadProgram } from "../kernel/load-pr
 import { PidFile } from "../kernel/pid-file.ts";
 import type { Task } from "../kernel/task.ts";
 import * as wait from "../kernel/wait.ts";
-import type { Path } from "../vfs/mount.ts";
 import { addr, dirfd, int, path, size, uint } from "./args.ts";
+import { startAt } from "./at.ts";
 import { type Result, type Syscall, syscall } from "./define.ts";
 import { rusageBytes } from "./rusage.ts";
 
@@ -150,14 +150,6 @@ function execute(
   if (error !== undefined) return error;
   task.leaveCall(0);
   return PARKED;
-}
-
-/** Where a relative path of execveat(2) begins. */
-function startOf(task: Task, fd: number, name: ByteString): Path | Errno {
-  if (fd === AT_FDCWD || name.startsWith("/")) return task.fs.cwd;
-  const file = task.files.get(fd);
-  if (file instanceof Errno) return file;
-  return "path" in file ? (file.path as Path) : name === "" ? EBADF : ENOTDIR;
 }
 
 function waitTarget(task: Task, pid: number): wait.WaitTarget {
@@ -307,7 +299,7 @@ export const PROCESS: readonly Syscall[] = [
     args: { dirfd, path, argv: addr, envp: addr, flags: uint },
     run: (task, { dirfd: fd, path: name, argv, envp, flags }) => {
       if (flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)) return EINVAL;
-      const start = startOf(task, fd, name);
+      const start = startAt(task, fd, name);
       if (start instanceof Errno) return start;
       const options = {
         noFollow: (flags & AT_SYMLINK_NOFOLLOW) !== 0,

@@ -2,8 +2,6 @@ import { Rusage } from "../abi/process-structs.ts";
 import type { Usage } from "../kernel/usage.ts";
 import { nsToTimeval } from "./timespec.ts";
 
-
-
 /** A usage as getrusage(2) and wait4(2) store it. */
 export function rusageBytes(usage: Usage): Uint8Array {
   return Rusage.bytes({

@@ -1,14 +1,5 @@
 /** Sending, awaiting and handling signals. Masks and alternate stacks are the executor's; see signal(7). */
-import {
-  EAGAIN,
-  EBADF,
-  EINTR,
-  EINVAL,
-  EPERM,
-  ERESTARTNOHAND,
-  Errno,
-  ESRCH,
-} from "../abi/errno.ts";
+import { EAGAIN, EBADF, EINTR, EINVAL, EPERM, ERESTARTNOHAND, Errno, ESRCH } from "../abi/errno.ts";
 import { Sigaction } from "../abi/process-structs.ts";
 import {
   bit,
@@ -203,7 +194,9 @@ function sigtimedwait(
   const attempt = () => {
     const signal = task.pending.take(set) ?? process.pending.take(set);
     if (signal === undefined) return EAGAIN;
-    return infoAt === 0 ? signal.signo : (task.memory.copyOut(infoAt, signal.bytes) ?? signal.signo);
+    return infoAt === 0
+      ? signal.signo
+      : (task.memory.copyOut(infoAt, signal.bytes) ?? signal.signo);
   };
   if (timeoutNs === 0n) return attempt();
   task.awaited = set;

@@ -1,12 +1,6 @@
 /** The system as a whole, and what does not belong to another family. */
 import { randomFillSync } from "node:crypto";
-import {
-  EBADF,
-  EINVAL,
-  EPERM,
-  Errno,
-  ESRCH,
-} from "../abi/errno.ts";
+import { EBADF, EINVAL, EPERM, Errno, ESRCH } from "../abi/errno.ts";
 import { Sysinfo, Utsname } from "../abi/process-structs.ts";
 import {
   CLONE_FILES,
@@ -191,7 +185,13 @@ function kcmp(
 function unshare(task: Task, flags: number): number | Errno {
   const shared = CLONE_THREAD | CLONE_SIGHAND | CLONE_VM;
   const known =
-    shared | CLONE_FILES | CLONE_FS | CLONE_SYSVSEM | CLONE_NAMESPACES | CLONE_NEWUSER | CLONE_NEWTIME;
+    shared |
+    CLONE_FILES |
+    CLONE_FS |
+    CLONE_SYSVSEM |
+    CLONE_NAMESPACES |
+    CLONE_NEWUSER |
+    CLONE_NEWTIME;
   if (flags & ~known) return EINVAL;
   if (flags & shared && task.process.tasks.size > 1) return EINVAL;
   if (flags & (CLONE_NAMESPACES | CLONE_NEWUSER | CLONE_NEWTIME)) return EPERM;

@@ -4,16 +4,28 @@ import { DIR } from "./dir.ts";
 import { EVENT } from "./event.ts";
 import { FD } from "./fd.ts";
 import { FILE } from "./file.ts";
+import { IDENTITY } from "./identity.ts";
+import { LIMITS } from "./limits.ts";
 import { MEMORY } from "./memory.ts";
 import { POLL } from "./poll.ts";
 import { PROCESS } from "./process.ts";
 import { RW } from "./rw.ts";
+import { SIGNAL } from "./signal.ts";
 import { SPLICE } from "./splice.ts";
 import { STAT } from "./stat.ts";
+import { SYSTEM } from "./system.ts";
+import { THREAD } from "./thread.ts";
+import { TIME } from "./time.ts";
 
 /** The rows of all families. */
 const FAMILIES: readonly (readonly Syscall[])[] = [
   PROCESS,
+  THREAD,
+  SIGNAL,
+  TIME,
+  IDENTITY,
+  SYSTEM,
+  LIMITS,
   MEMORY,
   FD,
   RW,

@@ -138,7 +138,9 @@ function setAffinity(task: Task, tid: number, length: number, at: number): numbe
   return 0;
 }
 
-const REMEMBERED = { partial: "What is set is remembered and shown, but the host schedules" } as const;
+const REMEMBERED = {
+  partial: "What is set is remembered and shown, but the host schedules",
+} as const;
 
 export const THREAD: readonly Syscall[] = [
   syscall("set_tid_address", { support: "full", args: { tidptr: addr }, run: (task) => task.tid }),
@@ -149,7 +151,8 @@ export const THREAD: readonly Syscall[] = [
         "and scheduling-core operations are refused; timer slack is only remembered",
     },
     args: { option: int, arg2: addr, arg3: addr, arg4: addr, arg5: addr },
-    run: (task, { option, arg2, arg3, arg4, arg5 }) => prctl(task, option, [arg2, arg3, arg4, arg5]),
+    run: (task, { option, arg2, arg3, arg4, arg5 }) =>
+      prctl(task, option, [arg2, arg3, arg4, arg5]),
   }),
   syscall("sched_yield", { support: "full", args: {}, run: () => 0 }),
   syscall("sched_getaffinity", {

@@ -1,12 +1,5 @@
 /** Clocks, sleeps and timers. See time(7). */
-import {
-  EAGAIN,
-  EINVAL,
-  EOPNOTSUPP,
-  EPERM,
-  ERESTARTNOHAND,
-  Errno,
-} from "../abi/errno.ts";
+import { EAGAIN, EINVAL, EOPNOTSUPP, EPERM, ERESTARTNOHAND, Errno } from "../abi/errno.ts";
 import { Sigevent, Tms } from "../abi/process-structs.ts";
 import { SIGALRM, SIGMAX } from "../abi/signal.ts";
 import { Itimerspec, Itimerval, Timeval } from "../abi/structs.ts";
@@ -111,7 +104,8 @@ function itimerval({ valueNs, intervalNs }: TimerSetting): Uint8Array {
 function setitimer(task: Task, which: number, newAt: number, oldAt: number): number | Errno {
   const timer = task.process.timers.interval(which);
   if (timer instanceof Errno) return timer;
-  const raw = newAt === 0 ? new Uint8Array(Itimerval.size) : task.memory.copyIn(newAt, Itimerval.size);
+  const raw =
+    newAt === 0 ? new Uint8Array(Itimerval.size) : task.memory.copyIn(newAt, Itimerval.size);
   if (raw instanceof Errno) return raw;
   const setting = settingFrom(Itimerval.parse(raw), timevalToNs);
   if (setting instanceof Errno) return setting;

@@ -7,7 +7,10 @@ const NS_PER_S = 1_000_000_000n;
 const NS_MAX = (1n << 63n) - 1n;
 
 /** A `struct timespec` as nanoseconds. @returns `EINVAL` for a negative time or a second that is too long. */
-export function timespecToNs(time: { readonly sec: number; readonly nsec: number }): bigint | Errno {
+export function timespecToNs(time: {
+  readonly sec: number;
+  readonly nsec: number;
+}): bigint | Errno {
   if (time.sec < 0 || time.nsec < 0 || time.nsec > 999_999_999) return EINVAL;
   const ns = BigInt(time.sec) * NS_PER_S + BigInt(time.nsec);
   return ns > NS_MAX ? NS_MAX : ns;
