@@ -41,6 +41,8 @@ export interface RootfsSpec {
   readonly store: ByteString;
   /** Image id in the store (`sha256:...`), or `host` for the host's own system directories. */
   readonly image: string;
+  /** The host directories of the image's layers, bottom to top; empty for `host`. */
+  readonly layers: readonly ByteString[];
   /** Directory of the container's writable layer: its journal and blobs. It exists, maybe empty. */
   readonly upper: ByteString;
   /** The root is mounted read-only; mounts on it keep their own mode. */

@@ -32,6 +32,7 @@ export function sampleRecord(
       rootfs: {
         store: directories.root,
         image: "host",
+        layers: [],
         upper: join(directories.root, "containers", id, "upper"),
         readOnly: false,
       },

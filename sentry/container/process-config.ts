@@ -1,0 +1,95 @@
+import { fromText } from "../abi/bytes.ts";
+import { ContainerError } from "./errors.ts";
+import type { ProcessConfig } from "./record.ts";
+
+/** What docker gives a container whose image sets no PATH. */
+export const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/** The part of an image's configuration that says what to run; see the OCI image specification. */
+export interface ImageDefaults {
+  readonly Env: readonly string[];
+  readonly Entrypoint?: readonly string[];
+  readonly Cmd?: readonly string[];
+  readonly WorkingDir: string;
+  readonly User: string;
+}
+
+/** What the user asked for, beside the image's own configuration. */
+export interface ProcessChoice {
+  /** Arguments after the image; empty: the image's command. */
+  readonly args: readonly string[];
+  /** `undefined`: the image's; empty: none. */
+  readonly entrypoint: string | undefined;
+  /** `NAME=value`, or `NAME` alone, which removes the variable. */
+  readonly env: readonly string[];
+  readonly workdir: string | undefined;
+  readonly user: string | undefined;
+  readonly tty: boolean;
+  readonly hostname: string;
+}
+
+/**
+ * What the container's first process is: the image's configuration with the user's choices on top.
+ * @throws {ContainerError} `NO_COMMAND` when neither says what to run, `INVALID_WORKDIR`.
+ */
+export function processConfig(image: ImageDefaults, choice: ProcessChoice): ProcessConfig {
+  const own = choice.entrypoint === undefined ? (image.Entrypoint ?? []) : [choice.entrypoint];
+  const entrypoint = own.filter((word, i) => i > 0 || word !== "");
+  // An entrypoint of the user's makes the image's command meaningless.
+  const command =
+    choice.args.length > 0 || choice.entrypoint !== undefined ? choice.args : (image.Cmd ?? []);
+  const argv = [...entrypoint, ...command];
+  if (argv.length === 0) {
+    throw new ContainerError(
+      "NO_COMMAND",
+      "no command specified",
+      "The image names none: give one after the image",
+    );
+  }
+  const cwd = choice.workdir ?? (image.WorkingDir === "" ? "/" : image.WorkingDir);
+  const defaults = [
+    `PATH=${DEFAULT_PATH}`,
+    `HOSTNAME=${choice.hostname}`,
+    ...(choice.tty ? ["TERM=xterm"] : []),
+  ];
+  return {
+    argv: argv.map(fromText),
+    env: mergeEnv(mergeEnv(defaults, image.Env), choice.env).map(fromText),
+    cwd: fromText(checkWorkdir(cwd)),
+    user: choice.user ?? image.User,
+  };
+}
+
+/**
+ * What an exec runs: the container's environment and directory, with the user's choices on top.
+ * @throws {ContainerError} `INVALID_WORKDIR`.
+ */
+export function execConfig(container: ProcessConfig, choice: ProcessChoice): ProcessConfig {
+  const inherited = container.env.map((each) => Buffer.from(each, "latin1").toString("utf8"));
+  const env = mergeEnv(choice.tty ? ["TERM=xterm", ...inherited] : inherited, choice.env);
+  return {
+    argv: choice.args.map(fromText),
+    env: mergeEnv([], env).map(fromText),
+    cwd: choice.workdir === undefined ? container.cwd : fromText(checkWorkdir(choice.workdir)),
+    user: choice.user ?? container.user,
+  };
+}
+
+/** Variables with later ones replacing earlier ones in their place; `NAME` without `=` removes it. */
+function mergeEnv(base: readonly string[], changes: readonly string[]): readonly string[] {
+  const variables = new Map<string, string>();
+  for (const word of [...base, ...changes]) {
+    const equals = word.indexOf("=");
+    if (equals < 0) variables.delete(word);
+    else variables.set(word.slice(0, equals), word.slice(equals + 1));
+  }
+  return [...variables].map(([name, value]) => `${name}=${value}`);
+}
+
+function checkWorkdir(path: string): string {
+  if (path.startsWith("/") && !path.includes("\0")) return path;
+  throw new ContainerError(
+    "INVALID_WORKDIR",
+    `the working directory '${path}' is invalid, it needs to be an absolute path`,
+  );
+}
