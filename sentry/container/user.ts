@@ -45,7 +45,8 @@ export function resolveUser(wanted: string, passwd: Uint8Array, group: Uint8Arra
 
   const accounts = lines(passwd).flatMap(parseAccount);
   const account = accounts.find(
-    ({ name, uid }) => name === fromText(userPart) || uid === (userPart === "" ? 0 : idOf(userPart)),
+    ({ name, uid }) =>
+      name === fromText(userPart) || uid === (userPart === "" ? 0 : idOf(userPart)),
   );
   const uid = account?.uid ?? (userPart === "" ? 0 : idOf(userPart));
   if (uid === undefined) {

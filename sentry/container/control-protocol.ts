@@ -1,0 +1,160 @@
+/**
+ * What is said over a container's control socket: frames of a length (u32, little-endian) and that many
+ * bytes of JSON, in both directions; descriptors travel beside the first bytes of the request they belong
+ * to. Whoever connects is the same user, but may be wrong, old, or anything: every request is checked whole.
+ */
+import type { ByteString } from "../abi/bytes.ts";
+import type { ConfinementLayer, ContainerStats, ExitStatus, ProcessInfo } from "../spec.ts";
+import type { ProcessConfig } from "./record.ts";
+
+export const FRAME_BYTES_MAX = 1 << 20;
+const LENGTH_BYTES = 4;
+const WORDS_MAX = 65_536;
+const SIGNAL_MAX = 64;
+const WINDOW_MAX = 0xffff;
+const TIMEOUT_MS_MAX = 2 ** 31;
+
+export type Request =
+  /** Starts a process on the descriptors sent along: stdin, stdout, stderr, or a terminal's two ends. */
+  | {
+      readonly op: "exec";
+      readonly process: ProcessConfig;
+      /** The size of the terminal it gets; absent: none. */
+      readonly terminal?: { readonly rows: number; readonly cols: number };
+    }
+  /** Of the terminal of this connection's exec. */
+  | { readonly op: "resize"; readonly rows: number; readonly cols: number }
+  /** To this connection's exec. */
+  | { readonly op: "signal"; readonly signo: number }
+  /** To the container's first process. */
+  | { readonly op: "kill"; readonly signo: number }
+  /** `signo`, and SIGKILL when that did not help; answered when the container has ended. */
+  | { readonly op: "stop"; readonly signo: number; readonly timeoutMs: number }
+  /** Answered when the container has ended. */
+  | { readonly op: "wait" }
+  | { readonly op: "top" }
+  | { readonly op: "stats" }
+  | { readonly op: "confinement" };
+
+export type Reply =
+  | { readonly kind: "error"; readonly message: string; readonly exitCode: number }
+  | { readonly kind: "done" }
+  | { readonly kind: "started"; readonly pid: number }
+  | { readonly kind: "exited"; readonly status: ExitStatus }
+  | { readonly kind: "top"; readonly processes: readonly ProcessInfo[] }
+  | { readonly kind: "stats"; readonly stats: ContainerStats }
+  | { readonly kind: "confinement"; readonly layers: readonly ConfinementLayer[] };
+
+/** How many descriptors come with a request. */
+export function descriptorsOf(request: Request): number {
+  if (request.op !== "exec") return 0;
+  return request.terminal === undefined ? 3 : 2;
+}
+
+/** A message as it goes over the wire. */
+export function encodeFrame(message: Request | Reply): Buffer {
+  const body = Buffer.from(JSON.stringify(message), "utf8");
+  if (body.length > FRAME_BYTES_MAX) throw new RangeError("A control message is too long");
+  const frame = Buffer.alloc(LENGTH_BYTES + body.length);
+  frame.writeUInt32LE(body.length, 0);
+  body.copy(frame, LENGTH_BYTES);
+  return frame;
+}
+
+/** Cuts a byte stream into messages. */
+export class FrameReader {
+  private pending: Buffer = Buffer.alloc(0);
+
+  /**
+   * Takes bytes as they arrive.
+   * @returns the messages that are now complete, each any JSON value; or, when the stream cannot be a stream
+   *   of frames, what is wrong with it: then nothing more is to be read.
+   */
+  push(bytes: Uint8Array): readonly unknown[] | string {
+    this.pending = Buffer.concat([this.pending, bytes]);
+    const messages: unknown[] = [];
+    while (this.pending.length >= LENGTH_BYTES) {
+      const length = this.pending.readUInt32LE(0);
+      if (length > FRAME_BYTES_MAX) return "a message is too long";
+      const end = LENGTH_BYTES + length;
+      if (this.pending.length < end) break;
+      try {
+        messages.push(JSON.parse(this.pending.toString("utf8", LENGTH_BYTES, end)));
+      } catch {
+        return "a message is not JSON";
+      }
+      this.pending = this.pending.subarray(end);
+    }
+    return messages;
+  }
+}
+
+/** Checks what a client sent. @returns the request, or what is wrong with it. */
+export function parseRequest(value: unknown): Request | string {
+  if (!isObject(value)) return "a request is no object";
+  switch (value["op"]) {
+    case "exec":
+      return parseExec(value);
+    case "resize": {
+      const size = parseSize(value);
+      return size === undefined ? "a size is malformed" : { op: "resize", ...size };
+    }
+    case "signal":
+    case "kill": {
+      const signo = value["signo"];
+      return isCount(signo, SIGNAL_MAX) ? { op: value["op"], signo } : "a signal is malformed";
+    }
+    case "stop": {
+      const { signo, timeoutMs } = value;
+      return isCount(signo, SIGNAL_MAX) && isCount(timeoutMs, TIMEOUT_MS_MAX)
+        ? { op: "stop", signo, timeoutMs }
+        : "a stop is malformed";
+    }
+    case "wait":
+    case "top":
+    case "stats":
+    case "confinement":
+      return { op: value["op"] };
+    default:
+      return "an operation is unknown";
+  }
+}
+
+function parseExec(value: Record<string, unknown>): Request | string {
+  const { process, terminal } = value;
+  if (!isObject(process)) return "an exec has no process";
+  const { argv, env, cwd, user } = process;
+  if (!isWords(argv) || argv.length === 0 || !isWords(env)) return "an exec's words are malformed";
+  if (!isBytes(cwd) || !cwd.startsWith("/")) return "an exec's directory is malformed";
+  if (typeof user !== "string" || user.includes("\0")) return "an exec's user is malformed";
+  const config = { argv, env, cwd, user };
+  if (terminal === undefined) return { op: "exec", process: config };
+  const size = parseSize(terminal);
+  return size === undefined
+    ? "an exec's terminal is malformed"
+    : { op: "exec", process: config, terminal: size };
+}
+
+function parseSize(value: unknown): { rows: number; cols: number } | undefined {
+  if (!isObject(value)) return undefined;
+  const { rows, cols } = value;
+  return isCount(rows, WINDOW_MAX) && isCount(cols, WINDOW_MAX) ? { rows, cols } : undefined;
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function isCount(value: unknown, max: number): value is number {
+  return Number.isInteger(value) && Number(value) >= 0 && Number(value) <= max;
+}
+
+/** A byte string that C can hold. */
+function isBytes(value: unknown): value is ByteString {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: every byte but NUL is allowed
+  return typeof value === "string" && /^[\u0001-\u00ff]*$/.test(value);
+}
+
+function isWords(value: unknown): value is ByteString[] {
+  return Array.isArray(value) && value.length <= WORDS_MAX && value.every(isBytes);
+}

@@ -1,0 +1,285 @@
+import { unlinkSync } from "node:fs";
+import { EAGAIN, EINTR, Errno } from "../abi/errno.ts";
+import { close, O_NONBLOCK, statusFlags, writeBytes } from "../host/io.ts";
+import type { Reactor, Watch } from "../host/reactor.ts";
+import { acceptUnix, listenUnix, peerUid, receiveWithDescriptors } from "../host/unix-stream.ts";
+import type { ExitStatus, ProcessHandle, SentryContainer } from "../spec.ts";
+import {
+  descriptorsOf,
+  encodeFrame,
+  FrameReader,
+  parseRequest,
+  type Reply,
+  type Request,
+} from "./control-protocol.ts";
+import { exitCodeOf, processSpec } from "./process-spec.ts";
+import { TerminalRelay } from "./terminal-relay.ts";
+
+const POLLIN = 0x1;
+const POLLOUT = 0x4;
+const SIGHUP = 1;
+const SIGKILL = 9;
+const BACKLOG = 16;
+const CONNECTIONS_MAX = 64;
+const DESCRIPTORS_MAX = 3;
+const READ_BYTES = 16 * 1024;
+/** Answers a client has not read yet; one that lets more pile up is cut off. */
+const UNSENT_BYTES_MAX = 4 << 20;
+const DD_FAILED = 125;
+const NS_PER_MS = 1_000_000n;
+
+/** Lets other processes of the user act on a running container through a socket in its run directory. */
+export class ControlServer {
+  private readonly reactor: Reactor;
+  private readonly sentry: SentryContainer;
+  private readonly main: ProcessHandle;
+  private readonly path: string;
+  private readonly fd: number;
+  private readonly watch: Watch;
+  private readonly connections = new Set<Connection>();
+
+  /**
+   * Listens from now on.
+   * @param main the container's first process.
+   * @throws an Error when the socket cannot be made.
+   */
+  constructor(path: string, sentry: SentryContainer, main: ProcessHandle) {
+    this.path = path;
+    this.sentry = sentry;
+    this.main = main;
+    this.reactor = sentry.reactor;
+    const fd = listenUnix(path, BACKLOG);
+    if (fd instanceof Errno) {
+      throw new Error(`The control socket ${path} cannot be made: ${fd.text}`);
+    }
+    this.fd = fd;
+    this.watch = this.reactor.watch(fd, POLLIN, () => this.accept());
+  }
+
+  /** The container has ended: tells those who wait for it, and stops. */
+  finish(status: ExitStatus): void {
+    for (const connection of this.connections) connection.finish(status);
+    this.watch.close();
+    close(this.fd);
+    try {
+      unlinkSync(this.path);
+    } catch {
+      // The run directory was removed with everything in it.
+    }
+  }
+
+  private accept(): void {
+    for (;;) {
+      const fd = acceptUnix(this.fd);
+      if (fd instanceof Errno) return;
+      // The directory keeps others out already; a uid that differs means that it was opened up.
+      if (peerUid(fd) !== process.getuid?.() || this.connections.size >= CONNECTIONS_MAX) {
+        close(fd);
+        continue;
+      }
+      const connection = new Connection(fd, this.sentry, this.main, () =>
+        this.connections.delete(connection),
+      );
+      this.connections.add(connection);
+    }
+  }
+}
+
+/** One client. Whatever it sends, the worst that happens is that it is cut off. */
+class Connection {
+  private readonly fd: number;
+  private readonly sentry: SentryContainer;
+  private readonly main: ProcessHandle;
+  private readonly onClose: () => void;
+  private readonly watch: Watch;
+  private readonly reader = new FrameReader();
+  private readonly room = Buffer.alloc(READ_BYTES);
+  private descriptors: number[] = [];
+  private unsent: Buffer = Buffer.alloc(0);
+  private exec: ProcessHandle | undefined;
+  private relay: TerminalRelay | undefined;
+  private waiting = false;
+  private closed = false;
+
+  constructor(fd: number, sentry: SentryContainer, main: ProcessHandle, onClose: () => void) {
+    this.fd = fd;
+    this.sentry = sentry;
+    this.main = main;
+    this.onClose = onClose;
+    this.watch = sentry.reactor.watch(fd, POLLIN, (events) => this.ready(events));
+  }
+
+  finish(status: ExitStatus): void {
+    if (this.waiting) this.send({ kind: "exited", status });
+    this.close();
+  }
+
+  private ready(events: number): void {
+    if ((events & POLLOUT) !== 0) this.flush();
+    if (this.closed || (events & ~POLLOUT) === 0) return;
+    const received = receiveWithDescriptors(this.fd, this.room, DESCRIPTORS_MAX);
+    if (received === EAGAIN || received === EINTR) return;
+    if (received instanceof Errno || received.length === 0) {
+      this.close();
+      return;
+    }
+    this.descriptors.push(...received.descriptors);
+    if (this.descriptors.length > DESCRIPTORS_MAX) {
+      this.refuse("too many descriptors were sent");
+      return;
+    }
+    const messages = this.reader.push(this.room.subarray(0, received.length));
+    if (typeof messages === "string") {
+      this.refuse(messages);
+      return;
+    }
+    for (const message of messages) {
+      const request = parseRequest(message);
+      if (typeof request === "string") this.refuse(request);
+      else this.act(request);
+      if (this.closed) return;
+    }
+  }
+
+  private act(request: Request): void {
+    switch (request.op) {
+      case "exec":
+        this.startExec(request);
+        break;
+      case "resize":
+        this.exec?.resize({ rows: request.rows, cols: request.cols });
+        break;
+      case "signal":
+        this.exec?.signal(request.signo);
+        break;
+      case "kill":
+        this.main.signal(request.signo);
+        this.send({ kind: "done" });
+        break;
+      case "stop":
+        this.waiting = true;
+        this.main.signal(request.signo);
+        this.sentry.reactor.at(
+          this.sentry.reactor.now() + BigInt(request.timeoutMs) * NS_PER_MS,
+          () => this.main.signal(SIGKILL),
+        );
+        break;
+      case "wait":
+        this.waiting = true;
+        break;
+      case "top":
+        this.send({ kind: "top", processes: this.sentry.processes() });
+        break;
+      case "stats":
+        this.send({ kind: "stats", stats: this.sentry.stats() });
+        break;
+      case "confinement":
+        this.send({ kind: "confinement", layers: this.sentry.confinement() });
+        break;
+    }
+  }
+
+  private startExec(request: Request & { op: "exec" }): void {
+    if (this.exec !== undefined) {
+      this.refuse("there is an exec on this connection already");
+      return;
+    }
+    const given = this.descriptors;
+    if (given.length !== descriptorsOf(request)) {
+      this.refuse("an exec came with the wrong number of descriptors");
+      return;
+    }
+    const [first = -1, second = -1, third = -1] = given;
+    const { terminal } = request;
+    if (terminal !== undefined && !given.every(isNonBlocking)) {
+      this.refuse("a terminal's descriptors are not non-blocking");
+      return;
+    }
+    const stdio =
+      terminal === undefined ? { stdin: first, stdout: second, stderr: third } : { terminal };
+    let handle: ReturnType<SentryContainer["exec"]>;
+    try {
+      handle = this.sentry.exec(processSpec(this.sentry, request.process), stdio);
+    } catch (error) {
+      this.send({ kind: "error", message: (error as Error).message, exitCode: DD_FAILED });
+      return;
+    }
+    if ("errno" in handle) {
+      this.send({ kind: "error", message: handle.message, exitCode: exitCodeOf(handle) });
+      return;
+    }
+    const exec = handle;
+    this.exec = exec;
+    this.send({ kind: "started", pid: exec.pid });
+    if (exec.terminal === undefined) {
+      this.closeDescriptors();
+      exec.onExit((status) => this.send({ kind: "exited", status }));
+      return;
+    }
+    const { terminal: master } = exec;
+    const user = { input: first, output: second };
+    this.relay = new TerminalRelay(this.sentry.reactor, master, user, () => this.hangUp());
+    exec.onExit((status) => {
+      this.relay?.finish();
+      this.relay = undefined;
+      close(master);
+      this.closeDescriptors();
+      this.send({ kind: "exited", status });
+    });
+  }
+
+  /** The user's terminal is gone: the process learns it as on any terminal. */
+  private hangUp(): void {
+    this.exec?.signal(SIGHUP);
+  }
+
+  private refuse(message: string): void {
+    this.send({ kind: "error", message: `control socket: ${message}`, exitCode: DD_FAILED });
+    this.close();
+  }
+
+  private send(reply: Reply): void {
+    if (this.closed) return;
+    this.unsent = Buffer.concat([this.unsent, encodeFrame(reply)]);
+    this.flush();
+  }
+
+  private flush(): void {
+    while (this.unsent.length > 0) {
+      const length = writeBytes(this.fd, this.unsent);
+      if (length === EINTR) continue;
+      if (length === EAGAIN && this.unsent.length <= UNSENT_BYTES_MAX) break;
+      if (length instanceof Errno) {
+        this.close();
+        return;
+      }
+      this.unsent = this.unsent.subarray(length);
+    }
+    this.watch.setEvents(this.unsent.length > 0 ? POLLIN | POLLOUT : POLLIN);
+  }
+
+  private close(): void {
+    if (this.closed) return;
+    this.closed = true;
+    this.watch.close();
+    close(this.fd);
+    if (this.relay === undefined) {
+      this.closeDescriptors();
+    } else {
+      // Its descriptors are closed when the process has ended.
+      this.relay.close();
+      this.hangUp();
+    }
+    this.onClose();
+  }
+
+  private closeDescriptors(): void {
+    for (const fd of this.descriptors) close(fd);
+    this.descriptors = [];
+  }
+}
+
+function isNonBlocking(fd: number): boolean {
+  const flags = statusFlags(fd);
+  return typeof flags === "number" && (flags & O_NONBLOCK) !== 0;
+}

@@ -1,0 +1,36 @@
+import { Errno } from "../abi/errno.ts";
+import type { ProcessSpec, SentryContainer, StartFailure } from "../spec.ts";
+import type { ProcessConfig } from "./record.ts";
+import { ACCOUNT_FILE_BYTES_MAX, resolveUser } from "./user.ts";
+
+/**
+ * What to start for `config`, its user looked up in the files of the container as they are now.
+ * @throws {ContainerError} `NO_SUCH_USER`.
+ */
+export function processSpec(sentry: SentryContainer, config: ProcessConfig): ProcessSpec {
+  const user = resolveUser(
+    config.user,
+    accountFile(sentry, "/etc/passwd"),
+    accountFile(sentry, "/etc/group"),
+  );
+  const hasHome = config.env.some((each) => each.startsWith("HOME="));
+  return {
+    argv: config.argv,
+    env: hasHome ? config.env : [...config.env, `HOME=${user.home}`],
+    cwd: config.cwd,
+    uid: user.uid,
+    gid: user.gid,
+    groups: user.groups,
+  };
+}
+
+function accountFile(sentry: SentryContainer, path: string): Uint8Array {
+  const content = sentry.readFile(path, ACCOUNT_FILE_BYTES_MAX);
+  return content instanceof Errno ? new Uint8Array(0) : content;
+}
+
+/** The exit code docker gives for a process that could not be started. */
+export function exitCodeOf(failure: StartFailure): 125 | 126 | 127 {
+  if (failure.what === "container") return 125;
+  return failure.errno.name === "ENOENT" ? 127 : 126;
+}
