@@ -9,7 +9,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
-import { FileLock } from "../host/lock.ts";
+import { RecordLock } from "../host/record-lock.ts";
 import type { Directories } from "./directories.ts";
 import { ContainerError } from "./errors.ts";
 import { readJson, writeJson } from "./json-file.ts";
@@ -77,7 +77,7 @@ export class ContainerStore {
     const directory = join(this.containers, `${UNFINISHED}${id}`);
     mkdirSync(join(directory, "upper"), { recursive: true, mode: 0o700 });
     writeFileSync(join(directory, "lock"), "", { mode: 0o600 });
-    const lock = FileLock.tryAcquire(join(directory, "lock"));
+    const lock = RecordLock.tryAcquire(join(directory, "lock"));
     if (lock === undefined) throw new Error(`The lock of the new container ${id} is taken`);
     try {
       const record = this.underLock(() => {
@@ -145,9 +145,9 @@ export class ContainerStore {
    */
   tryHold(id: string): HeldContainer | undefined {
     const directory = this.directoryOf(id);
-    let lock: FileLock | undefined;
+    let lock: RecordLock | undefined;
     try {
-      lock = FileLock.tryAcquire(join(directory, "lock"));
+      lock = RecordLock.tryAcquire(join(directory, "lock"));
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === "ENOENT") throw noSuchContainer(id);
       throw error;
@@ -175,7 +175,7 @@ export class ContainerStore {
   /** Whether somebody holds the container: for a container in state "running", whether it runs. */
   isHeld(id: string): boolean {
     try {
-      return FileLock.holder(join(this.directoryOf(id), "lock")) !== undefined;
+      return RecordLock.holder(join(this.directoryOf(id), "lock")) !== undefined;
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === "ENOENT") return false;
       throw error;
@@ -269,7 +269,7 @@ export class ContainerStore {
     try {
       // A young one may be about to be locked by its maker.
       if (Date.now() - statSync(directory).ctimeMs < UNFINISHED_AGE_MS) return;
-      const lock = FileLock.tryAcquire(join(directory, "lock"));
+      const lock = RecordLock.tryAcquire(join(directory, "lock"));
       if (lock === undefined) return;
       rmSync(directory, { recursive: true, force: true });
       lock.release();
@@ -282,7 +282,7 @@ export class ContainerStore {
   private underLock<T>(section: () => T): T {
     const path = join(this.directories.root, "containers.lock");
     writeFileSync(path, "", { flag: "a", mode: 0o600 });
-    const lock = FileLock.acquire(path);
+    const lock = RecordLock.acquire(path);
     try {
       return section();
     } finally {
@@ -295,14 +295,14 @@ export class ContainerStore {
 export class HeldContainer {
   readonly record: ContainerRecord;
   private readonly store: ContainerStore;
-  private readonly lock: FileLock;
+  private readonly lock: RecordLock;
   private current: ContainerState;
 
   constructor(
     store: ContainerStore,
     record: ContainerRecord,
     state: ContainerState,
-    lock: FileLock,
+    lock: RecordLock,
   ) {
     this.store = store;
     this.record = record;

@@ -13,7 +13,7 @@ import {
 import { randomId } from "../../../sentry/container/names.ts";
 import { ContainerStore } from "../../../sentry/container/store.ts";
 import { VolumeStore } from "../../../sentry/container/volumes.ts";
-import { FileLock } from "../../../sentry/host/lock.ts";
+import { RecordLock } from "../../../sentry/host/record-lock.ts";
 import { sampleRecord, temporaryDirectories } from "./sample.ts";
 
 const WORKER = fileURLToPath(new URL("./store-worker.js", import.meta.url));
@@ -163,11 +163,11 @@ test("a lock is not lost when the file is asked about or locked again by the sam
   mkdirSync(directories.root, { recursive: true });
   const path = join(directories.root, "lock");
   writeFileSync(path, "");
-  const lock = FileLock.tryAcquire(path);
-  t.is(FileLock.tryAcquire(path), undefined);
-  t.is(FileLock.holder(path), process.pid);
+  const lock = RecordLock.tryAcquire(path);
+  t.is(RecordLock.tryAcquire(path), undefined);
+  t.is(RecordLock.holder(path), process.pid);
   lock?.release();
-  t.is(FileLock.holder(path), undefined);
+  t.is(RecordLock.holder(path), undefined);
 });
 
 test("the directories follow DD_ROOT and DD_RUN, then XDG, then home and /tmp", (t) => {

@@ -24,7 +24,7 @@ const held = new Set<string>();
  * descriptor of the file is closed, is paid by the set above: a file this process has locked is never
  * opened twice.
  */
-export class FileLock {
+export class RecordLock {
   private readonly fd: number;
   private readonly identity: string;
 
@@ -38,18 +38,18 @@ export class FileLock {
    * @returns undefined when somebody has, this process included.
    * @throws the error of open(2); `ENOENT` also when the file was removed meanwhile.
    */
-  static tryAcquire(path: string): FileLock | undefined {
-    return FileLock.acquireBy(F_SETLK, path);
+  static tryAcquire(path: string): RecordLock | undefined {
+    return RecordLock.acquireBy(F_SETLK, path);
   }
 
   /** Takes the lock, waiting for whoever has it. For sections of a few milliseconds only. */
-  static acquire(path: string): FileLock {
-    const lock = FileLock.acquireBy(F_SETLKW, path);
+  static acquire(path: string): RecordLock {
+    const lock = RecordLock.acquireBy(F_SETLKW, path);
     if (lock === undefined) throw new Error(`This process already holds the lock ${path}`);
     return lock;
   }
 
-  private static acquireBy(command: number, path: string): FileLock | undefined {
+  private static acquireBy(command: number, path: string): RecordLock | undefined {
     if (held.has(identityOf(statSync(path)))) return undefined;
     const fd = openSync(path, "r+");
     const identity = identityOf(fstatSync(fd));
@@ -59,7 +59,7 @@ export class FileLock {
       if (result === EAGAIN || result === EACCES) return undefined;
       throw new Error(`Locking ${path} failed: ${(result as Errno).name}`);
     }
-    const lock = new FileLock(fd, identity);
+    const lock = new RecordLock(fd, identity);
     held.add(identity);
     try {
       // The file may have been removed, or replaced, between open and lock.
@@ -69,7 +69,7 @@ export class FileLock {
       throw error;
     }
     lock.release();
-    return FileLock.acquireBy(command, path);
+    return RecordLock.acquireBy(command, path);
   }
 
   /** The id of the process that has the lock on `path`, or undefined. 0: one in another pid namespace. */

@@ -1,0 +1,165 @@
+import { mkdirSync, realpathSync, statSync } from "node:fs";
+import { fromText } from "../abi/bytes.ts";
+import type { Mode, MountSpec } from "../spec.ts";
+import type { Directories } from "./directories.ts";
+import { ContainerError } from "./errors.ts";
+import { randomId } from "./names.ts";
+import { VolumeStore } from "./volumes.ts";
+
+/** A mount as the user, or the image, asked for it. Paths are text. */
+export type MountRequest =
+  | {
+      readonly kind: "bind";
+      /** Absolute. */
+      readonly source: string;
+      readonly target: string;
+      readonly readOnly: boolean;
+      /** Make a directory where there is none, as `-v` does and `--mount` does not. */
+      readonly create: boolean;
+    }
+  | {
+      readonly kind: "volume";
+      /** Undefined: one for this container alone. */
+      readonly name: string | undefined;
+      readonly target: string;
+      readonly readOnly: boolean;
+      readonly copyUp: boolean;
+    }
+  | {
+      readonly kind: "tmpfs";
+      readonly target: string;
+      readonly readOnly: boolean;
+      readonly sizeBytes: number | undefined;
+      readonly mode: number | undefined;
+      readonly noexec: boolean;
+    };
+
+/** Host directories that an untrusted container may not get, with the reason. */
+const REFUSED: readonly (readonly [path: string, why: string])[] = [
+  ["/proc", "it shows and steers the host's processes"],
+  ["/sys", "it shows and steers the host's devices"],
+  ["/dev", "it holds the host's devices"],
+  ["/run", "it holds the sockets of the host's services"],
+  ["/var/run", "it holds the sockets of the host's services"],
+  ["/tmp/.X11-unix", "it holds the sockets of the screen"],
+];
+
+/**
+ * Turns what was asked for into what the sentry mounts: sources checked, volumes made, in mounting order.
+ * @param requests of the user; one target may be there once.
+ * @param imageVolumes paths that get a volume of their own unless something is mounted there.
+ * @returns the mounts, and the names of the volumes made for this container alone.
+ * @throws {ContainerError} `INVALID_MOUNT`, `MOUNT_SOURCE_MISSING`, `MOUNT_REFUSED`, `INVALID_NAME`.
+ */
+export function resolveMounts(
+  requests: readonly MountRequest[],
+  imageVolumes: readonly string[],
+  mode: Mode,
+  directories: Directories,
+): { readonly mounts: readonly MountSpec[]; readonly anonymousVolumes: readonly string[] } {
+  const targets = new Set<string>();
+  for (const { target } of requests) {
+    if (targets.has(target)) {
+      throw new ContainerError("INVALID_MOUNT", `Duplicate mount point: ${target}`);
+    }
+    targets.add(target);
+  }
+  const implied = imageVolumes
+    .filter((target) => target.startsWith("/") && !targets.has(target))
+    .map((target) => ({ kind: "volume", name: undefined, target, readOnly: false, copyUp: true }) as const);
+  const anonymousVolumes: string[] = [];
+  const mounts = [...requests, ...implied].map((request): MountSpec => {
+    const target = fromText(request.target);
+    switch (request.kind) {
+      case "bind":
+        return {
+          kind: "bind",
+          source: fromText(checkSource(request, mode, directories)),
+          target,
+          readOnly: request.readOnly,
+        };
+      case "volume": {
+        const name = request.name ?? randomId();
+        if (request.name === undefined) anonymousVolumes.push(name);
+        const volume = new VolumeStore(directories.root).ensure(name);
+        const { readOnly, copyUp } = request;
+        return { kind: "volume", name, source: fromText(volume.data), target, readOnly, copyUp };
+      }
+      case "tmpfs":
+        return {
+          kind: "tmpfs",
+          target,
+          readOnly: request.readOnly,
+          noexec: request.noexec,
+          ...(request.sizeBytes === undefined ? {} : { sizeBytes: request.sizeBytes }),
+          ...(request.mode === undefined ? {} : { mode: request.mode }),
+        };
+    }
+  });
+  const depth = ({ target }: MountSpec) => target.split("/").length;
+  return { mounts: mounts.sort((a, b) => depth(a) - depth(b)), anonymousVolumes };
+}
+
+/** @returns the source without symlinks: what was checked is what will be mounted. */
+function checkSource(
+  request: MountRequest & { kind: "bind" },
+  mode: Mode,
+  directories: Directories,
+): string {
+  const { source } = request;
+  let real: string;
+  try {
+    if (request.create) mkdirSync(source, { recursive: true });
+    real = realpathSync(source);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    // A file stands where -v would have made a directory: it is mounted itself.
+    if (request.create && code === "EEXIST") real = realpathSync(source);
+    else if (code === "ENOENT" || code === "ENOTDIR") {
+      throw new ContainerError(
+        "MOUNT_SOURCE_MISSING",
+        `invalid mount config for type "bind": bind source path does not exist: ${source}`,
+        `Make it first: mkdir -p ${source}`,
+      );
+    } else {
+      throw new ContainerError(
+        "INVALID_MOUNT",
+        `The bind source ${source} cannot be used: ${(error as Error).message}`,
+      );
+    }
+  }
+  if (mode === "untrusted") refuseDangerous(source, real, directories);
+  return real;
+}
+
+function refuseDangerous(source: string, real: string, directories: Directories): void {
+  const refuse = (why: string): never => {
+    throw new ContainerError(
+      "MOUNT_REFUSED",
+      `An untrusted container may not have ${source}: ${why}`,
+      "Mount a smaller directory, or run trusted code without --untrusted",
+    );
+  };
+  if (statSync(real).isSocket()) refuse("it is a socket, and who listens there is not confined");
+  for (const [path, why] of REFUSED) {
+    if (contains(path, real)) refuse(why);
+  }
+  for (const own of [directories.root, directories.run]) {
+    const path = resolved(own);
+    if (contains(path, real)) refuse("it belongs to dd itself");
+    if (contains(real, path)) refuse(`it contains dd's own ${own}`);
+  }
+}
+
+function resolved(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    return path;
+  }
+}
+
+/** Whether `inner` is `outer` or below it. */
+function contains(outer: string, inner: string): boolean {
+  return inner === outer || inner.startsWith(outer === "/" ? "/" : `${outer}/`);
+}
