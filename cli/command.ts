@@ -1,14 +1,14 @@
 import type { Completion, OptionRow, Values } from "./option.ts";
+import type { Services } from "./services.ts";
 
 /**
  * The code behind a command.
- * @param table every command, for those whose subject it is.
  * @returns its exit code; `undefined` when it will exit by itself.
  */
 export type Main<Options extends readonly OptionRow[]> = (
   values: Values<Options>,
   operands: readonly string[],
-  table: readonly CommandRow[],
+  services: Services,
 ) => number | undefined | Promise<number | undefined>;
 
 /** One command: a row from which the parser, the help and the shell completion are made. */

@@ -2,7 +2,9 @@
  * Every command of ddcli, one row each. The parser, the help and the shell completion are made from these
  * rows; the code behind a row is loaded when the command runs.
  */
+
 import type { CommandRow, TypedRow } from "./command.ts";
+import { EXIT } from "./errors.ts";
 import type { OptionRow } from "./option.ts";
 import * as options from "./options.ts";
 
@@ -11,7 +13,98 @@ function command<const Options extends readonly OptionRow[]>(row: TypedRow<Optio
   return row as unknown as CommandRow;
 }
 
+const RUN_EXIT_CODES = [
+  ["125", "the container could not be run; the message says why"],
+  ["126", "the command is there but cannot be executed"],
+  ["127", "the command is not there"],
+  ["128+N", "signal N ended the command"],
+  ["else", "the command's own exit code"],
+] as const;
+
 export const COMMANDS: readonly CommandRow[] = [
+  command({
+    name: "run",
+    aliases: ["container run"],
+    group: "run",
+    usage: "IMAGE [COMMAND [ARG...]]",
+    operands: { min: 1, complete: "image" },
+    summary: "Run a command in a new container",
+    about: `Makes a container of IMAGE and runs COMMAND in it, or the image's own command. Options end at
+IMAGE: what follows belongs to the container.
+
+The image "host" needs no pull: it is this machine's own programs (/usr, /bin, /lib, ...), read-only, below
+a private writable layer, without anybody's home directory.
+
+Trusted is the default: the container's code runs in this very process, as fast as natively, and could do
+whatever you can: no boundary. With --untrusted (or DDJIT_UNTRUSTED=1) it runs in a separate process which
+can reach nothing but its own memory; when this machine lacks something that needs, the container is
+refused: see "ddcli doctor".`,
+    options: options.RUN_OPTIONS,
+    optionsEndAtOperand: true,
+    examples: [
+      ["ddcli run --rm host echo hello", "a command on this machine's own tools"],
+      ["ddcli run --rm -it debian:bookworm bash", "a shell in an image, pulled when missing"],
+      [
+        "ddcli run --untrusted --rm -v .:/src -w /src host make",
+        "code you do not trust, on this directory",
+      ],
+      ["ddcli run -d --name db -v data:/var/lib/db mydb", "in the background, with a named volume"],
+    ],
+    exitCodes: RUN_EXIT_CODES,
+    failsWith: EXIT.dd,
+    load: () => import("./commands/run.ts"),
+  }),
+  command({
+    name: "create",
+    aliases: ["container create"],
+    group: "run",
+    usage: "IMAGE [COMMAND [ARG...]]",
+    operands: { min: 1, complete: "image" },
+    summary: "Make a container without starting it",
+    about: `Takes what "ddcli run" takes, and prints the container's id.`,
+    options: options.CREATE_OPTIONS,
+    optionsEndAtOperand: true,
+    examples: [["ddcli create --name job host make", 'made now, started by "ddcli start job"']],
+    exitCodes: [["125", "the container could not be made"]],
+    failsWith: EXIT.dd,
+    load: () => import("./commands/create.ts"),
+  }),
+  command({
+    name: "start",
+    aliases: ["container start"],
+    group: "run",
+    usage: "CONTAINER...",
+    operands: { min: 1, complete: "container" },
+    summary: "Start containers that do not run",
+    about: `A container that has ended starts again with the files it left.`,
+    options: options.START_OPTIONS,
+    examples: [
+      ["ddcli start db", "again, in the background"],
+      ["ddcli start -a job", "again, with its output here"],
+    ],
+    exitCodes: [["125", "the container could not be started"]],
+    failsWith: EXIT.dd,
+    load: () => import("./commands/start.ts"),
+  }),
+  command({
+    name: "exec",
+    aliases: ["container exec"],
+    group: "run",
+    usage: "CONTAINER COMMAND [ARG...]",
+    operands: { min: 2, complete: "container" },
+    summary: "Run a further command in a running container",
+    about: `The command gets the container's environment, and this terminal's descriptors themselves: no bytes
+are copied in between.`,
+    options: options.EXEC_OPTIONS,
+    optionsEndAtOperand: true,
+    examples: [
+      ["ddcli exec -it web bash", "a shell beside the container's command"],
+      ["ddcli exec web cat /etc/hostname", "one command; its exit code is ours"],
+    ],
+    exitCodes: RUN_EXIT_CODES,
+    failsWith: EXIT.dd,
+    load: () => import("./commands/exec.ts"),
+  }),
   command({
     name: "ps",
     aliases: ["container ls", "container list", "container ps"],
@@ -27,6 +120,145 @@ export const COMMANDS: readonly CommandRow[] = [
       ["ddcli ps --format '{{.Names}} {{.Mode}}'", "chosen columns"],
     ],
     load: () => import("./commands/ps.ts"),
+  }),
+  command({
+    name: "logs",
+    aliases: ["container logs"],
+    group: "look",
+    usage: "CONTAINER",
+    operands: { min: 1, max: 1, complete: "container" },
+    summary: "Show what a background container has printed",
+    about: `A container run in the foreground writes straight to its terminal and keeps no log.`,
+    options: options.LOGS_OPTIONS,
+    examples: [["ddcli logs -f --tail 20 web", "the last 20 lines, and what comes"]],
+    load: () => import("./commands/logs.ts"),
+  }),
+  command({
+    name: "top",
+    aliases: ["container top"],
+    group: "look",
+    usage: "CONTAINER",
+    operands: { min: 1, max: 1, complete: "container" },
+    summary: "List the processes of a container",
+    options: options.TOP_OPTIONS,
+    examples: [["ddcli top web", "its processes, by the container's own pids"]],
+    load: () => import("./commands/top.ts"),
+  }),
+  command({
+    name: "stats",
+    aliases: ["container stats"],
+    group: "look",
+    usage: "[CONTAINER...]",
+    operands: { min: 0, complete: "container" },
+    summary: "Show what running containers use, once",
+    options: options.STATS_OPTIONS,
+    examples: [["ddcli stats", "CPU time, memory and processes of all that run"]],
+    load: () => import("./commands/stats.ts"),
+  }),
+  command({
+    name: "inspect",
+    aliases: ["container inspect", "image inspect", "volume inspect"],
+    group: "look",
+    usage: "NAME...",
+    operands: { min: 1, complete: "container" },
+    summary: "Show everything about containers, images or volumes, as JSON",
+    options: options.INSPECT_OPTIONS,
+    examples: [["ddcli inspect --format '{{.State.ExitCode}}' job", "one value"]],
+    load: () => import("./commands/inspect.ts"),
+  }),
+  command({
+    name: "wait",
+    aliases: ["container wait"],
+    group: "look",
+    usage: "CONTAINER...",
+    operands: { min: 1, complete: "container" },
+    summary: "Wait until containers end and print their exit codes",
+    options: options.WAIT_OPTIONS,
+    examples: [["ddcli wait job", "prints 0 when it went well"]],
+    load: () => import("./commands/wait.ts"),
+  }),
+  command({
+    name: "stop",
+    aliases: ["container stop"],
+    group: "end",
+    usage: "CONTAINER...",
+    operands: { min: 1, complete: "container" },
+    summary: "Ask containers to end, and kill them when they do not",
+    options: options.STOP_OPTIONS,
+    examples: [["ddcli stop -t 2 web", "SIGTERM, and SIGKILL two seconds later"]],
+    load: () => import("./commands/stop.ts"),
+  }),
+  command({
+    name: "kill",
+    aliases: ["container kill"],
+    group: "end",
+    usage: "CONTAINER...",
+    operands: { min: 1, complete: "container" },
+    summary: "Send a signal to the first process of containers",
+    options: options.KILL_OPTIONS,
+    examples: [["ddcli kill -s HUP web", "make a server read its configuration again"]],
+    load: () => import("./commands/kill.ts"),
+  }),
+  command({
+    name: "rm",
+    aliases: ["container rm", "container remove"],
+    group: "end",
+    usage: "CONTAINER...",
+    operands: { min: 1, complete: "container" },
+    summary: "Remove containers and the files they wrote",
+    options: options.RM_OPTIONS,
+    examples: [["ddcli rm -f web", "even while it runs"]],
+    load: () => import("./commands/rm.ts"),
+  }),
+  command({
+    name: "pull",
+    aliases: ["image pull"],
+    group: "images",
+    usage: "IMAGE",
+    operands: { min: 1, max: 1 },
+    summary: "Fetch an image from a registry",
+    options: options.PULL_OPTIONS,
+    examples: [
+      ["ddcli pull debian:bookworm", "by tag"],
+      ["ddcli pull --platform linux/arm64 busybox", "for another processor"],
+    ],
+    load: () => import("./commands/pull.ts"),
+  }),
+  command({
+    name: "images",
+    aliases: ["image ls", "image list"],
+    group: "images",
+    usage: "[IMAGE]",
+    operands: { min: 0, max: 1, complete: "image" },
+    summary: "List images",
+    about: `Filters: reference (with * as a wildcard), label, dangling.`,
+    options: options.IMAGES_OPTIONS,
+    examples: [["ddcli images", "all of them; host is always there"]],
+    load: () => import("./commands/images.ts"),
+  }),
+  command({
+    name: "rmi",
+    aliases: ["image rm", "image remove"],
+    group: "images",
+    usage: "IMAGE...",
+    operands: { min: 1, complete: "image" },
+    summary: "Remove images",
+    options: options.RMI_OPTIONS,
+    examples: [["ddcli rmi debian:bookworm", "the name, and what only it used"]],
+    load: () => import("./commands/rmi.ts"),
+  }),
+  command({
+    name: "import",
+    aliases: ["image import"],
+    group: "images",
+    usage: "FILE|- [IMAGE]",
+    operands: { min: 1, max: 2, complete: "file" },
+    summary: "Make an image of a tar archive of a root file system",
+    options: options.IMPORT_OPTIONS,
+    examples: [
+      ["ddcli import -c 'CMD [\"sh\"]' root.tar mine:1", "with a command to run by default"],
+    ],
+    load: () => import("./commands/import.ts"),
   }),
   command({
     name: "volume ls",

@@ -4,7 +4,7 @@ import type { OptionRow } from "./option.ts";
 import { paint } from "./style.ts";
 
 /** Width of the left column of a list in the help. */
-const COLUMN = 32;
+const COLUMN = 36;
 
 /** The program's help. @param colour whether to style it for a terminal. */
 export function programHelp(colour: boolean): string {

@@ -21,7 +21,13 @@ export function parseVolume(text: string, cwd: string): MountRequest {
   }
   const [first = "", second, modes = ""] = parts;
   if (second === undefined) {
-    return { kind: "volume", name: undefined, target: target(first), readOnly: false, copyUp: true };
+    return {
+      kind: "volume",
+      name: undefined,
+      target: target(first),
+      readOnly: false,
+      copyUp: true,
+    };
   }
   let readOnly = false;
   let copyUp = true;

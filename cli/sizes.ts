@@ -17,7 +17,10 @@ export function parseBytes(text: string, what: string): number {
   const match = /^(\d+(?:\.\d+)?) ?([bkmgt]?)(?:i?b)?$/i.exec(text);
   const bytes = Number(match?.[1]) * (UNITS[match?.[2]?.toLowerCase() ?? ""] ?? Number.NaN);
   if (!Number.isSafeInteger(Math.floor(bytes))) {
-    throw usageError(`invalid size "${text}" for ${what}`, "Sizes are numbers with b, k, m or g: 512m");
+    throw usageError(
+      `invalid size "${text}" for ${what}`,
+      "Sizes are numbers with b, k, m or g: 512m",
+    );
   }
   return Math.floor(bytes);
 }

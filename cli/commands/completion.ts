@@ -1,13 +1,13 @@
-import type { CommandRow } from "../command.ts";
 import { bashCompletion } from "../completion.ts";
 import { EXIT, usageError } from "../errors.ts";
 import type { Values } from "../option.ts";
 import type { COMPLETION_OPTIONS } from "../options.ts";
+import type { Services } from "../services.ts";
 
 export function main(
   _values: Values<typeof COMPLETION_OPTIONS>,
   operands: readonly string[],
-  table: readonly CommandRow[],
+  { commands }: Services,
 ): number {
   if (operands[0] !== "bash") {
     throw usageError(
@@ -15,6 +15,6 @@ export function main(
       "There is one for bash",
     );
   }
-  process.stdout.write(bashCompletion(table));
+  process.stdout.write(bashCompletion(commands));
   return EXIT.ok;
 }

@@ -15,7 +15,10 @@ const WINDOW_MAX = 0xffff;
 const TIMEOUT_MS_MAX = 2 ** 31;
 
 export type Request =
-  /** Starts a process on the descriptors sent along: stdin, stdout, stderr, or a terminal's two ends. */
+  /**
+   * Starts a process on the descriptors sent along: stdin, stdout, stderr; or, with a terminal, where it is
+   * printed and where it is typed (left out: nothing is typed).
+   */
   | {
       readonly op: "exec";
       readonly process: ProcessConfig;
@@ -45,10 +48,11 @@ export type Reply =
   | { readonly kind: "stats"; readonly stats: ContainerStats }
   | { readonly kind: "confinement"; readonly layers: readonly ConfinementLayer[] };
 
-/** How many descriptors come with a request. */
-export function descriptorsOf(request: Request): number {
-  if (request.op !== "exec") return 0;
-  return request.terminal === undefined ? 3 : 2;
+/** Whether so many descriptors can come with an exec. */
+export function fitsExec(request: Request & { readonly op: "exec" }, descriptors: number): boolean {
+  return request.terminal === undefined
+    ? descriptors === 3
+    : descriptors === 1 || descriptors === 2;
 }
 
 /** A message as it goes over the wire. */

@@ -1,13 +1,13 @@
 import { unlinkSync } from "node:fs";
 import { EAGAIN, EINTR, Errno } from "../abi/errno.ts";
-import { close, O_NONBLOCK, statusFlags, writeBytes } from "../host/io.ts";
+import { close, writeBytes } from "../host/io.ts";
 import type { Reactor, Watch } from "../host/reactor.ts";
 import { acceptUnix, listenUnix, peerUid, receiveWithDescriptors } from "../host/unix-stream.ts";
 import type { ExitStatus, ProcessHandle, SentryContainer } from "../spec.ts";
 import {
-  descriptorsOf,
   encodeFrame,
   FrameReader,
+  fitsExec,
   parseRequest,
   type Reply,
   type Request,
@@ -185,16 +185,12 @@ class Connection {
       return;
     }
     const given = this.descriptors;
-    if (given.length !== descriptorsOf(request)) {
+    if (!fitsExec(request, given.length)) {
       this.refuse("an exec came with the wrong number of descriptors");
       return;
     }
     const [first = -1, second = -1, third = -1] = given;
     const { terminal } = request;
-    if (terminal !== undefined && !given.every(isNonBlocking)) {
-      this.refuse("a terminal's descriptors are not non-blocking");
-      return;
-    }
     const stdio =
       terminal === undefined ? { stdin: first, stdout: second, stderr: third } : { terminal };
     let handle: ReturnType<SentryContainer["exec"]>;
@@ -217,7 +213,7 @@ class Connection {
       return;
     }
     const { terminal: master } = exec;
-    const user = { input: first, output: second };
+    const user = { output: first, input: given.length > 1 ? second : undefined };
     this.relay = new TerminalRelay(this.sentry.reactor, master, user, () => this.hangUp());
     exec.onExit((status) => {
       this.relay?.finish();
@@ -277,9 +273,4 @@ class Connection {
     for (const fd of this.descriptors) close(fd);
     this.descriptors = [];
   }
-}
-
-function isNonBlocking(fd: number): boolean {
-  const flags = statusFlags(fd);
-  return typeof flags === "number" && (flags & O_NONBLOCK) !== 0;
 }

@@ -4,7 +4,7 @@ import type { Mode, MountSpec } from "../spec.ts";
 import type { Directories } from "./directories.ts";
 import { ContainerError } from "./errors.ts";
 import { randomId } from "./names.ts";
-import { VolumeStore } from "./volumes.ts";
+import { type Volume, VolumeStore } from "./volumes.ts";
 
 /** A mount as the user, or the image, asked for it. Paths are text. */
 export type MountRequest =
@@ -66,38 +66,53 @@ export function resolveMounts(
   }
   const implied = imageVolumes
     .filter((target) => target.startsWith("/") && !targets.has(target))
-    .map((target) => ({ kind: "volume", name: undefined, target, readOnly: false, copyUp: true }) as const);
-  const anonymousVolumes: string[] = [];
+    .map(
+      (target) =>
+        ({ kind: "volume", name: undefined, target, readOnly: false, copyUp: true }) as const,
+    );
+  const volumes = new VolumeStore(directories.root);
   const mounts = [...requests, ...implied].map((request): MountSpec => {
-    const target = fromText(request.target);
-    switch (request.kind) {
-      case "bind":
-        return {
-          kind: "bind",
-          source: fromText(checkSource(request, mode, directories)),
-          target,
-          readOnly: request.readOnly,
-        };
-      case "volume": {
-        const name = request.name ?? randomId();
-        if (request.name === undefined) anonymousVolumes.push(name);
-        const volume = new VolumeStore(directories.root).ensure(name);
-        const { readOnly, copyUp } = request;
-        return { kind: "volume", name, source: fromText(volume.data), target, readOnly, copyUp };
-      }
-      case "tmpfs":
-        return {
-          kind: "tmpfs",
-          target,
-          readOnly: request.readOnly,
-          noexec: request.noexec,
-          ...(request.sizeBytes === undefined ? {} : { sizeBytes: request.sizeBytes }),
-          ...(request.mode === undefined ? {} : { mode: request.mode }),
-        };
-    }
+    if (request.kind === "bind") return bindSpec(request, checkSource(request, mode, directories));
+    if (request.kind === "tmpfs") return tmpfsSpec(request);
+    return volumeSpec(request, volumes.ensure(request.name ?? randomId()));
   });
+  const unnamed = [...requests, ...implied].map(
+    (request) => request.kind === "volume" && request.name === undefined,
+  );
+  const anonymousVolumes = mounts.flatMap((mount, i) =>
+    mount.kind === "volume" && unnamed[i] === true ? [mount.name] : [],
+  );
   const depth = ({ target }: MountSpec) => target.split("/").length;
   return { mounts: mounts.sort((a, b) => depth(a) - depth(b)), anonymousVolumes };
+}
+
+function bindSpec(request: MountRequest & { kind: "bind" }, source: string): MountSpec {
+  const { target, readOnly } = request;
+  return { kind: "bind", source: fromText(source), target: fromText(target), readOnly };
+}
+
+function volumeSpec(request: MountRequest & { kind: "volume" }, volume: Volume): MountSpec {
+  const { target, readOnly, copyUp } = request;
+  return {
+    kind: "volume",
+    name: volume.name,
+    source: fromText(volume.data),
+    target: fromText(target),
+    readOnly,
+    copyUp,
+  };
+}
+
+function tmpfsSpec(request: MountRequest & { kind: "tmpfs" }): MountSpec {
+  const { target, readOnly, noexec, sizeBytes, mode } = request;
+  return {
+    kind: "tmpfs",
+    target: fromText(target),
+    readOnly,
+    noexec,
+    ...(sizeBytes === undefined ? {} : { sizeBytes }),
+    ...(mode === undefined ? {} : { mode }),
+  };
 }
 
 /** @returns the source without symlinks: what was checked is what will be mounted. */

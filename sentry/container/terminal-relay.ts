@@ -1,11 +1,13 @@
 import { EAGAIN, EINTR, Errno } from "../abi/errno.ts";
-import { readBytes, writeBytes } from "../host/io.ts";
+import { O_NONBLOCK, pollNow, readBytes, statusFlags, writeBytes } from "../host/io.ts";
 import type { Reactor, Watch } from "../host/reactor.ts";
 
 const POLLIN = 0x1;
 const POLLOUT = 0x4;
 /** Bytes on their way in one direction; more stays where it is until these are written. */
 const BUFFER_BYTES = 16 * 1024;
+/** What a descriptor that can block takes at once when it is writable: PIPE_BUF. */
+const BLOCKING_WRITE_BYTES = 4096;
 /** Turns of reading and writing in {@link Pump.drain}: 16 MiB of output nobody has taken yet. */
 const DRAIN_TURNS_MAX = 1024;
 
@@ -18,6 +20,7 @@ class Pump {
   private readonly source: Watch;
   private readonly sink: Watch;
   private readonly onEnd: () => void;
+  private readonly blocking: boolean;
   private ended = false;
 
   /** @param onEnd called once, when nothing more can come or go. */
@@ -25,6 +28,8 @@ class Pump {
     this.from = from;
     this.to = to;
     this.onEnd = onEnd;
+    const flags = statusFlags(to);
+    this.blocking = typeof flags === "number" && (flags & O_NONBLOCK) === 0;
     this.source = reactor.watch(from, POLLIN, () => this.read());
     this.sink = reactor.watch(to, 0, () => this.write());
   }
@@ -59,7 +64,7 @@ class Pump {
 
   private write(): void {
     while (this.pending.length > 0) {
-      const length = writeBytes(this.to, this.pending);
+      const length = this.writeSome();
       if (length === EINTR) continue;
       if (length === EAGAIN) break;
       if (length instanceof Errno) {
@@ -75,6 +80,13 @@ class Pump {
     this.source.setEvents(waiting ? 0 : POLLIN);
   }
 
+  /** Never waits, whatever kind of descriptor the user has given us. */
+  private writeSome(): number | Errno {
+    if (!this.blocking) return writeBytes(this.to, this.pending);
+    if (pollNow(this.to, POLLOUT) === 0) return EAGAIN;
+    return writeBytes(this.to, this.pending.subarray(0, BLOCKING_WRITE_BYTES));
+  }
+
   private end(): void {
     if (this.ended) return;
     this.close();
@@ -84,7 +96,7 @@ class Pump {
 
 /**
  * Joins a user's terminal with the master of a container's pty: what is typed goes in, what is printed
- * comes out. The descriptors stay the caller's and must be non-blocking.
+ * comes out. The descriptors stay the caller's; the master is non-blocking.
  */
 export class TerminalRelay {
   private readonly output: Pump;

@@ -1,0 +1,44 @@
+import { join } from "node:path";
+import { ContainerError } from "../../sentry/container/errors.ts";
+import { LOG_FILE } from "../../sentry/container/lifecycle.ts";
+import { type LogEntry, readLog } from "../../sentry/container/log-reader.ts";
+import { openContainers } from "../context.ts";
+import { EXIT } from "../errors.ts";
+import type { Values } from "../option.ts";
+import type { LOGS_OPTIONS } from "../options.ts";
+import { parseCount } from "../sizes.ts";
+import { parseTime } from "../time.ts";
+
+const LINES_MAX = 10_000_000;
+
+export async function main(
+  values: Values<typeof LOGS_OPTIONS>,
+  operands: readonly string[],
+): Promise<number> {
+  const store = openContainers();
+  const name = operands[0] ?? "";
+  const { record, state } = store.find(name);
+  const { id } = record.spec;
+  if (state.status === "running" && !state.logged) {
+    throw new ContainerError(
+      "NO_LOG",
+      `container ${name} runs in the foreground and keeps no log`,
+      "Its output goes to the terminal it was started in; use -d for a log",
+    );
+  }
+  const all = values.tail === undefined || values.tail === "all";
+  const now = Date.now();
+  const selection = {
+    tail: all ? undefined : parseCount(values.tail ?? "", "--tail", 0, LINES_MAX),
+    since: values.since === undefined ? undefined : parseTime(values.since, now),
+    until: values.until === undefined ? undefined : parseTime(values.until, now),
+  };
+  const show = (entry: LogEntry) => {
+    const text = values.timestamps ? `${entry.time} ${entry.log}` : entry.log;
+    process[entry.stream].write(text);
+  };
+  const follower = readLog(join(store.directoryOf(id), LOG_FILE), selection, show);
+  if (values.follow) await follower.follow(() => store.read(id)?.state.status === "running");
+  else follower.close();
+  return EXIT.ok;
+}

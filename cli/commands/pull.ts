@@ -1,0 +1,24 @@
+import { ImageStore } from "../../sentry/image/image-store.ts";
+import { parsePlatform } from "../../sentry/image/platform.ts";
+import { openDirectories } from "../context.ts";
+import { EXIT } from "../errors.ts";
+import type { Values } from "../option.ts";
+import type { PULL_OPTIONS } from "../options.ts";
+import { pullImage } from "../pull-image.ts";
+import { HOST_IMAGE } from "../run-image.ts";
+
+export async function main(
+  values: Values<typeof PULL_OPTIONS>,
+  operands: readonly string[],
+): Promise<number> {
+  const name = operands[0] ?? "";
+  if (name === HOST_IMAGE) {
+    process.stdout.write(`${name} is this machine's own programs: there is nothing to pull\n`);
+    return EXIT.ok;
+  }
+  const store = new ImageStore(openDirectories().root);
+  const platform = values.platform === undefined ? undefined : parsePlatform(values.platform);
+  await pullImage(store, name, platform, values.quiet ? "none" : "stdout");
+  if (values.quiet) process.stdout.write(`${name}\n`);
+  return EXIT.ok;
+}

@@ -1,0 +1,48 @@
+import { closeSync, openSync } from "node:fs";
+import { type Attachment, RunningContainer } from "../sentry/container/lifecycle.ts";
+import type { ContainerStore, HeldContainer } from "../sentry/container/store.ts";
+import type { SentryConstructor } from "../sentry/spec.ts";
+import { forwardSignals } from "./signals.ts";
+import { UserTerminal } from "./user-terminal.ts";
+
+/**
+ * Runs a held container here: this process is its sentry, its descriptors or its terminal are the
+ * container's, and signals sent to it go to the container.
+ * @param stdin whether the container reads what is typed or piped in here.
+ * @returns the exit code of its first process, or docker's code for why there is none.
+ */
+export async function runInForeground(
+  store: ContainerStore,
+  held: HeldContainer,
+  Sentry: SentryConstructor,
+  stdin: boolean,
+): Promise<number> {
+  const terminal = held.record.tty ? UserTerminal.enter(stdin) : undefined;
+  const nothing = stdin ? undefined : openSync("/dev/null", "r");
+  const attachment: Attachment =
+    terminal === undefined
+      ? { kind: "descriptors", stdin: nothing ?? 0, stdout: 1, stderr: 2 }
+      : { kind: "terminal", ...terminal.ends, size: terminal.size() };
+  return new Promise((resolve) => {
+    const started = RunningContainer.start(
+      store,
+      held,
+      Sentry,
+      attachment,
+      (line) => process.stderr.write(`${line}\n`),
+      (status) => {
+        terminal?.leave();
+        resolve(status.code);
+      },
+    );
+    if (nothing !== undefined) closeSync(nothing);
+    if (started instanceof RunningContainer) {
+      forwardSignals((signo) => started.signal(signo));
+      terminal?.onResize((size) => started.resize(size));
+      return;
+    }
+    terminal?.leave();
+    process.stderr.write(`ddcli: ${started.message}\n`);
+    resolve(started.exitCode);
+  });
+}

@@ -1,0 +1,134 @@
+import { existsSync, writeFileSync } from "node:fs";
+import { hostname as hostHostname } from "node:os";
+import { join } from "node:path";
+import { fromText } from "../sentry/abi/bytes.ts";
+import { SIGTERM } from "../sentry/abi/signal.ts";
+import { resolveMounts } from "../sentry/container/mounts.ts";
+import { randomId } from "../sentry/container/names.ts";
+import { processConfig } from "../sentry/container/process-config.ts";
+import { parseSignal } from "../sentry/container/signal-name.ts";
+import type { ContainerStore, HeldContainer } from "../sentry/container/store.ts";
+import type { Mode, NetworkSpec } from "../sentry/spec.ts";
+import { readEnvironment } from "./environment.ts";
+import { CliError, EXIT, usageError } from "./errors.ts";
+import { parseLabels } from "./labels.ts";
+import { parseLimits } from "./limits.ts";
+import { parseMount, parseTmpfs, parseVolume } from "./mount-options.ts";
+import type { Values } from "./option.ts";
+import type { CREATE_OPTIONS } from "./options.ts";
+import { findImage } from "./run-image.ts";
+import { parseCount } from "./sizes.ts";
+
+const HOSTNAME = /^[a-zA-Z0-9]([a-zA-Z0-9.-]{0,62}[a-zA-Z0-9])?$/;
+const SHORT_ID = 12;
+const STOP_TIMEOUT_SECONDS = 10;
+const STOP_TIMEOUT_SECONDS_MAX = 1_000_000;
+
+/**
+ * Makes the container that the options of `run` and `create` describe, held by this process.
+ * @param operands the image, and what to run in it.
+ * @throws {CliError}, ContainerError or ImageError; then nothing is left behind but what was pulled, and
+ *   volumes made on the way.
+ */
+export async function newContainer(
+  store: ContainerStore,
+  values: Values<typeof CREATE_OPTIONS>,
+  operands: readonly string[],
+): Promise<HeldContainer> {
+  const [imageName = "", ...args] = operands;
+  const { directories } = store;
+  // Everything the user can have got wrong is found before anything is pulled or made.
+  const mode: Mode =
+    values.untrusted || process.env["DDJIT_UNTRUSTED"] === "1" ? "untrusted" : "trusted";
+  const limits = parseLimits(values.memory, values["pids-limit"], values.ulimit);
+  const env = readEnvironment(values["env-file"], values.env, process.env);
+  const labels = parseLabels(values.label);
+  const requests = [
+    ...values.volume.map((text) => parseVolume(text, process.cwd())),
+    ...values.mount.map((text) => parseMount(text, process.cwd())),
+    ...values.tmpfs.map(parseTmpfs),
+  ];
+  const network = networkOf(values.network, mode);
+  const id = randomId();
+  const hostname = hostnameOf(values.hostname, network, id);
+  checkCidfile(values.cidfile);
+
+  const image = await findImage(imageName, directories.root, values);
+  const stopSignal = signalOf(values["stop-signal"] ?? image.config.StopSignal);
+  const { tty, user, workdir, entrypoint } = values;
+  const choice = { args, entrypoint, env, workdir, user, tty, hostname };
+  const process_ = processConfig(image.config, choice);
+  const { mounts, anonymousVolumes } = resolveMounts(
+    requests,
+    image.config.Volumes,
+    mode,
+    directories,
+  );
+  const stopTimeout = values["stop-timeout"];
+  const held = store.create(id, values.name, (name) => ({
+    version: 1,
+    name,
+    createdAt: Date.now(),
+    imageName,
+    spec: {
+      id,
+      mode,
+      hostname: fromText(hostname),
+      isa: image.isa,
+      rootfs: {
+        store: fromText(directories.root),
+        image: image.id,
+        layers: image.layers.map(fromText),
+        upper: fromText(join(store.directoryOf(id), "upper")),
+        readOnly: values["read-only"],
+      },
+      mounts,
+      network,
+      limits,
+      init: values.init,
+      runDirectory: fromText(store.runDirectoryOf(id)),
+      trace: process.env["DD_TRACE"] === "1",
+    },
+    process: process_,
+    tty,
+    openStdin: values.interactive,
+    autoRemove: values.rm,
+    labels: { ...image.config.Labels, ...labels },
+    stopSignal,
+    stopTimeoutSeconds:
+      stopTimeout === undefined
+        ? STOP_TIMEOUT_SECONDS
+        : parseCount(stopTimeout, "--stop-timeout", -1, STOP_TIMEOUT_SECONDS_MAX),
+    anonymousVolumes,
+  }));
+  if (values.cidfile !== undefined) writeFileSync(values.cidfile, id, { flag: "wx" });
+  return held;
+}
+
+/** Untrusted code may call out only where the user has handed it the host's network. */
+function networkOf(wanted: string | undefined, mode: Mode): NetworkSpec {
+  if (wanted === "none") return { mode: "none", egress: "closed" };
+  if (wanted === "host") return { mode: "host", egress: "open" };
+  return { mode: "bridge", egress: mode === "trusted" ? "open" : "closed" };
+}
+
+function hostnameOf(wanted: string | undefined, network: NetworkSpec, id: string): string {
+  if (wanted === undefined) return network.mode === "host" ? hostHostname() : id.slice(0, SHORT_ID);
+  if (!HOSTNAME.test(wanted)) throw usageError(`invalid hostname format: ${wanted}`);
+  return wanted;
+}
+
+function signalOf(text: string | undefined): number {
+  const signo = text === undefined ? SIGTERM : parseSignal(text);
+  if (signo === undefined) throw usageError(`invalid signal: ${text}`, "Example: TERM, SIGINT, 9");
+  return signo;
+}
+
+function checkCidfile(path: string | undefined): void {
+  if (path === undefined || !existsSync(path)) return;
+  throw new CliError(
+    "CIDFILE_EXISTS",
+    `container ID file found, make sure the other container isn't running or delete ${path}`,
+    { exitCode: EXIT.dd },
+  );
+}
