@@ -2,9 +2,8 @@
  * Every command of ddcli, one row each. The parser, the help and the shell completion are made from these
  * rows; the code behind a row is loaded when the command runs.
  */
-
-import type { CommandRow, TypedRow } from "./command.ts";
 import { EXIT } from "./errors.ts";
+import type { CommandRow, TypedRow } from "./command.ts";
 import type { OptionRow } from "./option.ts";
 import * as options from "./options.ts";
 
@@ -44,10 +43,7 @@ refused: see "ddcli doctor".`,
     examples: [
       ["ddcli run --rm host echo hello", "a command on this machine's own tools"],
       ["ddcli run --rm -it debian:bookworm bash", "a shell in an image, pulled when missing"],
-      [
-        "ddcli run --untrusted --rm -v .:/src -w /src host make",
-        "code you do not trust, on this directory",
-      ],
+      ["ddcli run --untrusted --rm -v .:/src -w /src host make", "code you do not trust, on this directory"],
       ["ddcli run -d --name db -v data:/var/lib/db mydb", "in the background, with a named volume"],
     ],
     exitCodes: RUN_EXIT_CODES,
@@ -248,6 +244,17 @@ are copied in between.`,
     load: () => import("./commands/rmi.ts"),
   }),
   command({
+    name: "load",
+    aliases: ["image load"],
+    group: "images",
+    usage: "",
+    operands: { min: 0, max: 0 },
+    summary: 'Read images from an archive ("docker save" or OCI layout)',
+    options: options.LOAD_OPTIONS,
+    examples: [["ddcli load -i image.tar", "every image in the archive"]],
+    load: () => import("./commands/load.ts"),
+  }),
+  command({
     name: "import",
     aliases: ["image import"],
     group: "images",
@@ -255,9 +262,7 @@ are copied in between.`,
     operands: { min: 1, max: 2, complete: "file" },
     summary: "Make an image of a tar archive of a root file system",
     options: options.IMPORT_OPTIONS,
-    examples: [
-      ["ddcli import -c 'CMD [\"sh\"]' root.tar mine:1", "with a command to run by default"],
-    ],
+    examples: [["ddcli import -c 'CMD [\"sh\"]' root.tar mine:1", "with a command to run by default"]],
     load: () => import("./commands/import.ts"),
   }),
   command({

@@ -54,24 +54,22 @@ export async function main(
 /** @returns once the process runs. @throws {CliError} `EXEC_FAILED` with docker's exit code. */
 async function started(client: ControlClient): Promise<number> {
   const reply = await client.next();
-  if (reply?.kind === "started") {
-    client.close();
-    return EXIT.ok;
-  }
+  client.close();
+  if (reply?.kind === "started") return EXIT.ok;
   throw failure(reply?.kind === "error" ? reply : undefined);
 }
 
 /** Passes signals on until the process has ended. @returns its exit code. */
 async function attend(client: ControlClient): Promise<number> {
   forwardSignals((signo) => client.send({ op: "signal", signo }));
-  for (;;) {
-    const reply = await client.next();
-    if (reply?.kind === "exited") {
-      client.close();
-      process.exitCode = reply.status.code;
-      return reply.status.code;
+  try {
+    for (;;) {
+      const reply = await client.next();
+      if (reply?.kind === "exited") return reply.status.code;
+      if (reply?.kind !== "started") throw failure(reply?.kind === "error" ? reply : undefined);
     }
-    if (reply?.kind !== "started") throw failure(reply?.kind === "error" ? reply : undefined);
+  } finally {
+    client.close();
   }
 }
 
