@@ -2,8 +2,9 @@
  * Every command of ddcli, one row each. The parser, the help and the shell completion are made from these
  * rows; the code behind a row is loaded when the command runs.
  */
-import { EXIT } from "./errors.ts";
+
 import type { CommandRow, TypedRow } from "./command.ts";
+import { EXIT } from "./errors.ts";
 import type { OptionRow } from "./option.ts";
 import * as options from "./options.ts";
 
@@ -43,7 +44,10 @@ refused: see "ddcli doctor".`,
     examples: [
       ["ddcli run --rm host echo hello", "a command on this machine's own tools"],
       ["ddcli run --rm -it debian:bookworm bash", "a shell in an image, pulled when missing"],
-      ["ddcli run --untrusted --rm -v .:/src -w /src host make", "code you do not trust, on this directory"],
+      [
+        "ddcli run --untrusted --rm -v .:/src -w /src host make",
+        "code you do not trust, on this directory",
+      ],
       ["ddcli run -d --name db -v data:/var/lib/db mydb", "in the background, with a named volume"],
     ],
     exitCodes: RUN_EXIT_CODES,
@@ -262,7 +266,9 @@ are copied in between.`,
     operands: { min: 1, max: 2, complete: "file" },
     summary: "Make an image of a tar archive of a root file system",
     options: options.IMPORT_OPTIONS,
-    examples: [["ddcli import -c 'CMD [\"sh\"]' root.tar mine:1", "with a command to run by default"]],
+    examples: [
+      ["ddcli import -c 'CMD [\"sh\"]' root.tar mine:1", "with a command to run by default"],
+    ],
     load: () => import("./commands/import.ts"),
   }),
   command({

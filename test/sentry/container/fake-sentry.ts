@@ -94,8 +94,7 @@ export class FakeSentry implements SentryContainer {
     if (!existsSync(spec.cwd)) {
       return { errno: ENOENT, what: "cwd", message: `chdir to ${spec.cwd}: ${ENOENT.text}` };
     }
-    const pty =
-      "terminal" in stdio ? openPty(stdio.terminal.rows, stdio.terminal.cols) : undefined;
+    const pty = "terminal" in stdio ? openPty(stdio.terminal.rows, stdio.terminal.cols) : undefined;
     const fds =
       "terminal" in stdio
         ? [pty?.slave ?? -1, pty?.slave ?? -1, pty?.slave ?? -1]
