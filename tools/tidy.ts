@@ -23,7 +23,7 @@ const COLUMNS_MAX = 100;
 const README_LINES_MAX = 60;
 
 const SOURCE = /\.(ts|js|mjs|cc|c|h|sh|fbs|S)$/;
-const generated = (file: TreeFile) => /^.{0,20}Generated (from|by)/m.test(file.text.slice(0, 300));
+const generated = (file: TreeFile) => /^.{0,20}Generated (from|by)/im.test(file.text.slice(0, 300));
 const sources = (files: readonly TreeFile[]) =>
   files.filter((file) => SOURCE.test(file.path) && !generated(file));
 

@@ -170,10 +170,7 @@ export const SENTRY_ROWS: readonly SeatbeltRow[] = [
         "/opt/cgroup/pids.max",
       ),
     ],
-    [
-      ["process-exec", "file-map-executable"],
-      paths("/opt/bin/dd-guest", "/opt/node/bin/node"),
-    ],
+    [["process-exec", "file-map-executable"], paths("/opt/bin/dd-guest", "/opt/node/bin/node")],
     [["process-fork", "system-socket", "pseudo-tty"], NOTHING],
     [
       ["signal", "mach-priv-task-port"],

@@ -7,7 +7,7 @@ import { ImageStore } from "../../../sentry/image/image-store.ts";
 import { openImage } from "../../../sentry/image/merged-tree.ts";
 import { parsePlatform } from "../../../sentry/image/platform.ts";
 import { type PullEvent, pull } from "../../../sentry/image/pull.ts";
-import { makeLayout, push, startRegistry, tool } from "./registry-fixture.ts";
+import { makeLayout, push, startRegistry } from "./registry-fixture.ts";
 import { scratch, tar } from "./tar-fixture.ts";
 
 const BASE = tar([
@@ -25,6 +25,14 @@ function layout(t: ExecutionContext, architecture = "amd64"): string {
     architecture,
     config: ["--config.cmd=/bin/bash", "--config.env=PATH=/bin", "--config.user=1000"],
   });
+}
+
+/** A registry for user `me` with password `pass:word`. */
+function startPrivateRegistry(t: ExecutionContext): Promise<string> {
+  const users = join(scratch(t), "htpasswd");
+  const bcrypt = "$2y$05$KU6VWqV6gPZpASwf/i7/XO/MP9K7rDF9UCbpYisrZ.g8lCw0Q5RBS";
+  writeFileSync(users, `me:${bcrypt}\n`);
+  return startRegistry(t, { htpasswd: { realm: "test", path: users } });
 }
 
 function names(image: { layerDirectories: readonly string[] }, path?: string): string[] {
@@ -108,9 +116,7 @@ test("pull() chooses the image for the platform out of an index", async (t) => {
 });
 
 test("pull() logs in with Basic, with given credentials or with docker's", async (t) => {
-  const users = join(scratch(t), "htpasswd");
-  tool("htpasswd", "-Bbc", users, "me", "pass:word");
-  const registry = await startRegistry(t, { htpasswd: { realm: "test", path: users } });
+  const registry = await startPrivateRegistry(t);
   push(`oci:${layout(t)}:latest`, `docker://${registry}/private`, "--dest-creds", "me:pass:word");
   const store = new ImageStore(scratch(t));
   const name = `${registry}/private`;
@@ -129,9 +135,7 @@ test("pull() logs in with Basic, with given credentials or with docker's", async
 });
 
 test.serial("pull() finds the credentials that docker login has stored", async (t) => {
-  const users = join(scratch(t), "htpasswd");
-  tool("htpasswd", "-Bbc", users, "me", "pass:word");
-  const registry = await startRegistry(t, { htpasswd: { realm: "test", path: users } });
+  const registry = await startPrivateRegistry(t);
   push(`oci:${layout(t)}:latest`, `docker://${registry}/private`, "--dest-creds", "me:pass:word");
   const directory = scratch(t);
   const auth = Buffer.from("me:pass:word").toString("base64");

@@ -12,9 +12,7 @@ export function tool(command: string, ...args: readonly string[]): string {
     return execFileSync(command, args, { encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
   } catch (error) {
     if (error instanceof Error && "code" in error && error.code === "ENOENT") {
-      throw new Error(
-        `${command} is missing: apt-get install docker-registry skopeo umoci apache2-utils`,
-      );
+      throw new Error(`${command} is missing: apt-get install docker-registry skopeo umoci`);
     }
     throw error;
   }
