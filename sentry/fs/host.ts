@@ -4,6 +4,7 @@ import { EACCES, ENOENT, EOPNOTSUPP, EPERM, Errno, ESTALE } from "../abi/errno.t
 import { O_ACCMODE, O_APPEND, S_IFBLK, S_IFCHR, S_IFDIR, S_IFMT, S_IFREG } from "../abi/file.ts";
 import {
   chmodAt,
+  chmodFd,
   chownAt,
   closeFd,
   ftruncate,
@@ -20,6 +21,7 @@ import {
   readlinkAt,
   removexattr,
   renameAt,
+  reopen,
   rmdirAt,
   setTimesAt,
   setxattr,
@@ -43,11 +45,12 @@ import {
 } from "../vfs/inode.ts";
 import type { Path } from "../vfs/mount.ts";
 import type { OpenFile } from "../vfs/open-file.ts";
+import { DirectoryCache } from "./directory-cache.ts";
 import { HostFile } from "./host-file.ts";
 
 /** How a host directory appears. */
 export interface HostFsOptions {
-  /** The directory, opened by the operator's authority (`O_PATH` will do); owned. */
+  /** The directory, or the one file, opened by the operator's authority (`O_PATH` will do); owned. */
   readonly dirfd: number;
   /** Nothing can be changed through it. */
   readonly readOnly?: boolean;
@@ -59,8 +62,6 @@ export interface HostFsOptions {
   readonly gid?: number;
 }
 
-/** How many descriptors of directories are kept open; others are found again when they are needed. */
-const OPEN_DIRECTORY_MAX = 128;
 const EXT_MAGIC = 0xef53;
 const NOBODY = 65534;
 
@@ -78,24 +79,23 @@ export class HostFs extends FileSystem {
   readonly #own = ownIds();
   readonly #uid: number;
   readonly #gid: number;
-  /** Open directories, the least recently used first. */
-  readonly #directories = new Map<HostInode, number>();
+  readonly #directories: DirectoryCache<HostInode>;
   /** Inodes that somebody still has, by device and number. */
   readonly #inodes = new Map<string, WeakRef<HostInode>>();
   readonly #gone = new FinalizationRegistry<string>((key) => {
     if (this.#inodes.get(key)?.deref() === undefined) this.#inodes.delete(key);
   });
 
-  /** @throws Error when the descriptor is no directory. */
+  /** @throws Error when the descriptor is none. */
   constructor(options: HostFsOptions) {
     super();
     this.#rootFd = options.dirfd;
+    this.#directories = new DirectoryCache(options.dirfd);
     this.readOnly = options.readOnly ?? false;
     this.#uid = options.uid ?? 0;
     this.#gid = options.gid ?? 0;
     const stat = statFd(options.dirfd);
-    if (stat instanceof Errno) throw new Error(`The directory cannot be used: ${stat}`);
-    if ((stat.mode & S_IFMT) !== S_IFDIR) throw new Error("Not a directory");
+    if (stat instanceof Errno) throw new Error(`The mount's source cannot be used: ${stat}`);
     this.root = this.inode(undefined, "", stat);
   }
 
@@ -115,32 +115,7 @@ export class HostFs extends FileSystem {
 
   /** A descriptor (`O_PATH`) of the directory; stays ours. @returns `ESTALE` when it is not there any more. */
   directory(inode: HostInode): number | Errno {
-    if (inode === this.root) return this.#rootFd;
-    const open = this.#directories.get(inode);
-    if (open !== undefined) {
-      this.#directories.delete(inode);
-      this.#directories.set(inode, open);
-      return open;
-    }
-    if (inode.parent === undefined) return ESTALE;
-    const parent = this.directory(inode.parent);
-    if (parent instanceof Errno) return parent;
-    const fd = openAt(parent, inode.name, HOST_O.PATH | HOST_O.DIRECTORY);
-    if (fd instanceof Errno) return fd;
-    const stat = statFd(fd);
-    if (stat instanceof Errno || !inode.isAlso(stat)) {
-      closeFd(fd);
-      return ESTALE;
-    }
-    this.#directories.set(inode, fd);
-    if (this.#directories.size > OPEN_DIRECTORY_MAX) {
-      const [oldest] = this.#directories;
-      if (oldest !== undefined) {
-        closeFd(oldest[1]);
-        this.#directories.delete(oldest[0]);
-      }
-    }
-    return fd;
+    return this.#directories.fd(inode);
   }
 
   /** The host's view with the container's owners and device number. */
@@ -190,9 +165,7 @@ export class HostFs extends FileSystem {
   }
 
   override release(): void {
-    for (const fd of this.#directories.values()) closeFd(fd);
-    this.#directories.clear();
-    closeFd(this.#rootFd);
+    this.#directories.close();
   }
 }
 
@@ -370,11 +343,24 @@ export class HostInode extends Inode {
   }
 
   override setattr(change: AttributeChange): Errno | undefined {
-    const failed =
-      this.parent === undefined
-        ? this.#change(change, this.fs.directory(this), ".")
-        : this.#change(change, this.fs.directory(this.parent), this.name);
+    let failed: Errno | undefined;
+    if (this.parent !== undefined) {
+      failed = this.#change(change, this.fs.directory(this.parent), this.name);
+    } else if (this.type === S_IFDIR) failed = this.#change(change, this.fs.directory(this), ".");
+    else failed = this.#changeMountedFile(change);
     if (failed === undefined) this.stat();
+    return failed;
+  }
+
+  /** A file that is itself what is mounted has no name here: only its bytes and mode can change. */
+  #changeMountedFile({ size, mode, ...rest }: AttributeChange): Errno | undefined {
+    if (Object.keys(rest).length > 0) return EPERM;
+    const fd = this.#openHere(size === undefined ? HOST_O.RDONLY : HOST_O.WRONLY);
+    if (fd instanceof Errno) return fd;
+    const failed =
+      (size === undefined ? undefined : ftruncate(fd, size)) ??
+      (mode === undefined ? undefined : chmodFd(fd, mode));
+    closeFd(fd);
     return failed;
   }
 
@@ -446,8 +432,9 @@ export class HostInode extends Inode {
   }
 
   #openHere(flags: number): number | Errno {
-    const directory = this.fs.directory(this);
-    return directory instanceof Errno ? directory : openAt(directory, ".", flags);
+    const here = this.fs.directory(this);
+    if (here instanceof Errno) return here;
+    return this.type === S_IFDIR ? openAt(here, ".", flags) : reopen(here, flags);
   }
 
   override open(flags: number, path: Path, actor: Actor): OpenFile | Errno {

@@ -80,7 +80,7 @@ export class TreeFs extends FileSystem {
 
   /** The writable face of a lower inode found as `name` in `parent`. */
   fromLower(node: ImageNode, parent: TreeInode, name: ByteString): TreeInode {
-    let inode = this.#faces.get(node);
+    let inode = this.#faces.get(node) ?? this.#kept.get(node.ino);
     if (inode === undefined) {
       inode = face(this, node, { parent, name });
       this.#faces.set(node, inode);
@@ -179,7 +179,7 @@ export class TreeFs extends FileSystem {
 
   /** Everything that makes this tree different from its lower one, as changes to apply to that. */
   *snapshot(): Generator<Change> {
-    const inodes = [...this.#kept.values()].filter((inode) => inode.nlink > 0);
+    const inodes = [...new Set(this.#kept.values())].filter((inode) => inode.nlink > 0);
     for (const inode of inodes) {
       if (inode.blob) inode.refresh();
       yield inode.record();
@@ -195,7 +195,11 @@ export class TreeFs extends FileSystem {
 
   /** Replays recorded changes into a tree that nobody uses yet; see `upper/replay.ts`. */
   adopt(inode: TreeInode, node: ImageNode | undefined): void {
-    if (node !== undefined) this.#faces.set(node, inode);
+    if (node !== undefined) {
+      this.#faces.set(node, inode);
+      // The host's own files can have been replaced meanwhile: the new one gets what the old one had.
+      this.#kept.set(node.ino, inode);
+    }
     this.#kept.set(inode.ino, inode);
     this.#usedInodes++;
     this.#nextIno = Math.max(this.#nextIno, inode.ino + 1);
