@@ -1,5 +1,6 @@
 /** The clocks of clock_gettime(2) as the container's processes see them. */
 import { EINVAL, Errno } from "../abi/errno.ts";
+import type { Reactor } from "../host/reactor.ts";
 import { clockNow as hostClock } from "../host/time.ts";
 import type { Process } from "./process.ts";
 import type { Task } from "./task.ts";
@@ -19,8 +20,9 @@ const CLOCK_TAI = 11;
 /** Which of a process's CPU times a clock shows: all, or only that in user mode. */
 export type CpuTimeKind = "total" | "user";
 
-/** A clock: one of the host's, or the CPU time of a process or thread. */
+/** A clock: that of the loop (which is the host's CLOCK_MONOTONIC), another of the host's, or the CPU time of a process or thread. */
 export type Clock =
+  | { readonly kind: "monotonic"; readonly reactor: Reactor }
   | { readonly kind: "host"; readonly id: number }
   | { readonly kind: "process"; readonly process: Process; readonly which: CpuTimeKind }
   | { readonly kind: "thread"; readonly task: Task };
@@ -28,7 +30,6 @@ export type Clock =
 // The alarm clocks differ from their base only in waking a suspended machine.
 const HOST_CLOCKS: ReadonlyMap<number, number> = new Map([
   [CLOCK_REALTIME, CLOCK_REALTIME],
-  [CLOCK_MONOTONIC, CLOCK_MONOTONIC],
   [CLOCK_MONOTONIC_RAW, CLOCK_MONOTONIC_RAW],
   [CLOCK_REALTIME_COARSE, CLOCK_REALTIME_COARSE],
   [CLOCK_MONOTONIC_COARSE, CLOCK_MONOTONIC_COARSE],
@@ -43,6 +44,7 @@ const HOST_CLOCKS: ReadonlyMap<number, number> = new Map([
  * @returns `EINVAL` for a clock that does not exist.
  */
 export function clockOf(task: Task, id: number): Clock | Errno {
+  if (id === CLOCK_MONOTONIC) return { kind: "monotonic", reactor: task.kernel.reactor };
   const host = HOST_CLOCKS.get(id);
   if (host !== undefined) return { kind: "host", id: host };
   if (id === CLOCK_PROCESS_CPUTIME_ID) {
@@ -69,6 +71,8 @@ export function clockOf(task: Task, id: number): Clock | Errno {
 /** The clock's time in nanoseconds. CPU times that the host does not tell stay at 0. */
 export function clockNow(clock: Clock): bigint {
   switch (clock.kind) {
+    case "monotonic":
+      return clock.reactor.now();
     case "host": {
       const now = hostClock(clock.id);
       return now instanceof Errno ? 0n : now;

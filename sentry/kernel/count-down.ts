@@ -49,7 +49,9 @@ export class CountDown {
 
   #arm(): void {
     const left = this.#deadlineNs - clockNow(this.#clock);
-    const shortest = this.#clock.kind === "host" || left <= 0n ? 0n : CPU_POLL_NS;
+    const { kind } = this.#clock;
+    const mayStandStill = kind === "process" || kind === "thread";
+    const shortest = mayStandStill && left > 0n ? CPU_POLL_NS : 0n;
     const wait = left > shortest ? left : shortest;
     this.#armed = this.#reactor.at(this.#reactor.now() + wait, () => this.#fire());
   }

@@ -1,6 +1,6 @@
 import { EAGAIN, EINVAL, type Errno } from "../abi/errno.ts";
 import { SIGALRM, SIGPROF, SIGVTALRM } from "../abi/signal.ts";
-import { CLOCK_MONOTONIC, type Clock } from "./clocks.ts";
+import type { Clock } from "./clocks.ts";
 import { CountDown } from "./count-down.ts";
 import type { Process } from "./process.ts";
 import { sendToProcess, sendToTask } from "./send-signal.ts";
@@ -37,7 +37,7 @@ export class ProcessTimers {
     const interval = (clock: Clock, signo: number) =>
       new CountDown(reactor, clock, () => sendToProcess(process, fromKernel(signo)));
     this.#intervals = [
-      interval({ kind: "host", id: CLOCK_MONOTONIC }, SIGALRM),
+      interval({ kind: "monotonic", reactor }, SIGALRM),
       interval({ kind: "process", process, which: "user" }, SIGVTALRM),
       interval({ kind: "process", process, which: "total" }, SIGPROF),
     ];
