@@ -8,7 +8,7 @@ build() {
   local name
   name=$(basename "$1" .c)
   if [ "$out/$name" -nt "$1" ] && [ "$out/$name" -nt "$here/case.h" ]; then return; fi
-  "${CC:-gcc}" -std=gnu17 -D_GNU_SOURCE -O1 -Wall -Wextra -Werror -Wno-unused-result \
+  "${CC:-gcc}" -std=gnu17 -D_GNU_SOURCE -O1 -Wall -Wextra -Werror -Wno-unused-result -Wno-infinite-recursion \
     -Wno-stringop-overflow -Wno-stringop-overread -Wno-nonnull -Wno-array-bounds \
     -static -pthread "$1" -o "$out/$name" -lm
 }
