@@ -22,6 +22,7 @@ napi_value napi_register_module_v1(napi_env env, napi_value exports) {
   dd::RegisterHostCall(env, exports);
   dd::RegisterHub(env, exports);
   dd::RegisterDescriptors(env, exports);
+  dd::RegisterHosted(env, exports);
   dd::RegisterMapping(env, exports);
   return exports;
 }

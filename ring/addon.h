@@ -23,4 +23,7 @@ void RegisterDescriptors(napi_env env, napi_value exports);
 // Registers `mapReadOnly`: see mapping.cc.
 void RegisterMapping(napi_env env, napi_value exports);
 
+// Registers what runs guests in this process: see guest/hosted/binding.cc.
+void RegisterHosted(napi_env env, napi_value exports);
+
 }  // namespace dd

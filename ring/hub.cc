@@ -45,7 +45,6 @@ void* SealedMemory(const char* name, size_t bytes, int* fd) {
   if (ftruncate(*fd, static_cast<off_t>(bytes)) == 0 && fcntl(*fd, F_ADD_SEALS, kSeals) == 0) {
     void* base = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, *fd, 0);
     if (base != MAP_FAILED) {
-      madvise(base, bytes, MADV_DONTFORK);
       return base;
     }
   }
@@ -111,6 +110,8 @@ int Hub::Create(int* fd) {
   if (index == ring::kRingLimit) return -EAGAIN;
   void* base = SealedMemory("dd-ring", ring::kRingBytes, fd);
   if (base == nullptr) return -errno;
+  // A fork of a guest on one of our threads gets a ring of its own. (The doorbell it keeps.)
+  madvise(base, ring::kRingBytes, MADV_DONTFORK);
   if (index == rings_.size()) rings_.emplace_back();
   rings_[index] = Entry{base, ring::Consumer()};
   auto* header = static_cast<ring::RingHeader*>(base);
@@ -132,6 +133,10 @@ void Hub::Destroy(uint32_t index) {
   if (index >= rings_.size() || rings_[index].base == nullptr) return;
   munmap(rings_[index].base, ring::kRingBytes);
   rings_[index].base = nullptr;
+}
+
+uint8_t* Hub::BaseOf(uint32_t ring) {
+  return ring < rings_.size() ? static_cast<uint8_t*>(rings_[ring].base) : nullptr;
 }
 
 ring::Slot* Hub::SlotOf(uint32_t ring, uint32_t slot) {

@@ -61,6 +61,9 @@ class Hub {
   // The ring whose protocol was violated since the last call, or -1.
   int TakeViolation();
 
+  ring::Doorbell* doorbell() { return doorbell_; }
+  // The mapping of a ring; null unless it exists.
+  uint8_t* BaseOf(uint32_t ring);
   // Null unless the ring exists and the slot number is in range.
   ring::Slot* SlotOf(uint32_t ring, uint32_t slot);
   uint8_t* StagingOf(uint32_t ring, uint32_t slot);

@@ -45,6 +45,14 @@ export interface Native {
   hubPending(hub: Hub, ring: number, slot: number, signals: bigint): void;
   hubAttention(hub: Hub, ring: number, slot: number, value: number): void;
 
+  /**
+   * Starts a guest on a thread of this process. @returns its first thread's host id, or a negative errno.
+   * `guest/hosted/binding.cc`, as the next
+   */
+  startHosted(hub: Hub, ring: number, steps: number, files: Int32Array, lifeFd: number): number;
+  /** Values for the auxiliary vector of a program hosted here. */
+  hostedAuxv(): Record<"hwcap" | "hwcap2" | "minsigstksz" | "clockTick" | "vdso", bigint>;
+
   /** @returns the launcher's pid or a negative errno. `ring/descriptors.cc`, as the next two */
   spawnLauncher(path: string, stage: string, stderrFd: number, fds: Int32Array): number;
   /** @returns the bytes sent, or a negative errno. */

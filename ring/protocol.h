@@ -32,9 +32,9 @@ constexpr uint32_t kRingLimit = 4096;
 enum class Verb : uint32_t {
   kReturn = 0,      // the call's result is `result`
   kEnter = 1,       // start guest code: entry, stack pointer, break, pid, tid
-  kThread = 2,      // make a thread: slot, tid, stack, tls (with has-tls), ptid, ctid, cleartid
-  kFork = 3,        // fork: token, tid, stack, ctid
-  kVfork = 4,       // vfork: token, tid, stack, slot
+  kThread = 2,      // make a task: slot, tid, stack, child-tid address, clear-tid address, token
+  kFork = 3,        // as kThread, with the ring's descriptor in the sentry for a slot
+  kVfork = 4,       // as kThread
   kExitThread = 5,  // end this thread
   kExitGroup = 6,   // end this process: status
   kMapFile = 7,     // receive a descriptor and map it: prot, flags, file offset, length
@@ -47,6 +47,7 @@ enum class RuntimeCall : uint32_t {
   kSignalRequest = 0x10001,  // give me my next signal; answered by kSignal
   kFault = 0x10002,          // guest code faulted: signo, code, addr; answered by kSignal
   kCloneFailed = 0x10003,    // the host refused: tid, errno
+  kAttached = 0x10005,       // trusted mode: a new process says who it is: token, host pid
   kPlanFailed = 0x10004,     // the plan could not be carried out: step, errno
 };
 

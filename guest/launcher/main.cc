@@ -1,5 +1,13 @@
 // dd-guest: the launcher of a container's executors. It holds no guest code itself; for each
 // program the sentry wants run it forks a process that becomes an executor (guest/native/start.h).
+//
+// Its one argument is the stage of a start (see guest/confine/confine.h for the untrusted ones):
+//   trusted    no confinement: serves
+//   prepare    makes the container's outer namespaces, reports their descriptors, ends
+//   launch     enters the user namespace and starts the next stage
+//   confined   confines itself and serves
+// Descriptors: 3 the control socket; trusted: 4 the pipe of EndWithSentry; else 4 the description
+// of the confinement, 5 and 6 the user and the mount namespace.
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -10,8 +18,8 @@
 #include <unistd.h>
 
 #include "guest/confine/confine.h"
-#include "guest/launcher/interception.h"
-#include "guest/launcher/vdso.h"
+#include "guest/host/facts.h"
+#include "guest/native/intercept.h"
 #include "guest/native/start.h"
 #include "ring/layout.h"
 
@@ -32,7 +40,6 @@ constexpr int kUserNamespaceFd = 5;
 constexpr int kMountNamespaceFd = 6;
 constexpr uint32_t kMaxFiles = 16;
 static_assert(confine::kWindowFirst + kMaxFiles <= confine::kWindowLast);
-constexpr uint64_t kHwcap2Fsgsbase = 2;
 
 uint64_t Address(const void* p) { return reinterpret_cast<uint64_t>(p); }
 
@@ -41,20 +48,6 @@ native::AddressSpace g_space;
 // What executors apply to themselves in untrusted mode.
 confine::Confinement g_confinement;
 bool g_untrusted = false;
-
-// Bytes the host saves of a thread's extended state in a signal frame, with the trailing magic.
-uint32_t XsaveBytes() {
-#if defined(__x86_64__)
-  uint32_t a = 0xd;
-  uint32_t b;
-  uint32_t c = 0;
-  uint32_t d;
-  asm volatile("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
-  return b + 4;
-#else
-  return 0;
-#endif
-}
 
 [[noreturn]] void Fail(const char* what, int error) {
   dprintf(2, "dd-guest: %s: %s\n", what, strerror(error));
@@ -126,9 +119,12 @@ bool Receive(Spawn* spawn) {
     const confine::Failure failure = confine::ConfineExecutor(g_confinement);
     if (failure.failed()) _exit(73);
   } else {
-    close_range(0, confine::kWindowFirst - 1, 0);
+    // What EndWithSentry needs stays.
+    close_range(0, native::kLifeFd - 1, 0);
+    close_range(native::kOwnLifeFd + 1, confine::kWindowFirst - 1, 0);
     close_range(static_cast<unsigned>(confine::kWindowLast) + 1, ~0U, 0);
-    if (InstallTrap(Address(dd_stub_start), Address(dd_stub_end)) < 0) _exit(72);
+    if (native::EndWithSentry(g_space.environment) != 0) _exit(74);
+    if (native::InstallTrap(Address(dd_stub_start), Address(dd_stub_end)) < 0) _exit(72);
   }
   native::RunOnOwnStack(thread, &start);
 }
@@ -143,14 +139,16 @@ bool Receive(Spawn* spawn) {
   native::Environment& environment = g_space.environment;
   environment.text_begin = Address(__executable_start);
   environment.text_end = Address(etext);
-  environment.clock_gettime =
-      reinterpret_cast<decltype(environment.clock_gettime)>(VdsoSymbol("__vdso_clock_gettime"));
+  host::FillFacts(&environment);
   environment.attach_call = confine::kNotifyCall;
-  environment.xsave_bytes = XsaveBytes();
+  environment.fork_flags = confine::kCloneFlagsForkToLauncher;
+  environment.vfork_flags = confine::kCloneFlagsVforkToLauncher;
+  environment.life_fd = g_untrusted ? -1 : native::kLifeFd;
   native::Reserve(&g_space, Address(__executable_start), (Address(end) + 4095) & ~uint64_t{4095});
 
   int files[kMaxFiles];
-  for (uint32_t i = 0; i < spawn.request.file_count; i++) {
+  // From the last on: a target may be the number that an earlier one came as.
+  for (uint32_t i = spawn.request.file_count; i-- > 0;) {
     files[i] = confine::kWindowFirst + static_cast<int>(i);
     if (dup2(spawn.fds[2 + i], files[i]) < 0) Fail("dup2", errno);
   }
@@ -170,11 +168,7 @@ bool Receive(Spawn* spawn) {
 
 // Serves requests until the sentry is gone.
 int Serve(int listener) {
-#if defined(__x86_64__)
-  if ((getauxval(AT_HWCAP2) & kHwcap2Fsgsbase) == 0) {
-    Fail("this CPU or kernel has no FSGSBASE instructions (Linux 5.9 or newer)", ENOTSUP);
-  }
-#endif
+  if (const char* missing = host::MissingFeature()) Fail(missing, ENOTSUP);
   // Executors, and the children they fork on our account, reap themselves.
   signal(SIGCHLD, SIG_IGN);
   if (!SendHello(listener)) Fail("the control socket", errno);
@@ -191,9 +185,9 @@ int Serve(int listener) {
 
 int RunTrusted() {
   if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0) Fail("prctl", errno);
-  const int listener = InstallAttachListener();
-  if (listener < 0) Fail("seccomp user notification", -listener);
-  return Serve(listener);
+  const long listener = native::InstallAttachListener();
+  if (listener < 0) Fail("seccomp user notification", static_cast<int>(-listener));
+  return Serve(static_cast<int>(listener));
 }
 
 int Refuse(const confine::Failure& failure) {

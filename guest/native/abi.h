@@ -21,6 +21,7 @@ enum Nr : long {
   kMremap = 25,
   kMadvise = 28,
   kGetpid = 39,
+  kFcntl = 72,
   kClone = 56,
   kFork = 57,
   kVfork = 58,
@@ -28,6 +29,7 @@ enum Nr : long {
   kRtSigsuspend = 130,
   kSigaltstack = 131,
   kArchPrctl = 158,
+  kPrctl = 157,
   kGettid = 186,
   kFutex = 202,
   kSetTidAddress = 218,
@@ -36,11 +38,18 @@ enum Nr : long {
   kExitGroup = 231,
   kPselect6 = 270,
   kPpoll = 271,
+  kUnshare = 272,
+  kOpenat = 257,
+  kDup3 = 292,
   kSetRobustList = 273,
   kGetRobustList = 274,
   kEpollPwait = 281,
+  kSeccomp = 317,
   kRseq = 334,
+  kPidfdOpen = 434,
   kClone3 = 435,
+  kCloseRange = 436,
+  kPidfdGetfd = 438,
   kEpollPwait2 = 441,
 };
 
@@ -92,6 +101,11 @@ enum Signal : int {
 };
 
 constexpr uint64_t SignalBit(int signo) { return uint64_t{1} << (signo - 1); }
+// What stays unblocked on a thread while it runs guest code: faults, traps and kicks. Everything
+// else is for the sentry's own threads, if it lives in the same process.
+constexpr uint64_t kGuestCodeMask =
+    ~(SignalBit(kSigill) | SignalBit(kSigtrap) | SignalBit(kSigbus) | SignalBit(kSigfpe) |
+      SignalBit(kSigsegv) | SignalBit(kSigsys) | SignalBit(kSigkick));
 constexpr uint64_t kUnblockable = SignalBit(kSigkill) | SignalBit(kSigstop);
 
 enum SigactionFlags : uint64_t {

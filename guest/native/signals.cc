@@ -164,9 +164,27 @@ void ResolveWithoutHandler(Ucontext* uc, long nr, long result) {
   }
 }
 
-void OnSyscall(int, Siginfo*, void* context) {
+// What the process did with a signal before the runtime came: for threads that are not a guest's.
+Sigaction g_previous[65];
+
+void Chain(int signo, Siginfo* info, void* context) {
+  constexpr uint64_t kDefault = 0;
+  constexpr uint64_t kIgnore = 1;
+  const Sigaction& previous = g_previous[signo];
+  const uint64_t handler = Address(previous.handler);
+  if (handler == kIgnore) return;
+  if (handler == kDefault) {
+    // Back to the default: the fault comes again, and ends the process as it always would have.
+    Host(kRtSigaction, signo, &previous, nullptr, 8);
+    return;
+  }
+  reinterpret_cast<void (*)(int, Siginfo*, void*)>(handler)(signo, info, context);
+}
+
+void OnSyscall(int signo, Siginfo* info, void* context) {
   auto* uc = static_cast<Ucontext*>(context);
   Thread* thread = Current();
+  if (thread == nullptr) return Chain(signo, info, context);
   Mcontext& m = uc->mcontext;
   const auto nr = static_cast<long>(m.rax);
   const uint64_t args[6] = {m.rdi, m.rsi, m.rdx, m.r10, m.r8, m.r9};
@@ -181,11 +199,12 @@ void OnSyscall(int, Siginfo*, void* context) {
 void OnFault(int signo, Siginfo* info, void* context) {
   auto* uc = static_cast<Ucontext*>(context);
   const uint64_t rip = uc->mcontext.rip;
+  Thread* thread = Current();
+  if (thread == nullptr) return Chain(signo, info, context);
   if (InRange(rip, dd_access_begin, dd_access_end)) {
     uc->mcontext.rip = Address(dd_access_failed);
     return;
   }
-  Thread* thread = Current();
   if (InRuntime(thread, rip)) Die(71);
   RaiseFault(thread, uc, signo, info->code, info->addr);
 }
@@ -194,6 +213,7 @@ void OnKick(int, Siginfo*, void* context) {
   auto* uc = static_cast<Ucontext*>(context);
   const uint64_t rip = uc->mcontext.rip;
   Thread* thread = Current();
+  if (thread == nullptr) return;
   if (InRange(rip, dd_wait_begin, dd_wait_end)) {
     uc->mcontext.rip = Address(dd_wait_aborted);
     return;
@@ -211,7 +231,7 @@ long Install(int signo, void (*handler)(int, Siginfo*, void*), uint64_t mask) {
   action.flags = kSaSiginfo | kSaOnstack | kSaRestorer;
   action.restorer = __builtin_bit_cast(void*, &dd_sigreturn);
   action.mask = mask;
-  return Host(kRtSigaction, signo, &action, nullptr, 8);
+  return Host(kRtSigaction, signo, &action, &g_previous[signo], 8);
 }
 
 }  // namespace

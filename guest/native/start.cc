@@ -100,6 +100,7 @@ void Run(Thread* thread, const Start& start) {
   uc.mcontext.eflags = kEflagsInitial;
   uc.mcontext.cs = kUserCs;
   uc.mcontext.ss = kUserSs;
+  uc.sigmask = kGuestCodeMask;
   uc.stack = Stack{StackBottom(thread), 0, 0, StackTop(thread) - StackBottom(thread)};
   const uint64_t fs_base = 0;
   asm volatile("wrfsbase %0" : : "r"(fs_base));

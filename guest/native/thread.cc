@@ -74,6 +74,40 @@ Reply RingCall(Thread* thread, uint32_t nr, const uint64_t args[6], uint32_t sta
   return reply;
 }
 
+long EndWithSentry(const Environment& environment) {
+  constexpr long kAtFdcwd = -100;
+  constexpr long kCloexec = 02000000;
+  constexpr long kNonblock = 04000;
+  constexpr long kAsync = 020000;
+  constexpr long kSetfl = 4;
+  constexpr long kSetown = 8;
+  constexpr long kSetsig = 10;
+  if (environment.life_fd < 0) return 0;
+  // Owner and signal belong to an open file description: this process needs one of its own.
+  const char path[] = {'/', 'p', 'r', 'o', 'c',
+                       '/', 's', 'e', 'l', 'f',
+                       '/', 'f', 'd', '/', static_cast<char>('0' + environment.life_fd),
+                       0};
+  const long own = Host(kOpenat, kAtFdcwd, path, kCloexec | kNonblock);
+  if (own < 0) return own;
+  long error = Host(kFcntl, own, kSetsig, static_cast<long>(kSigkill));
+  if (error == 0) error = Host(kFcntl, own, kSetown, Host(kGetpid));
+  if (error == 0) error = Host(kFcntl, own, kSetfl, kAsync);
+  if (error == 0 && own != kOwnLifeFd) {
+    error = Host(kDup3, own, kOwnLifeFd, kCloexec);
+    Host(kClose, own);
+  }
+  return error < 0 ? error : 0;
+}
+
+long TakeFromSentry(const Environment& environment, uint64_t fd) {
+  const long pidfd = Host(kPidfdOpen, environment.sentry_pid, 0);
+  if (pidfd < 0) return pidfd;
+  const long result = Host(kPidfdGetfd, pidfd, fd, 0);
+  Host(kClose, pidfd);
+  return result;
+}
+
 long Attach(Thread* thread, ring::Attach what, uint64_t token) {
   return Host(thread->space->environment.attach_call, static_cast<uint32_t>(what), token, 0, 0, 0,
               0);

@@ -31,8 +31,16 @@ struct Environment {
   uint64_t text_begin;  // addresses of runtime code: an interruption here is not one of guest code
   uint64_t text_end;
   long (*clock_gettime)(int clock, Timespec* out);  // the vDSO's, or null
-  uint32_t attach_call;                             // number of the designated host call
-  uint32_t xsave_bytes;                             // size of the extended state the host saves
+  // How a new process makes itself known: by the designated host call of this number or, if it is
+  // 0, by saying so through its ring, whose descriptor it takes from process `sentry_pid`.
+  uint32_t attach_call;
+  uint32_t sentry_pid;
+  // Trusted mode: a pipe whose other end only the sentry has; -1: the sentry's end ends us anyway.
+  int life_fd;
+  // clone(2) flags for a process of its own, and for one that borrows the memory.
+  uint64_t fork_flags;
+  uint64_t vfork_flags;
+  uint32_t xsave_bytes;  // size of the extended state the host saves
 };
 
 // One guest address space: what its threads share.
@@ -71,14 +79,16 @@ struct Thread {
   bool has_saved_mask;
   // The mask became smaller since the sentry was last asked for a signal.
   bool unblocked;
-  // The frame a starting child resumes.
+  // The frame a starting child resumes, or what it runs instead.
   Ucontext* resume;
+  void (*entry)(Thread* thread);
+  const void* entry_argument;
 };
 
-// The calling thread's block.
+// The calling thread's block; null on a thread that is not a guest's.
 inline Thread* Current() {
   Thread* thread;
-  asm volatile("mov %%gs:0, %0" : "=r"(thread));
+  asm volatile("rdgsbase %0" : "=r"(thread));
   return thread;
 }
 
@@ -102,6 +112,17 @@ struct Reply {
 };
 Reply RingCall(Thread* thread, uint32_t nr, const uint64_t args[6], uint32_t staged_mask = 0,
                uint32_t staged_length = 0);
+
+// Where Environment::life_fd's own description is kept.
+constexpr int kLifeFd = 4;
+constexpr int kOwnLifeFd = 5;
+
+// Has the host kill this process when the sentry ends, which would otherwise go unnoticed by a fork
+// whose parent is not the sentry. 0 or -errno.
+long EndWithSentry(const Environment& environment);
+
+// A duplicate of descriptor `fd` of the sentry, or -errno. Trusted mode.
+long TakeFromSentry(const Environment& environment, uint64_t fd);
 
 // The designated call: tells the sentry who we are and returns the descriptor it donates, or
 // -errno.

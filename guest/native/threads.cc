@@ -1,4 +1,5 @@
 // Threads, forks and their ends: the host's side of clone(2), exit(2) and the identity of a thread.
+#include "guest/confine/confinement_layout.h"
 #include "guest/native/signals.h"
 #include "guest/native/syscalls.h"
 
@@ -13,16 +14,7 @@ extern "C" {
 namespace dd::native {
 namespace {
 
-// The only values of clone's flags the executor's filter lets through; see profiles.
-enum CloneFlags : long {
-  // VM|FS|FILES|SIGHAND|THREAD|SYSVSEM|SETTLS|PARENT_SETTID|CHILD_CLEARTID
-  kCloneThread = 0x3d0f00,
-  // CLONE_PARENT|SIGCHLD: the launcher reaps every executor.
-  kCloneFork = 0x8000 | 17,
-  // CLONE_VM|CLONE_VFORK|CLONE_PARENT|SIGCHLD
-  kCloneVfork = 0x100 | 0x4000 | 0x8000 | 17,
-};
-
+constexpr uint64_t kCloneParent = 0x8000;
 constexpr uint64_t kArchSetGs = 0x1001;
 constexpr uint64_t kArchSetFs = 0x1002;
 constexpr uint64_t kArchGetFs = 0x1003;
@@ -72,8 +64,14 @@ void Identify(Thread* thread, uint64_t tid, uint64_t pid) {
   thread->pid = static_cast<uint32_t>(pid);
 }
 
-// operands: slot, tid, stack, child-tid address, clear-tid address, token; TLS and the parent-tid
-// address follow in staging.
+// Trusted mode's Attach: through the ring.
+void Announce(Thread* thread, uint64_t token) {
+  const uint64_t args[6] = {token, static_cast<uint64_t>(Host(kGetpid))};
+  RingCall(thread, static_cast<uint32_t>(ring::RuntimeCall::kAttached), args);
+}
+
+// operands: slot (a fork: the ring's descriptor in the sentry), tid, stack, child-tid address,
+// clear-tid address, token; TLS and the parent-tid address follow in staging.
 struct CloneExtra {
   uint64_t tls;
   uint64_t has_tls;
@@ -100,8 +98,9 @@ long CloneSharing(Thread* thread, Ucontext* uc, const Reply& reply, bool vfork) 
   }
   const uint64_t stack = reinterpret_cast<uint64_t>(child->resume) & ~uint64_t{15};
   const uint64_t tls = extra.has_tls != 0 ? extra.tls : FsBase();
-  const long host = dd_clone_thread(vfork ? kCloneVfork : kCloneThread, stack, &child->host_tid,
-                                    &child->host_tid, tls, child);
+  const long host = dd_clone_thread(static_cast<long>(vfork ? thread->space->environment.vfork_flags
+                                                            : confine::kCloneFlagsThread),
+                                    stack, &child->host_tid, &child->host_tid, tls, child);
   if (host < 0) return CloneFailed(thread, tid, host);
   return static_cast<long>(tid);
 }
@@ -110,7 +109,8 @@ long Fork(Thread* thread, Ucontext* uc, const Reply& reply) {
   CloneExtra extra;
   dd_copy(&extra, thread->staging, sizeof extra);
   const uint64_t tid = reply.operands[1];
-  const long host = Host(kClone, kCloneFork, 0, 0, 0, 0);
+  Environment& environment = thread->space->environment;
+  const long host = Host(kClone, environment.fork_flags, 0, 0, 0, 0);
   if (host < 0) return CloneFailed(thread, tid, host);
   if (host > 0) {
     if (extra.parent_tid != 0) {
@@ -128,9 +128,16 @@ long Fork(Thread* thread, Ucontext* uc, const Reply& reply) {
   }
   space->threads[thread->slot_index] = nullptr;
   space->threads[0] = thread;
-  const long fd = Attach(thread, ring::Attach::kFork, reply.operands[5]);
+  const long fd = environment.attach_call != 0
+                      ? Attach(thread, ring::Attach::kFork, reply.operands[5])
+                      : TakeFromSentry(environment, reply.operands[0]);
   if (fd < 0 || MapRing(thread, static_cast<int>(fd), 0) != 0) Die(74);
+  if (EndWithSentry(environment) != 0) Die(78);
   Identify(thread, tid, extra.pid);
+  // Its own forks are the sentry's children, too, not its.
+  environment.fork_flags |= kCloneParent;
+  environment.vfork_flags |= kCloneParent;
+  if (environment.attach_call == 0) Announce(thread, reply.operands[5]);
   thread->host_tid = 0;
   thread->robust_list = 0;
   thread->clear_tid_addr = reply.operands[4];
@@ -240,10 +247,15 @@ long ThreadCall(Thread* thread, long nr, const uint64_t args[6]) {
 
 void dd_child_started(dd::native::Thread* thread) {
   using namespace dd::native;
+  if (thread->entry != nullptr) thread->entry(thread);
   if (thread->attach_token != 0) {
     const uint64_t token = thread->attach_token;
     thread->attach_token = 0;
-    if (Attach(thread, dd::ring::Attach::kVfork, token) < 0) Die(75);
+    if (thread->space->environment.attach_call == 0) {
+      Announce(thread, token);
+    } else if (Attach(thread, dd::ring::Attach::kVfork, token) < 0) {
+      Die(75);
+    }
   }
   if (thread->child_tid_addr != 0) {
     dd_store32(reinterpret_cast<uint32_t*>(thread->child_tid_addr), thread->tid);

@@ -232,6 +232,7 @@ function build(
 
   const { credentials, secure } = afterExec(request.credentials, privileges(main, request));
   const entry = main.header.entry + bias;
+  const vdso = request.auxv.vdso(!main.header.relocatable);
   const stack = at.initialStack(stackTop - random(PAGE / 16) * 16, {
     argv: request.argv,
     envp: request.envp,
@@ -239,9 +240,7 @@ function build(
     platform: fromText(request.auxv.platform),
     random: randomFillSync(new Uint8Array(16)),
     auxv: [
-      ...(request.auxv.sysinfoEhdr === 0
-        ? []
-        : [[at.AT_SYSINFO_EHDR, request.auxv.sysinfoEhdr] as const]),
+      ...(vdso === 0 ? [] : [[at.AT_SYSINFO_EHDR, vdso] as const]),
       [at.AT_MINSIGSTKSZ, request.auxv.minsigstksz],
       [at.AT_HWCAP, request.auxv.hwcap],
       [at.AT_PAGESZ, request.auxv.pageSize],

@@ -45,8 +45,8 @@ export interface HostAuxv {
   readonly clockTick: number;
   readonly pageSize: number;
   readonly platform: string;
-  /** Where the vDSO lies in a fresh address space; 0 for none. */
-  readonly sysinfoEhdr: number;
+  /** Where the vDSO will lie for the next program, which is or is not linked to fixed addresses; 0 for none. */
+  vdso(fixed: boolean): number;
 }
 
 /** What a handler runs with: the answer to a thread that asks for its next signal. */

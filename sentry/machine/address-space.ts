@@ -21,6 +21,10 @@ export class Executor {
   /** A pidfd for it, once it has attached. */
   pidfd = -1;
   watch: Watch | undefined;
+  /** Its first thread's host id, if it is a part of this very process. */
+  hostedTid: number | undefined;
+  /** It makes itself known through its ring and is the sentry's own child. See `Environment` in guest/native. */
+  attachesByRing = false;
   /** To be killed, possibly before it has attached. */
   doomed = false;
 

@@ -17,7 +17,7 @@ import type { Task } from "../kernel/task.ts";
 import { AddressSpace, Executor } from "./address-space.ts";
 import { ExecutorThread } from "./executor-thread.ts";
 import type { RawSubmission, RingHub } from "./hub.ts";
-import { Launcher, type LauncherOptions, type Notification } from "./launcher.ts";
+import { Launcher, type LauncherOptions, type Notification, PLATFORMS } from "./launcher.ts";
 import { Attach, RuntimeCall, STAGING_SIZE, Verb } from "./protocol.ts";
 
 const MAP_PRIVATE = 0x02;
@@ -25,7 +25,16 @@ const MAP_FIXED = 0x10;
 const MAP_ANONYMOUS = 0x20;
 const MAP_NORESERVE = 0x4000;
 const POLLIN = 1;
+const O_CLOEXEC = 0o2000000;
 const SIGKILL = 9;
+const P_PIDFD = 3;
+const WNOHANG = 1;
+const WEXITED = 4;
+const WALL = 0x40000000;
+/** How often to look whether the last thread of a guest in this process has gone. */
+const HOSTED_END_NS = 200_000n;
+/** Programs linked to addresses below would collide with Node itself, which may lie at 0x400000. */
+const NODE_END = 2 ** 36;
 /** Files one image may map; the launcher's `kMaxFiles`. */
 const MAX_FILES = 16;
 
@@ -42,8 +51,14 @@ export interface ExecutorMachineOptions {
 /** Runs guest code in executor processes behind rings. */
 export class ExecutorMachine implements Machine {
   readonly hub: RingHub;
+  readonly auxv: HostAuxv;
   readonly #reactor: Reactor;
-  readonly #launcher: Launcher;
+  readonly #options: ExecutorMachineOptions;
+  /** Started when it is first needed in trusted mode, at once otherwise. */
+  #launcher: Launcher | undefined;
+  /** Trusted mode: the next program may run in this very process. */
+  #mayHost: boolean;
+  readonly #life = lifePipe();
   readonly #events: KernelEvents;
   readonly #log: (line: string) => void;
   readonly #spaces = new Map<number, AddressSpace>();
@@ -63,16 +78,9 @@ export class ExecutorMachine implements Machine {
     this.#reactor = options.reactor;
     this.#events = options.events;
     this.#log = options.log;
-    this.#launcher = new Launcher({
-      reactor: options.reactor,
-      notified: (note) => this.#notified(note),
-      gone: () => this.#launcherGone(),
-      ...(options.confinement === undefined ? {} : { confinement: options.confinement }),
-    });
-  }
-
-  get auxv(): HostAuxv {
-    return this.#launcher.auxv;
+    this.#options = options;
+    this.#mayHost = options.confinement === undefined;
+    this.auxv = this.#mayHost ? this.#hostedAuxv() : this.#launch().auxv;
   }
 
   exec(task: Task, image: ProgramImage): Errno | undefined {
@@ -89,18 +97,23 @@ export class ExecutorMachine implements Machine {
     if (slot instanceof Errno) throw new Error("A fresh address space has no slot");
     native.hubStage(this.hub.handle, space.ring, slot, 0, plan);
     const executor = new Executor(space, task.process);
-    const error = this.#launcher.spawn({
-      token: executor.token,
-      ringFd: space.ringFd,
-      doorbellFd: this.hub.doorbellFd,
-      files,
-      stepCount: plan.length / PlanStep.size,
-      name: image.name,
-    });
+    const steps = plan.length / PlanStep.size;
+    const hosted = this.#mayHost && image.mappings.every(({ addr }) => addr >= NODE_END);
+    const error = hosted
+      ? this.#host(executor, files, steps)
+      : this.#launch().spawn({
+          token: executor.token,
+          ringFd: space.ringFd,
+          doorbellFd: this.hub.doorbellFd,
+          files,
+          stepCount: steps,
+          name: image.name,
+        });
     if (error !== undefined) {
       space.destroy();
       return error;
     }
+    this.#mayHost = false;
     space.closeRingFd();
     const old = this.#executors.get(task.process);
     if (old !== undefined) {
@@ -108,18 +121,19 @@ export class ExecutorMachine implements Machine {
       for (const thread of [...old.space.threads()]) {
         if (thread.executor === old) old.space.attach(thread.slot, undefined);
       }
-      old.kill();
+      this.#kill(old);
     }
     this.#spaces.set(space.ring, space);
     this.#executors.set(task.process, executor);
-    this.#expected.set(executor.token, executor);
+    if (!hosted) this.#expected.set(executor.token, executor);
     this.#starting.set(space, image);
     task.thread = new ExecutorThread(this, executor, slot, task);
     return undefined;
   }
 
   kill(process: Process): void {
-    this.#executors.get(process)?.kill();
+    const executor = this.#executors.get(process);
+    if (executor !== undefined) this.#kill(executor);
   }
 
   clone(parent: ExecutorThread, child: Task, spec: CloneSpec): Parked {
@@ -136,6 +150,7 @@ export class ExecutorMachine implements Machine {
     if (executor !== parent.executor) {
       this.#executors.set(child.process, executor);
       this.#expected.set(executor.token, executor);
+      executor.attachesByRing = parent.executor.attachesByRing;
     }
     child.thread = new ExecutorThread(this, executor, slot, child);
     this.#cloning.set(child.tid, child);
@@ -153,7 +168,7 @@ export class ExecutorMachine implements Machine {
       new Uint8Array(extra.buffer),
     );
     parent.answer(Verb[spec.kind], 0, [
-      slot,
+      fork ? made.ringFd : slot,
       child.tid,
       spec.stack,
       spec.childTid,
@@ -196,6 +211,11 @@ export class ExecutorMachine implements Machine {
       return;
     }
     thread.inCall = true;
+    this.#breakPromise(thread);
+    if (thread.executor.doomed && thread.executor.hostedTid !== undefined) {
+      this.#endHostedThread(thread);
+      return;
+    }
     thread.frame.load(raw);
     this.#cloning.delete(thread.task.tid);
     switch (raw.number) {
@@ -213,10 +233,13 @@ export class ExecutorMachine implements Machine {
       case RuntimeCall.cloneFailed:
         this.#cloneFailed(thread);
         break;
+      case RuntimeCall.attached:
+        this.#attachedByRing(thread);
+        break;
       case RuntimeCall.planFailed: {
         const error = errnoOf(thread.frame.u32(1));
         this.#log(`Mapping ${thread.frame.u32(0)} of ${thread.task.name} failed: ${error}`);
-        thread.executor.kill();
+        this.#kill(thread.executor);
         break;
       }
       default:
@@ -229,17 +252,116 @@ export class ExecutorMachine implements Machine {
     const space = this.#spaces.get(ring);
     if (space === undefined) return;
     this.#log(`Protocol violation: ${what}`);
-    for (const executor of space.executors) executor.kill();
+    for (const executor of space.executors) this.#kill(executor);
   }
 
   /** Ends everything. */
   close(): void {
-    this.#launcher.close();
+    this.#launcher?.close();
+    for (const fd of Object.values(this.#life)) call("close", fd);
     for (const space of this.#spaces.values()) {
       for (const executor of space.executors) this.#release(executor);
       space.destroy();
     }
     this.#spaces.clear();
+  }
+
+  /** The launcher, started now if need be. */
+  #launch(): Launcher {
+    this.#launcher ??= new Launcher({
+      reactor: this.#reactor,
+      notified: (note) => this.#notified(note),
+      gone: () => this.#launcherGone(),
+      lifeFd: this.#life.read,
+      ...(this.#options.confinement === undefined
+        ? {}
+        : { confinement: this.#options.confinement }),
+    });
+    return this.#launcher;
+  }
+
+  #hostedAuxv(): HostAuxv {
+    const facts = native.hostedAuxv();
+    return {
+      hwcap: facts.hwcap,
+      hwcap2: facts.hwcap2,
+      minsigstksz: Number(facts.minsigstksz),
+      clockTick: Number(facts.clockTick),
+      pageSize: 4096,
+      platform: PLATFORMS[process.arch] ?? process.arch,
+      vdso: (fixed) =>
+        this.#mayHost && !fixed ? Number(facts.vdso) : this.#launch().auxv.vdso(fixed),
+    };
+  }
+
+  /** Runs the plan on a thread of this process. */
+  #host(executor: Executor, files: readonly number[], steps: number): Errno | undefined {
+    const { ring } = executor.space;
+    const tid = native.startHosted(
+      this.hub.handle,
+      ring,
+      steps,
+      Int32Array.from(files),
+      this.#life.read,
+    );
+    if (tid < 0) return errnoOf(-tid);
+    executor.hostedTid = tid;
+    executor.pid = process.pid;
+    executor.attachesByRing = true;
+    return undefined;
+  }
+
+  /** Ends an executor. The threads of one in this process must end by themselves. */
+  #kill(executor: Executor): void {
+    if (executor.hostedTid === undefined) {
+      executor.kill();
+      return;
+    }
+    executor.doomed = true;
+    for (const thread of [...executor.space.threads()]) {
+      if (thread.executor !== executor) continue;
+      if (thread.inCall) this.#endHostedThread(thread);
+      else thread.interrupt();
+    }
+  }
+
+  #endHostedThread(thread: ExecutorThread): void {
+    const { executor } = thread;
+    thread.exit();
+    for (const other of executor.space.threads()) if (other.executor === executor) return;
+    this.#awaitHostedEnd(executor);
+  }
+
+  /** Its last thread is on its way out; the ring must stay until it has gone. */
+  #awaitHostedEnd(executor: Executor): void {
+    const { hostedTid } = executor;
+    if (hostedTid !== undefined && !(call("tgkill", process.pid, hostedTid, 0) instanceof Errno)) {
+      this.#reactor.at(this.#reactor.now() + HOSTED_END_NS, () => this.#awaitHostedEnd(executor));
+      return;
+    }
+    this.#ended(executor);
+  }
+
+  #attachedByRing(thread: ExecutorThread): void {
+    const token = thread.frame.big(0);
+    const pid = thread.frame.u32(1);
+    const executor = this.#expected.get(token);
+    const pidfd = call("pidfd_open", pid, 0);
+    if (executor === undefined || executor !== thread.executor || pidfd instanceof Errno) {
+      this.violated(thread.space.ring, "an attachment that nobody expects");
+      return;
+    }
+    this.#expected.delete(token);
+    executor.space.closeRingFd();
+    this.#adopt(executor, pid, pidfd);
+    thread.answer(Verb.return, 0);
+  }
+
+  #adopt(executor: Executor, pid: number, pidfd: number): void {
+    executor.pid = pid;
+    executor.pidfd = pidfd;
+    executor.watch = this.#reactor.watch(pidfd, POLLIN, () => this.#ended(executor));
+    if (executor.doomed) executor.kill();
   }
 
   #start(thread: ExecutorThread): void {
@@ -253,7 +375,7 @@ export class ExecutorMachine implements Machine {
       const error = thread.memory.copyOut(addr, bytes);
       if (error !== undefined) {
         this.#log(`Storing ${thread.task.name} at 0x${addr.toString(16)} failed: ${error}`);
-        thread.executor.kill();
+        this.#kill(thread.executor);
         return;
       }
     }
@@ -289,34 +411,32 @@ export class ExecutorMachine implements Machine {
   }
 
   #notified(note: Notification): void {
+    const launcher = this.#launch();
     if (note.kind === Attach.file) {
       this.#donateFile(note);
       return;
     }
     const executor = this.#expected.get(note.token);
     if (executor === undefined || this.#byPid(note.pid) !== undefined) {
-      this.#launcher.reply(note, EPERM);
+      launcher.reply(note, EPERM);
       return;
     }
     this.#expected.delete(note.token);
     const pidfd = call("pidfd_open", note.pid, 0);
     if (pidfd instanceof Errno) {
       // It is dead already, or the host has no descriptor left: it cannot be watched, so it cannot run.
-      this.#launcher.reply(note, pidfd);
+      launcher.reply(note, pidfd);
       call("kill", note.pid, SIGKILL);
       this.#ended(executor);
       return;
     }
-    executor.pid = note.pid;
-    executor.pidfd = pidfd;
-    executor.watch = this.#reactor.watch(pidfd, POLLIN, () => this.#ended(executor));
     if (note.kind === Attach.fork) {
-      this.#launcher.donate(note, executor.space.ringFd);
+      launcher.donate(note, executor.space.ringFd);
       executor.space.closeRingFd();
     } else {
-      this.#launcher.reply(note, 0);
+      launcher.reply(note, 0);
     }
-    if (executor.doomed) executor.kill();
+    this.#adopt(executor, note.pid, pidfd);
   }
 
   #donateFile(note: Notification): void {
@@ -325,11 +445,11 @@ export class ExecutorMachine implements Machine {
     const thread = executor?.space.thread(Number(note.token));
     const fd = thread === undefined ? undefined : this.#promised.get(thread);
     if (thread === undefined || fd === undefined || thread.executor !== executor) {
-      this.#launcher.reply(note, EINVAL);
+      this.#launch().reply(note, EINVAL);
       return;
     }
-    const error = this.#launcher.donate(note, fd);
-    if (error !== undefined) this.#launcher.reply(note, error);
+    const error = this.#launch().donate(note, fd);
+    if (error !== undefined) this.#launch().reply(note, error);
     this.#breakPromise(thread);
   }
 
@@ -380,6 +500,9 @@ export class ExecutorMachine implements Machine {
     executor.space.executors.delete(executor);
     executor.watch?.close();
     executor.watch = undefined;
+    if (executor.attachesByRing && executor.pidfd >= 0) {
+      call("waitid", P_PIDFD, executor.pidfd, null, WEXITED | WNOHANG | WALL, null);
+    }
     if (executor.pidfd >= 0) call("close", executor.pidfd);
     executor.pidfd = -1;
     executor.pid = undefined;
@@ -389,6 +512,14 @@ export class ExecutorMachine implements Machine {
     this.#log("The launcher has ended; the container ends with it");
     for (const executor of [...this.#executors.values()]) this.#ended(executor);
   }
+}
+
+/** A pipe by whose closing executors in trusted mode learn that the sentry has ended. */
+function lifePipe(): { readonly read: number; readonly write: number } {
+  const fds = new Int32Array(2);
+  const error = call("pipe2", fds, O_CLOEXEC);
+  if (error instanceof Errno) throw new Error(`pipe: ${error}`);
+  return { read: fds[0] as number, write: fds[1] as number };
 }
 
 /** The image's mappings as the executor carries them out; `files` gets the descriptors they name. */

@@ -55,7 +55,8 @@ export class ExecutorThread implements GuestThread {
     native.hubAttention(this.#machine.hub.handle, this.space.ring, this.slot, 1);
     const { pid } = this.executor;
     if (this.inCall || pid === undefined) return;
-    const tid = this.slot === 0 ? pid : this.#machine.hostTid(this);
+    const first = this.executor.hostedTid ?? pid;
+    const tid = this.slot === 0 ? first : this.#machine.hostTid(this);
     if (tid !== undefined) call("tgkill", pid, tid, SIGKICK);
   }
 
@@ -113,7 +114,7 @@ export class ExecutorThread implements GuestThread {
       return PARKED;
     }
     this.#machine.promise(this, kept);
-    this.answer(Verb.mapFile, 0, [prot, flags, offset]);
+    this.answer(Verb.mapFile, 0, [prot, flags, offset, kept]);
     return PARKED;
   }
 }

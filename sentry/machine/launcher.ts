@@ -31,7 +31,7 @@ const SECCOMP_ADDFD_FLAG_SETFD = 1;
 const SECCOMP_ADDFD_FLAG_SEND = 2;
 const NOTIFICATION_SIZE = 80;
 const FD_CLOEXEC_FLAG = 0o2000000;
-const PLATFORMS: Partial<Record<string, string>> = { x64: "x86_64", arm64: "aarch64" };
+export const PLATFORMS: Partial<Record<string, string>> = { x64: "x86_64", arm64: "aarch64" };
 
 /** How a launcher is to be started. */
 export interface LauncherOptions {
@@ -40,6 +40,8 @@ export interface LauncherOptions {
   readonly notified: (note: Notification) => void;
   /** Hears that the launcher, and with it every executor, has ended. */
   readonly gone: () => void;
+  /** Trusted mode: the reading end of a pipe whose writing end only the sentry has. */
+  readonly lifeFd: number;
   /** Absent: trusted mode. */
   readonly confinement?: {
     readonly isa: Isa;
@@ -88,8 +90,11 @@ export class Launcher {
    */
   constructor(options: LauncherOptions) {
     const started =
-      options.confinement === undefined ? startTrusted() : startConfined(options.confinement);
+      options.confinement === undefined
+        ? startTrusted(options.lifeFd)
+        : startConfined(options.confinement);
     const view = new DataView(started.hello.buffer);
+    const vdso = Number(view.getBigUint64(LauncherHello.vdso, true));
     this.auxv = {
       hwcap: view.getBigUint64(LauncherHello.hwcap, true),
       hwcap2: view.getBigUint64(LauncherHello.hwcap2, true),
@@ -97,7 +102,7 @@ export class Launcher {
       clockTick: view.getUint32(LauncherHello.clockTick, true),
       pageSize: 4096,
       platform: PLATFORMS[process.arch] ?? process.arch,
-      sysinfoEhdr: Number(view.getBigUint64(LauncherHello.vdso, true)),
+      vdso: () => vdso,
     };
     this.pid = started.pid;
     this.#control = started.control;
@@ -223,9 +228,9 @@ function receiveHello(control: number, fds: Int32Array): Uint8Array {
   return hello;
 }
 
-function startTrusted(): Started {
+function startTrusted(lifeFd: number): Started {
   const { ours, theirs } = controlPair();
-  const pid = run("trusted", [theirs]);
+  const pid = run("trusted", [theirs, lifeFd]);
   call("close", theirs);
   const fds = new Int32Array(1);
   const hello = receiveHello(ours, fds);

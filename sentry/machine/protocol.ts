@@ -20,6 +20,7 @@ export const RuntimeCall = {
   fault: 0x10002,
   cloneFailed: 0x10003,
   planFailed: 0x10004,
+  attached: 0x10005,
 } as const;
 
 /** What the designated host call says in its first register. */

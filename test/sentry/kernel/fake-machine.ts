@@ -338,7 +338,7 @@ const AUXV: HostAuxv = {
   clockTick: 100,
   pageSize: 4096,
   platform: "x86_64",
-  sysinfoEhdr: 0x7fff_1000_0000,
+  vdso: () => 0x7fff_1000_0000,
 };
 
 /** A machine that runs no code. */

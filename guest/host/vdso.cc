@@ -1,11 +1,11 @@
-#include "guest/launcher/vdso.h"
+#include "guest/host/vdso.h"
 
 #include <elf.h>
 #include <link.h>
 #include <string.h>
 #include <sys/auxv.h>
 
-namespace dd::launcher {
+namespace dd::host {
 
 void* VdsoSymbol(const char* name) {
   const unsigned long base = getauxval(AT_SYSINFO_EHDR);
@@ -41,4 +41,4 @@ void* VdsoSymbol(const char* name) {
   return nullptr;
 }
 
-}  // namespace dd::launcher
+}  // namespace dd::host

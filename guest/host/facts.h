@@ -1,0 +1,15 @@
+// What the runtime must know of the machine it runs on, found out with libc before it starts.
+#pragma once
+
+#include "guest/native/thread.h"
+
+namespace dd::host {
+
+// Whether guest code can run in place here; if not, what is missing.
+const char* MissingFeature();
+
+// Fills in the facts of `environment` that are the same for every executor of this process: the
+// vDSO's clock and the size of a saved state. The rest is zero.
+void FillFacts(native::Environment* environment);
+
+}  // namespace dd::host
