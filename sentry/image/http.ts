@@ -6,6 +6,8 @@ import { ImageError } from "./errors.ts";
 const REDIRECTS_MAX = 5;
 /** A sender that gives fewer bytes than this in the time for a stall has stalled. */
 const STALL_BYTES_MIN = 4096;
+/** Some registries refuse clients that do not say what they are. */
+const USER_AGENT = "dd";
 export const STALL_MS = 30_000;
 
 export interface HttpResponse {
@@ -78,7 +80,11 @@ export class HttpClient {
     }
     const { get } = protocol === "https:" ? https : http;
     return new Promise((resolve, reject) => {
-      const request = get(url, { headers, agent: this.#agents[protocol], timeout: this.#stallMs });
+      const request = get(url, {
+        headers: { "user-agent": USER_AGENT, ...headers },
+        agent: this.#agents[protocol],
+        timeout: this.#stallMs,
+      });
       const abort = (): void => {
         request.destroy(new ImageError("ABORTED"));
       };

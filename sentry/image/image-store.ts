@@ -118,7 +118,7 @@ export class ImageStore {
     const references = await this.#references.read();
     const images: StoredImage[] = [];
     for (const id of await this.#ids()) {
-      const image = await this.#read(id, references).catch(() => undefined);
+      const image = await unlessMissing(this.#read(id, references));
       if (image !== undefined) images.push(image);
     }
     return images;
@@ -135,12 +135,7 @@ export class ImageStore {
 
   /** As {@link get}, but undefined where there is no such image. */
   async find(name: string): Promise<StoredImage | undefined> {
-    try {
-      return await this.get(name);
-    } catch (error) {
-      if (error instanceof ImageError && error.code === "IMAGE_NOT_FOUND") return undefined;
-      throw error;
-    }
+    return unlessMissing(this.get(name));
   }
 
   /** Gives the image called `source` the name `target` as well. */
@@ -189,7 +184,8 @@ export class ImageStore {
       await this.#files.sweep();
       const used = new Set<Digest>();
       for (const id of await this.#ids()) {
-        for (const diffId of (await this.#config(id)).config.diffIds) used.add(diffId);
+        const image = await unlessMissing(this.#config(id));
+        for (const diffId of image?.config.diffIds ?? []) used.add(diffId);
       }
       removed = await this.layers.removeAllBut(used);
     });
@@ -251,6 +247,16 @@ async function optional<T>(reading: Promise<T>): Promise<T | undefined> {
   } catch (error) {
     if (isCode(error, "ENOENT")) return undefined;
     throw storeError(error);
+  }
+}
+
+/** An image that is not there, perhaps because somebody has just removed it, is undefined. */
+async function unlessMissing<T>(reading: Promise<T>): Promise<T | undefined> {
+  try {
+    return await reading;
+  } catch (error) {
+    if (error instanceof ImageError && error.code === "IMAGE_NOT_FOUND") return undefined;
+    throw error;
   }
 }
 

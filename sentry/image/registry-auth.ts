@@ -47,7 +47,7 @@ export function basic({ username, password }: Credentials): string {
  * Credentials only ever go to the registry's own token server: one on the same host, or on a
  * sibling of it (`auth.` and `registry.` of one domain), through TLS unless both are this machine.
  * @returns the value of an `Authorization` header
- * @throws {ImageError} REGISTRY_DENIED, REGISTRY_INSECURE, REGISTRY_PROTOCOL
+ * @throws {ImageError} REGISTRY_DENIED, REGISTRY_INSECURE, REGISTRY_PROTOCOL, REGISTRY_UNREACHABLE
  */
 export async function fetchToken(
   client: HttpClient,
@@ -69,7 +69,7 @@ export async function fetchToken(
   const body = await readBody(response, JSON_BYTES_MAX);
   if (response.status !== 200) {
     const what = `the token server ${realm.host} answered ${response.status}`;
-    throw new ImageError(response.status < 500 ? "REGISTRY_DENIED" : "REGISTRY_PROTOCOL", what);
+    throw new ImageError(response.status < 500 ? "REGISTRY_DENIED" : "REGISTRY_UNREACHABLE", what);
   }
   const answer = json.parse(body);
   const token = json.string(answer["token"] ?? answer["access_token"], "the token");
