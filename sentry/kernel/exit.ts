@@ -12,6 +12,7 @@ import {
 } from "../abi/signal.ts";
 import { POLLIN } from "../vfs/poll.ts";
 import { exitGroup } from "./exit-group.ts";
+import { hangUp } from "./job-control.ts";
 import type { Process } from "./process.ts";
 import { checkStopComplete, sendToProcess } from "./send-signal.ts";
 import type { ProcessGroup } from "./session.ts";
@@ -68,7 +69,8 @@ export function finishExit(process: Process): void {
   process.usage = kernel.machine.usage?.(process) ?? process.usage;
   for (const task of [...process.tasks]) dropTask(task);
   process.timers.cancelAll();
-  endSession(process);
+  // The leader's end hangs up the session's terminal.
+  if (process.session.leader === process) hangUp(process.session, kernel.pids);
   hangUpOrphans(process.group, process.parent, process);
   reparentChildren(process);
   process.replaceProgram(undefined);
@@ -139,14 +141,6 @@ export function reap(process: Process): void {
 export function leaveGroup(process: Process, group: ProcessGroup): void {
   group.members.delete(process);
   if (group.members.size === 0) process.kernel.pids.removeGroup(group);
-}
-
-/** The leader's end hangs up the session's terminal; see setsid(2). */
-function endSession(process: Process): void {
-  const { session, kernel } = process;
-  if (session.leader !== process) return;
-  session.leader = undefined;
-  kernel.sessionEnded(session);
 }
 
 /**

@@ -4,11 +4,12 @@ import type { Reactor } from "../host/reactor.ts";
 import type { Actor } from "../vfs/fs-context.ts";
 import type { Path } from "../vfs/mount.ts";
 import { openExecutable } from "../vfs/open.ts";
+import { KernelJobControl } from "./job-control.ts";
 import type { Executable } from "./load-program.ts";
 import type { Machine } from "./machine.ts";
+import type { MemoryMap } from "./memory-map.ts";
 import { PidNamespace } from "./pid-namespace.ts";
 import type { Process } from "./process.ts";
-import type { Session } from "./session.ts";
 import { NO_USAGE, type Usage } from "./usage.ts";
 
 /**
@@ -42,6 +43,8 @@ export interface KernelOptions {
 export class Kernel {
   readonly reactor: Reactor;
   readonly pids: PidNamespace;
+  /** What terminals ask of it. */
+  readonly jobControl: KernelJobControl;
   readonly openProgram: ProgramOpener;
   /** Bytes of memory the container may use; infinite without a limit. */
   readonly memoryLimit: number;
@@ -58,6 +61,8 @@ export class Kernel {
   pastUsage: Usage = NO_USAGE;
   /** Pid 1 has ended or is being ended: no process may be made any more. */
   ending = false;
+  /** Tells of address spaces; set by the composition root if anything can. */
+  memoryMap: MemoryMap | undefined = undefined;
   #machine: Machine | undefined;
   readonly #ended: ((status: number) => void)[] = [];
   #status: number | undefined;
@@ -67,14 +72,12 @@ export class Kernel {
     this.openProgram = options.openProgram ?? openExecutable;
     this.hostname = options.hostname ?? "localhost";
     this.pids = new PidNamespace(options.maxTasks);
+    this.jobControl = new KernelJobControl(this.pids);
     this.memoryLimit = options.memoryLimit ?? Number.POSITIVE_INFINITY;
     this.log = options.log ?? (() => {});
     this.trace = options.trace;
     this.bootNs = options.reactor.now();
   }
-
-  /** Hangs up the terminal of a session whose leader has ended; set by the terminals, if there are any. */
-  sessionEnded: (session: Session) => void = () => {};
 
   /** Where guest code runs. Set once by the composition root, which hands the machine the kernel's events. */
   get machine(): Machine {

@@ -1,6 +1,6 @@
 import { EAGAIN, type Errno } from "../abi/errno.ts";
 import type { Process } from "./process.ts";
-import type { ProcessGroup } from "./session.ts";
+import type { ProcessGroup, Session } from "./session.ts";
 import type { Task } from "./task.ts";
 
 /** Ids are below this: `kernel.pid_max` of a 64-bit Linux. */
@@ -13,8 +13,7 @@ interface Id {
   task: Task | undefined;
   process: Process | undefined;
   group: ProcessGroup | undefined;
-  /** Whether a session has the number. */
-  session: boolean;
+  session: Session | undefined;
 }
 
 /** The ids of one container's tasks, processes, groups and sessions: pid_namespaces(7). */
@@ -65,6 +64,10 @@ export class PidNamespace {
     return this.#ids.get(pgid)?.group;
   }
 
+  session(sid: number): Session | undefined {
+    return this.#ids.get(sid)?.session;
+  }
+
   /** All processes, zombies included, by pid. */
   processes(): Process[] {
     const all: Process[] = [];
@@ -99,7 +102,7 @@ export class PidNamespace {
 
   addGroup(group: ProcessGroup): void {
     this.#id(group.pgid).group = group;
-    this.#id(group.session.sid).session = true;
+    this.#id(group.session.sid).session = group.session;
   }
 
   /** The group has no members any more; the session ends with its last group. */
@@ -113,7 +116,7 @@ export class PidNamespace {
     if (group.session.groups.size > 0) return;
     const session = this.#ids.get(group.session.sid);
     if (session !== undefined) {
-      session.session = false;
+      session.session = undefined;
       this.#drop(group.session.sid, session);
     }
   }
@@ -121,14 +124,13 @@ export class PidNamespace {
   #id(number: number): Id {
     let id = this.#ids.get(number);
     if (id === undefined) {
-      id = { task: undefined, process: undefined, group: undefined, session: false };
+      id = { task: undefined, process: undefined, group: undefined, session: undefined };
       this.#ids.set(number, id);
     }
     return id;
   }
 
   #drop(number: number, id: Id): void {
-    if (id.task ?? id.process ?? id.group) return;
-    if (!id.session) this.#ids.delete(number);
+    if ((id.task ?? id.process ?? id.group ?? id.session) === undefined) this.#ids.delete(number);
   }
 }

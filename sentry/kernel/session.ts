@@ -1,3 +1,4 @@
+import type { ControllingTerminal } from "../fs/tty/job-control.ts";
 import type { Process } from "./process.ts";
 
 /** A session: process groups that share a controlling terminal. See setsid(2). */
@@ -6,6 +7,8 @@ export class Session {
   /** The process that made it; undefined once it has ended. */
   leader: Process | undefined;
   readonly groups: Set<ProcessGroup> = new Set();
+  /** The controlling terminal. */
+  terminal: ControllingTerminal | undefined = undefined;
 
   constructor(leader: Process) {
     this.sid = leader.pid;

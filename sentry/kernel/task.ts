@@ -112,6 +112,11 @@ export class Task {
     parked.interrupt(parked.result);
   }
 
+  /** Whether it waits in a call. */
+  get waiting(): boolean {
+    return this.#parked !== undefined;
+  }
+
   /** The task waits; `interrupt` ends the wait when a signal comes, with `result`. */
   park(interrupt: (result: Errno) => void, result: Errno): void {
     if (this.#parked !== undefined) throw new Error("A task waits in one call at a time");
