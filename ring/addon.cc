@@ -24,6 +24,7 @@ napi_value napi_register_module_v1(napi_env env, napi_value exports) {
   dd::RegisterDescriptors(env, exports);
   dd::RegisterHosted(env, exports);
   dd::RegisterMapping(env, exports);
+  dd::RegisterRestrictThreads(env, exports);
   return exports;
 }
 

@@ -26,4 +26,7 @@ void RegisterMapping(napi_env env, napi_value exports);
 // Registers what runs guests in this process: see guest/hosted/binding.cc.
 void RegisterHosted(napi_env env, napi_value exports);
 
+// Registers `restrictThreads`: see restrict_threads.cc.
+void RegisterRestrictThreads(napi_env env, napi_value exports);
+
 }  // namespace dd

@@ -9,6 +9,11 @@ export interface Native {
   syscall(number: number, ...registers: Register[]): number;
   /** The address of an array's first byte. `ring/host_call.cc` */
   addressOf(array: Uint8Array): number;
+  /**
+   * Sets no_new_privs and enters a Landlock domain on every thread of the process, each in one of its
+   * own. @returns how many, or the negative host errno. `ring/restrict_threads.cc`
+   */
+  restrictThreads(rulesetFd: number): number;
   /** A read-only view of a file's first bytes, or the negative host errno. `ring/mapping.cc` */
   mapReadOnly(fd: number, length: number): ArrayBuffer | number;
 

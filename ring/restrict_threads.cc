@@ -1,0 +1,149 @@
+// A Landlock domain for the whole process. landlock_restrict_self(2) and no_new_privs bind one
+// thread; Node has started threads of its own before any of our code runs, and reads files on them.
+#include <dirent.h>
+#include <errno.h>
+#include <linux/futex.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <ctime>
+#include <vector>
+
+#include "ring/addon.h"
+
+namespace dd {
+namespace {
+
+// The C library's own signal for changing the ids of all threads: no thread can block it, because
+// sigfillset(3) leaves it out. It is borrowed for as long as this takes.
+constexpr int kSignal = 33;
+constexpr size_t kSigsetBytes = 8;
+// Each pass finds the threads that were started during the one before by a thread not yet
+// restricted.
+constexpr int kPassesMax = 16;
+constexpr size_t kThreadsMax = 4096;
+constexpr time_t kAnswerSecondsMax = 5;
+
+// The kernel's struct sigaction; sigaction(3) refuses the signal.
+struct KernelAction {
+  void (*handler)(int);
+  unsigned long flags;
+  void (*restorer)();
+  uint64_t mask;
+};
+
+#if defined(__x86_64__)
+constexpr unsigned long kFlags = SA_RESTART | SA_ONSTACK | 0x04000000;  // SA_RESTORER
+extern "C" [[gnu::visibility("hidden")]] void dd_restrict_restorer();
+asm(".text\n"
+    ".hidden dd_restrict_restorer\n"
+    ".type dd_restrict_restorer, @function\n"
+    "dd_restrict_restorer:\n"
+    "  mov $15, %eax\n"
+    "  syscall\n");
+constexpr auto kRestorer = dd_restrict_restorer;
+#else
+constexpr unsigned long kFlags = SA_RESTART | SA_ONSTACK;
+constexpr void (*kRestorer)() = nullptr;
+#endif
+
+int ruleset = -1;
+std::atomic<uint32_t> answered{0};
+std::atomic<int> answer{0};
+
+// On the thread that is to be restricted. 0 or an errno.
+int RestrictThread() {
+  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return errno;
+  return syscall(SYS_landlock_restrict_self, ruleset, 0) == 0 ? 0 : errno;
+}
+
+void OnSignal(int /*signal*/) {
+  const int saved = errno;
+  answer.store(RestrictThread());
+  answered.store(1);
+  syscall(SYS_futex, &answered, FUTEX_WAKE_PRIVATE, 1, nullptr, nullptr, 0);
+  errno = saved;
+}
+
+// 0, ESRCH when the thread has ended, or the errno of what failed there.
+int RestrictOther(pid_t tid) {
+  answered.store(0);
+  if (syscall(SYS_tgkill, getpid(), tid, kSignal) != 0) return errno;
+  for (time_t second = 0; second < kAnswerSecondsMax; ++second) {
+    if (answered.load() == 1) return answer.load();
+    const timespec timeout = {.tv_sec = 1, .tv_nsec = 0};
+    syscall(SYS_futex, &answered, FUTEX_WAIT_PRIVATE, 0, &timeout, nullptr, 0);
+    if (answered.load() == 0 && syscall(SYS_tgkill, getpid(), tid, 0) != 0) return errno;
+  }
+  return answered.load() == 1 ? answer.load() : ETIMEDOUT;
+}
+
+// Restricts every thread but the calling one that `done` does not list. 0 or an errno.
+int Pass(DIR* tasks, std::vector<pid_t>* done, bool* found) {
+  *found = false;
+  rewinddir(tasks);
+  while (const dirent* entry = readdir(tasks)) {
+    const auto tid = static_cast<pid_t>(strtol(entry->d_name, nullptr, 10));
+    if (tid <= 0 || std::find(done->begin(), done->end(), tid) != done->end()) continue;
+    if (done->size() == kThreadsMax) return EAGAIN;
+    *found = true;
+    done->push_back(tid);
+    const int error = RestrictOther(tid);
+    if (error != 0 && error != ESRCH) return error;
+  }
+  return 0;
+}
+
+// 0 or an errno; then some threads may be restricted already.
+int RestrictAll(DIR* tasks, std::vector<pid_t>* done) {
+  const int error = RestrictThread();
+  if (error != 0) return error;
+  done->push_back(static_cast<pid_t>(syscall(SYS_gettid)));
+  bool found = true;
+  for (int pass = 0; found && pass < kPassesMax; ++pass) {
+    const int failed = Pass(tasks, done, &found);
+    if (failed != 0) return failed;
+  }
+  return found ? EAGAIN : 0;
+}
+
+// restrictThreads(rulesetFd) -> how many threads entered the domain, or a negative errno.
+napi_value RestrictThreads(napi_env env, napi_callback_info info) {
+  napi_value values[1];
+  size_t count = 1;
+  napi_get_cb_info(env, info, &count, values, nullptr, nullptr);
+  if (napi_get_value_int32(env, values[0], &ruleset) != napi_ok) {
+    return Throw(env, "Expected a descriptor");
+  }
+  // Opened before the domain could forbid it.
+  DIR* const tasks = opendir("/proc/self/task");
+  int error = tasks == nullptr ? errno : 0;
+  std::vector<pid_t> done;
+  const KernelAction action = {
+      .handler = OnSignal, .flags = kFlags, .restorer = kRestorer, .mask = 0};
+  KernelAction before{};
+  if (error == 0 && syscall(SYS_rt_sigaction, kSignal, &action, &before, kSigsetBytes) != 0) {
+    error = errno;
+  }
+  if (error == 0) {
+    error = RestrictAll(tasks, &done);
+    syscall(SYS_rt_sigaction, kSignal, &before, nullptr, kSigsetBytes);
+  }
+  if (tasks != nullptr) closedir(tasks);
+  napi_value result;
+  napi_create_int64(env, error == 0 ? static_cast<int64_t>(done.size()) : -error, &result);
+  return result;
+}
+
+}  // namespace
+
+void RegisterRestrictThreads(napi_env env, napi_value exports) {
+  Export(env, exports, "restrictThreads", RestrictThreads);
+}
+
+}  // namespace dd
