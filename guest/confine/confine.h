@@ -1,6 +1,6 @@
 // How the processes of a container give up everything, stage by stage. Each stage either succeeds
 // completely or returns the exact step that failed; then the caller must report it and exit, never
-// continue. The order is that of docs/profiles.md.
+// continue. The order is explained in docs/profiles.md.
 //
 //   sentry              launcher program
 //   start "prepare" --> PrepareNamespaces    user and mount namespace, empty root; then exits

@@ -63,6 +63,18 @@ void CheckProbes(Supervisor& supervisor) {
         Outcome(status, supervisor.board()));
 }
 
+// Whether an executor starts at all; else says which step was refused.
+bool CheckConfined(Supervisor& supervisor) {
+  supervisor.Start(Scenario::kAllowedCalls);
+  const int status = supervisor.Reap();
+  if (!WIFEXITED(status) || WEXITSTATUS(status) != kNotConfined) return true;
+  const Board& board = supervisor.board();
+  Check("start", false,
+        "step " + std::to_string(board.values[0].load()) + ": " +
+            strerror(static_cast<int>(-board.result.load())));
+  return false;
+}
+
 void CheckAllowedCalls(Supervisor& supervisor) {
   constexpr std::array<const char*, 12> kNames = {
       "mmap",  "mprotect",    "madvise",        "mremap",      "munmap", "futex wake",
@@ -226,6 +238,22 @@ void CheckHeldExecutor(Supervisor& supervisor, int file) {
         Outcome(status, supervisor.board()));
 }
 
+// Two executors of one container are in different domains.
+void CheckSiblings(Supervisor& supervisor, int file) {
+  for (uint32_t attack = 0; attack < kSiblingAttacks; ++attack) {
+    const pid_t sibling = supervisor.Start(Scenario::kHold);
+    supervisor.ServeNotification(file);
+    while (supervisor.board().ready.load() == 0) sched_yield();
+    supervisor.Start(Scenario::kSibling, attack, sibling);
+    while (supervisor.board().ready.load() == 0) sched_yield();
+    const int64_t result = supervisor.board().result.load();
+    supervisor.board().go.store(1);
+    supervisor.Reap();
+    Check(std::string(SiblingAttackName(attack)) + " on a sibling fails without the filter",
+          result == -EPERM, std::to_string(result));
+  }
+}
+
 void CheckForkLimit(Supervisor& supervisor) {
   supervisor.Start(Scenario::kForkLimit);
   const int status = supervisor.Reap();
@@ -268,9 +296,11 @@ int RunChecks(const char* path, bool landlock) {
   const int file = DonatedFile(O_RDONLY);
   const int listener = ListenAbstract();
   Supervisor supervisor(path, landlock);
+  if (!CheckConfined(supervisor)) return 1;
   CheckAllowedCalls(supervisor);
   CheckDonation(supervisor, file);
   CheckHeldExecutor(supervisor, file);
+  CheckSiblings(supervisor, file);
   CheckForkLimit(supervisor);
   CheckProbes(supervisor);
   CheckTeardown(supervisor);

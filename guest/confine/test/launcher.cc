@@ -31,11 +31,16 @@ Failure ConfineWithoutFilter(const Confinement& confinement) {
   Confinement confinement = shared;
   const Stub stub = MapStub(&confinement);
   if (stub.call == nullptr || !CatchTraps(stub, board)) _exit(100);
-  const Failure failure = order.scenario == Scenario::kProbeNoFilter
-                              ? ConfineWithoutFilter(confinement)
-                              : ConfineExecutor(confinement);
-  if (failure.failed()) _exit(101);
-  RunScenario(order.scenario, order.probe, stub, board);
+  const bool unfiltered =
+      order.scenario == Scenario::kProbeNoFilter || order.scenario == Scenario::kSibling;
+  const Failure failure =
+      unfiltered ? ConfineWithoutFilter(confinement) : ConfineExecutor(confinement);
+  if (failure.failed()) {
+    board->values[0].store(static_cast<int64_t>(failure.step));
+    board->result.store(-failure.error);
+    _exit(kNotConfined);
+  }
+  RunScenario(order, stub, board);
 }
 
 // Waits for the executor and all that it forked. Returns the executor's status.

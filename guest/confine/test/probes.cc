@@ -253,6 +253,31 @@ std::span<const Probe> Probes() {
   return kProbes;
 }
 
+const char* SiblingAttackName(uint32_t attack) {
+  constexpr const char* kNames[kSiblingAttacks] = {
+      "ptrace", "process_vm_readv", "process_vm_writev", "pidfd_getfd", "kill", "prlimit64"};
+  return kNames[attack];
+}
+
+long AttackSibling(uint32_t attack, long target) {
+  const long self = Address(&vector);
+  switch (attack) {
+    case 0:
+      return Call3(CallOutside, SYS_ptrace, PTRACE_SEIZE, target, 0);
+    case 1:
+      return CallOutside(SYS_process_vm_readv, target, self, 1, self, 1, 0);
+    case 2:
+      return CallOutside(SYS_process_vm_writev, target, self, 1, self, 1, 0);
+    case 3:
+      return Call3(CallOutside, SYS_pidfd_getfd, Call3(CallOutside, SYS_pidfd_open, target, 0, 0),
+                   kWindowFirst, 0);
+    case 4:
+      return Call3(CallOutside, SYS_kill, target, SIGKILL, 0);
+    default:
+      return CallOutside(SYS_prlimit64, target, RLIMIT_NOFILE, Address(&unlimited), 0, 0, 0);
+  }
+}
+
 long RunProbe(const Probe& probe, Caller call) {
   if (probe.run != nullptr) return probe.run(call);
   const long* a = probe.args;

@@ -27,6 +27,11 @@ struct Probe {
 
 std::span<const Probe> Probes();
 
+// What one executor tries on another, by number; `target` is its pid in the container.
+inline constexpr uint32_t kSiblingAttacks = 6;
+const char* SiblingAttackName(uint32_t attack);
+long AttackSibling(uint32_t attack, long target);
+
 // Makes the hostile call through `call`. Returns what the kernel returned.
 long RunProbe(const Probe& probe, Caller call);
 

@@ -118,15 +118,15 @@ void ForkLimit(const Kernel& kernel, Board* board) {
 
 }  // namespace
 
-void RunScenario(Scenario scenario, uint32_t probe, const Stub& stub, Board* board) {
+void RunScenario(const Order& order, const Stub& stub, Board* board) {
   const Kernel kernel(stub.call);
-  switch (scenario) {
+  switch (order.scenario) {
     case Scenario::kProbeOutside:
     case Scenario::kProbeNoFilter:
-      board->result.store(RunProbe(Probes()[probe], CallOutside));
+      board->result.store(RunProbe(Probes()[order.probe], CallOutside));
       break;
     case Scenario::kProbeInside:
-      board->result.store(RunProbe(Probes()[probe], stub.call));
+      board->result.store(RunProbe(Probes()[order.probe], stub.call));
       break;
     case Scenario::kProbeWrongArch:
       board->result.store(stub.call_wrong_arch(20));
@@ -146,6 +146,10 @@ void RunScenario(Scenario scenario, uint32_t probe, const Stub& stub, Board* boa
       break;
     case Scenario::kForkLimit:
       ForkLimit(kernel, board);
+      break;
+    case Scenario::kSibling:
+      board->result.store(AttackSibling(order.probe, order.target));
+      board->ready.store(1);
       break;
   }
   kernel.Exit(0);

@@ -6,7 +6,7 @@
 namespace dd::confine::test {
 
 // What a confined executor does; ends it by a call through the stub page.
-[[noreturn]] void RunScenario(Scenario scenario, uint32_t probe, const Stub& stub, Board* board);
+[[noreturn]] void RunScenario(const Order& order, const Stub& stub, Board* board);
 
 }  // namespace dd::confine::test
 

@@ -26,13 +26,19 @@ enum class Scenario : uint32_t {
   kHold,            // Announce, then wait for `go`.
   kForkLimit,       // Fork until the limit says no.
   kWrongDonation,   // Map the donated descriptor shared and writable.
+  kSibling,         // Without the main filter, attack another executor of the container.
 };
+
+// Exit status of an executor that could not be confined; the board says which step failed.
+inline constexpr int kNotConfined = 101;
 
 // The launcher's orders; it answers each with one int32_t.
 struct Order {
   enum class Kind : uint32_t { kStart, kReap } kind;
   Scenario scenario;
   uint32_t probe;
+  // The pid in the container of the executor to attack.
+  int32_t target;
 };
 
 inline constexpr uint32_t kValuesMax = 32;
@@ -46,7 +52,6 @@ struct Board {
   std::atomic<int64_t> result;
   std::atomic<uint64_t> secret;
   std::atomic<uint64_t> secret_address;
-  std::atomic<uint32_t> target;
   std::atomic<int64_t> values[kValuesMax];
 };
 

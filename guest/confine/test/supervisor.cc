@@ -28,25 +28,6 @@ int failed_checks = 0;
   exit(1);
 }
 
-// What a sentry keeps, reduced to what matters here: it may read and execute, and not change
-// mounts.
-void EnterSentryDomain() {
-  const uint64_t attributes[3] = {0xffff, 0, 0};
-  const auto ruleset =
-      static_cast<int>(syscall(SYS_landlock_create_ruleset, attributes, sizeof(attributes), 0U));
-  struct [[gnu::packed]] {
-    uint64_t access;
-    int32_t parent;
-  } rule = {0xd, open("/", O_PATH | O_CLOEXEC)};
-  if (ruleset < 0 || syscall(SYS_landlock_add_rule, ruleset, 1, &rule, 0U) != 0 ||
-      prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
-      syscall(SYS_landlock_restrict_self, ruleset, 0U) != 0) {
-    Give("sentry domain");
-  }
-  close(rule.parent);
-  close(ruleset);
-}
-
 int CopyToMemory(const char* path, Confinement* confinement) {
   const int file = open(path, O_RDONLY | O_CLOEXEC);
   if (file < 0) Give(path);
@@ -61,6 +42,23 @@ int CopyToMemory(const char* path, Confinement* confinement) {
 }
 
 }  // namespace
+
+void EnterSentryDomain() {
+  const uint64_t attributes[3] = {0xffff, 0, 0};
+  const auto ruleset =
+      static_cast<int>(syscall(SYS_landlock_create_ruleset, attributes, sizeof(attributes), 0U));
+  struct [[gnu::packed]] {
+    uint64_t access;
+    int32_t parent;
+  } rule = {0xf, open("/", O_PATH | O_CLOEXEC)};
+  if (ruleset < 0 || syscall(SYS_landlock_add_rule, ruleset, 1, &rule, 0U) != 0 ||
+      prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+      syscall(SYS_landlock_restrict_self, ruleset, 0U) != 0) {
+    Give("sentry domain");
+  }
+  close(rule.parent);
+  close(ruleset);
+}
 
 void Check(const std::string& name, bool ok, const std::string& detail) {
   if (!ok) ++failed_checks;
@@ -139,9 +137,9 @@ Report Supervisor::Receive(int* descriptors, int count) {
   return report;
 }
 
-pid_t Supervisor::Start(Scenario scenario, uint32_t probe) {
+pid_t Supervisor::Start(Scenario scenario, uint32_t probe, pid_t target) {
   new (board_) Board();
-  const Order order = {Order::Kind::kStart, scenario, probe};
+  const Order order = {Order::Kind::kStart, scenario, probe, target};
   int pid = -1;
   if (send(control_, &order, sizeof(order), MSG_NOSIGNAL) < 0 ||
       recv(control_, &pid, sizeof(pid), 0) < 0) {
@@ -151,7 +149,7 @@ pid_t Supervisor::Start(Scenario scenario, uint32_t probe) {
 }
 
 int Supervisor::Reap() {
-  const Order order = {Order::Kind::kReap, Scenario::kHold, 0};
+  const Order order = {Order::Kind::kReap, Scenario::kHold, 0, -1};
   int status = -1;
   if (send(control_, &order, sizeof(order), MSG_NOSIGNAL) < 0 ||
       recv(control_, &status, sizeof(status), 0) < 0) {

@@ -18,7 +18,7 @@ class Supervisor {
   Supervisor(const char* description_path, bool landlock);
 
   // Starts an executor with a clean board. Returns its pid in the container.
-  pid_t Start(Scenario scenario, uint32_t probe = 0);
+  pid_t Start(Scenario scenario, uint32_t probe = 0, pid_t target = -1);
   // Waits for the executor. Returns its wait status.
   int Reap();
   // Serves one notification: remembers who announced itself, and donates `file` at the first number
@@ -43,6 +43,10 @@ class Supervisor {
   int listener_ = -1;
   pid_t launcher_ = -1;
 };
+
+// What a sentry's domain means for its children, reduced to what matters here: they may read and
+// execute, and not change mounts.
+void EnterSentryDomain();
 
 // Prints one result as a line of JSON and remembers failures. `detail` must need no escaping.
 void Check(const std::string& name, bool ok, const std::string& detail);
