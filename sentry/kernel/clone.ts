@@ -93,8 +93,6 @@ function checkFlags(flags: number, request: CloneRequest): Errno | undefined {
   if (flags & CLONE_SIGHAND && (!(flags & CLONE_VM) || request.clearHandlers)) return EINVAL;
   if (flags & CLONE_NEWNS && flags & CLONE_FS) return EINVAL;
   if (flags & CLONE_PIDFD && flags & (CLONE_THREAD | CLONE_DETACHED)) return EINVAL;
-  // What clone without CLONE_VFORK makes of a shared memory is a thread that the kernel calls a process.
-  if (flags & CLONE_VM && !(flags & (CLONE_THREAD | CLONE_VFORK))) return EINVAL;
   return flags & (CLONE_NAMESPACES | CLONE_NEWUSER) ? EPERM : undefined;
 }
 
@@ -140,9 +138,10 @@ function givePidFile(caller: Task, process: Process, addr: number): Errno | unde
 
 function machineSpec(request: CloneRequest): CloneSpec {
   const { flags, childTid } = request;
-  const memory = flags & CLONE_VFORK ? "vfork" : "thread";
+  // A process that shares memory gets it the only way the machine has: its parent waits.
+  const sharing = flags & CLONE_THREAD ? "thread" : "vfork";
   return {
-    kind: flags & CLONE_VM ? memory : "fork",
+    kind: flags & CLONE_VM ? sharing : "fork",
     stack: request.stack,
     tls: flags & CLONE_SETTLS ? request.tls : undefined,
     parentTid: flags & CLONE_PARENT_SETTID ? request.parentTid : 0,

@@ -72,12 +72,11 @@ export class ImageBuilder {
     }
 
     const fileEnd = pageUp(addr + filesz);
-    const fileOffset = source.backing.offset + pageDown(offset);
     this.map({
       addr: start,
       length: fileEnd - start,
       prot,
-      file: { backing: source.backing, offset: fileOffset },
+      file: { backing: source.backing, offset: pageDown(offset) },
     });
     this.map({ addr: fileEnd, length: end - fileEnd, prot });
     // What follows the segment in the file must not show up in .bss. A page that cannot be written keeps it.

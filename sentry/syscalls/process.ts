@@ -270,9 +270,9 @@ export const PROCESS: readonly Syscall[] = [
   syscall("clone", {
     support: {
       partial:
-        "A process that shares memory must be made with CLONE_VFORK (else EINVAL); CLONE_VFORK without CLONE_VM " +
-        "does not suspend the caller; namespaces are refused with EPERM; CLONE_IO, CLONE_SYSVSEM, " +
-        "CLONE_PTRACE and CLONE_UNTRACED mean nothing",
+        "CLONE_VM for a process suspends the caller as if with CLONE_VFORK, CLONE_VFORK without CLONE_VM does " +
+        "not; namespaces are refused with EPERM; CLONE_IO, CLONE_SYSVSEM, CLONE_PTRACE and CLONE_UNTRACED " +
+        "mean nothing",
     },
     args: { flags: uint, stack: addr, parentTid: addr, fourth: addr, fifth: addr },
     run: (task, { flags, stack, parentTid, fourth, fifth }) =>

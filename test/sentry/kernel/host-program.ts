@@ -33,7 +33,7 @@ export class MemoryFile extends OpenFile {
   }
 
   override backing(): HostBacking | Errno {
-    return this.#mappable ? { fd: 1000, offset: 0, direct: false } : EACCES;
+    return this.#mappable ? { fd: 1000, offset: 0x10000, direct: false } : EACCES;
   }
 
   protected release(): void {
