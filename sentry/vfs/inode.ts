@@ -120,6 +120,8 @@ export abstract class Inode {
   get rdev(): number {
     return 0;
   }
+  /** Whether {@link open} opens it whatever its type says: what stands for an already open file. */
+  readonly opensItself: boolean = false;
   /** inotify watches; absent when nobody watches. */
   watchers: Watchers | undefined = undefined;
 

@@ -1,4 +1,4 @@
-import { EBADF, EINVAL, ENOTDIR, ENOTTY, type Errno, ESPIPE } from "../abi/errno.ts";
+import { EACCES, EBADF, EINVAL, ENOTDIR, ENOTTY, ENXIO, Errno, ESPIPE } from "../abi/errno.ts";
 import type { Stat } from "./inode.ts";
 import type { IoBuffer, Transfer } from "./io-buffer.ts";
 import { ALWAYS_READY, type Pollable, type Unsubscribe, type Waiter } from "./poll.ts";
@@ -128,6 +128,18 @@ export abstract class OpenFile implements Pollable {
   /** What can be mapped or used directly. @returns `EACCES` or `ENODEV` as mmap(2) would. */
   backing(): HostBacking | Errno {
     return EBADF;
+  }
+
+  /**
+   * Opens what is behind it once more, by way of `/proc/PID/fd`. By default the description is shared,
+   * which only its offset and status flags can tell. @returns `EACCES`; `ENXIO` for sockets.
+   */
+  reopen(flags: number): OpenFile | Errno {
+    const access = flags & 0o3;
+    if ((access !== 1 && !this.readable) || (access !== 0 && !this.writable)) return EACCES;
+    const stat = this.stat();
+    if (stat instanceof Errno) return stat;
+    return (stat.mode & 0o170000) === 0o140000 ? ENXIO : this.retain();
   }
 
   /** The flags that `F_SETFL` may change have changed; keep a host descriptor in step. */

@@ -166,6 +166,7 @@ function openInode(actor: Actor, path: Path, allFlags: number): Opened {
 
 function openByType(actor: Actor, inode: Inode, path: Path, flags: number): Opened {
   const { special } = path.mount.namespace;
+  if (inode.opensItself) return inode.open(flags, path, actor);
   switch (inode.type) {
     case S_IFCHR:
       return special.openCharacter(inode.rdev, flags, path, actor);

@@ -1,0 +1,300 @@
+/** The file tree of a container, put together from what its spec names. */
+import type { ByteString } from "../abi/bytes.ts";
+import { toText } from "../abi/bytes.ts";
+import { EEXIST, ENOENT, Errno } from "../abi/errno.ts";
+import {
+  MS_NODEV,
+  MS_NOEXEC,
+  MS_NOSUID,
+  MS_RDONLY,
+  O_CREAT,
+  O_TRUNC,
+  O_WRONLY,
+  S_IFDIR,
+} from "../abi/file.ts";
+import {
+  closeFd,
+  HOST_O,
+  mkdirAt,
+  openAt,
+  openDirectory,
+  openHostPath,
+  writeFully,
+} from "../host/fs.ts";
+import type { Reactor } from "../host/reactor.ts";
+import type { MountSpec } from "../spec.ts";
+import { CAP_LAST, ROOT_CREDENTIALS } from "../vfs/credentials.ts";
+import { type Actor, FsContext } from "../vfs/fs-context.ts";
+import type { FileSystem, Inode } from "../vfs/inode.ts";
+import {
+  inodeAt,
+  type Mount,
+  MountNamespace,
+  type MountOptions,
+  type Path,
+  pathName,
+} from "../vfs/mount.ts";
+import * as namei from "../vfs/namei.ts";
+import { openNow } from "../vfs/open.ts";
+import { lookup } from "../vfs/resolve.ts";
+import { copyTree } from "./copy-tree.ts";
+import { populateDev, registerMemoryDevices } from "./dev.ts";
+import { HostFs } from "./host.ts";
+import { overlay } from "./overlay.ts";
+import { Fifo } from "./pipe.ts";
+import type { SystemInfo } from "./proc/info.ts";
+import { ProcFs } from "./proc/proc-fs.ts";
+import { SysFs } from "./sysfs.ts";
+import { tmpfs } from "./tmpfs.ts";
+import type { Lower } from "./tree/lower.ts";
+import type { TreeFs } from "./tree/tree-fs.ts";
+
+/** What a container's tree consists of. */
+export interface TreeSpec {
+  /** The image: `imageLower(tree)` or `hostImage()`; owned. */
+  readonly lower: Lower;
+  /** Host directory of the writable layer; made if it is missing. */
+  readonly upper: ByteString;
+  /** The root itself cannot be changed; mounts on it keep their own mode. */
+  readonly readOnly: boolean;
+  readonly mounts: readonly MountSpec[];
+  /** A private host directory for the bytes of tmpfs files; made if missing, emptied at the end. */
+  readonly scratch: ByteString;
+  /** What docker mounts over files in `/etc`, by name: `hostname`, `hosts`, `resolv.conf`. */
+  readonly etc: ReadonlyMap<ByteString, ByteString>;
+  /** What `/proc` shows. */
+  readonly system: SystemInfo;
+  readonly reactor: Reactor;
+  /** The terminals' file system, for `/dev/pts`. */
+  readonly devpts?: FileSystem;
+  /** `/dev/shm`'s size in bytes (`--shm-size`); default docker's 64 MiB. */
+  readonly shmBytes?: number;
+  /** As whom files of the sentry's own user appear on bind mounts: the container's user; default root. */
+  readonly user?: { readonly uid: number; readonly gid: number };
+}
+
+/** A mount cannot be made as the spec says. */
+export class MountError extends Error {
+  readonly code = "MOUNT";
+}
+
+/** A container's file tree. */
+export interface ContainerTree {
+  readonly namespace: MountNamespace;
+  /** Where a process starts that nobody forked: at the root, with docker's umask. */
+  context(): FsContext;
+  /** Writes the upper layer's snapshot and gives everything back to the host. */
+  release(): void;
+}
+
+const DEFAULT_SHM_BYTES = 64 << 20;
+const NOSUID_NODEV = MS_NOSUID | MS_NODEV;
+const HARMLESS = NOSUID_NODEV | MS_NOEXEC;
+
+/**
+ * Mounts everything.
+ * @throws MountError naming the mount and the host's error; UpperLayerError. Nothing then stays open.
+ */
+export function buildMounts(spec: TreeSpec): ContainerTree {
+  const upper = openDirectory(spec.upper);
+  if (upper instanceof Errno) throw failure("/", spec.upper, upper);
+  const builder = new Builder(spec, overlay({ lower: spec.lower, dirfd: upper }));
+  try {
+    builder.mountSystem();
+    for (const mount of spec.mounts) builder.mount(mount);
+    builder.mountEtc();
+    if (spec.readOnly) builder.namespace.root.flags |= MS_RDONLY;
+  } catch (error) {
+    builder.release();
+    throw error;
+  }
+  const { namespace } = builder;
+  return {
+    namespace,
+    context: () => new FsContext(namespace.root.rootPath),
+    release: () => builder.release(),
+  };
+}
+
+function failure(target: ByteString, source: ByteString, error: Errno): MountError {
+  return new MountError(`Mounting ${toText(source)} at ${toText(target)} failed: ${error}`);
+}
+
+class Builder {
+  readonly namespace: MountNamespace;
+  readonly #spec: TreeSpec;
+  /** The sentry itself: may do everything. */
+  readonly #actor: Actor;
+  readonly #scratch: number;
+  readonly #closeDevices: () => void;
+  readonly #systems: FileSystem[] = [];
+  #tmpfsCount = 0;
+
+  constructor(spec: TreeSpec, root: FileSystem) {
+    this.#spec = spec;
+    this.namespace = new MountNamespace(root, { source: "overlay" });
+    this.#systems.push(root);
+    this.#actor = {
+      fs: new FsContext(this.namespace.root.rootPath, this.namespace.root.rootPath, 0),
+      credentials: { ...ROOT_CREDENTIALS, capabilities: (1n << BigInt(CAP_LAST + 1)) - 1n },
+      tid: 0,
+      process: { pid: 0 },
+    };
+    const scratch = openDirectory(spec.scratch);
+    if (scratch instanceof Errno) {
+      root.release();
+      throw failure("/dev", spec.scratch, scratch);
+    }
+    this.#scratch = scratch;
+    this.#closeDevices = registerMemoryDevices(this.namespace.special);
+    const fifos = new WeakMap<Inode, Fifo>();
+    this.namespace.special.openFifo = (inode, flags, path) => {
+      const fifo = fifos.get(inode) ?? new Fifo(spec.reactor);
+      fifos.set(inode, fifo);
+      const name = pathName(path, this.namespace.root.rootPath);
+      return fifo.open(flags, { name, stat: () => inode.stat() });
+    };
+  }
+
+  get #root(): Path {
+    return this.namespace.root.rootPath;
+  }
+
+  /** `/proc`, `/sys`, `/dev` and what lies below them, as docker sets them up. */
+  mountSystem(): void {
+    const { system, devpts, shmBytes } = this.#spec;
+    this.#attach(new ProcFs(system), "/proc", { flags: HARMLESS });
+    this.#attach(new SysFs(system), "/sys", { flags: HARMLESS | MS_RDONLY });
+    const dev = this.#tmpfs({ mode: 0o755 });
+    populateDev(dev);
+    this.#attach(dev, "/dev", { flags: MS_NOSUID });
+    if (devpts !== undefined) {
+      this.#attach(devpts, "/dev/pts", { flags: MS_NOSUID | MS_NOEXEC });
+    }
+    const shm = this.#tmpfs({ size: shmBytes ?? DEFAULT_SHM_BYTES });
+    this.#attach(shm, "/dev/shm", { flags: HARMLESS, source: "shm" });
+    this.#attach(this.#tmpfs({}), "/dev/mqueue", { flags: HARMLESS, source: "mqueue" });
+  }
+
+  /** The generated files of `/etc`, each mounted over what the image has, so that the image stays as it is. */
+  mountEtc(): void {
+    const { etc } = this.#spec;
+    if (etc.size === 0) return;
+    const fs = this.#tmpfs({ mode: 0o755 });
+    const hidden = new MountNamespace(fs);
+    const actor = { ...this.#actor, fs: new FsContext(hidden.root.rootPath) };
+    for (const [name, text] of etc) {
+      const target = `/etc/${name}`;
+      const inode = fs.root.mknod(name, { mode: 0o100644, uid: 0, gid: 0 }, 0);
+      if (inode instanceof Errno) throw failure(target, name, inode);
+      const source = lookup(actor, hidden.root.rootPath, name);
+      if (source instanceof Errno) throw failure(target, name, source);
+      const written = writeText(actor, source, name, text);
+      if (written !== undefined) throw failure(target, name, written);
+      // A mount of the user's own over the same file is what he wants to see.
+      const at = this.#target(target, false);
+      if (at.mount === this.namespace.root) this.namespace.attach(source.dentry, at, {});
+    }
+    this.#systems.push(fs);
+  }
+
+  mount(spec: MountSpec): void {
+    switch (spec.kind) {
+      case "tmpfs": {
+        const fs = this.#tmpfs({ size: spec.sizeBytes, mode: spec.mode });
+        const flags = NOSUID_NODEV | (spec.noexec ? MS_NOEXEC : 0) | readOnlyFlag(spec.readOnly);
+        this.#attach(fs, spec.target, { flags });
+        return;
+      }
+      case "bind":
+        this.#bind(spec.source, spec.target, spec.readOnly);
+        return;
+      case "volume": {
+        // What the image has there, as it is before the volume covers it.
+        const below = lookup(this.#actor, this.#root, spec.target);
+        const mount = this.#bind(spec.source, spec.target, spec.readOnly);
+        if (spec.copyUp && !(below instanceof Errno)) this.#fill(mount, below, spec.target);
+        return;
+      }
+    }
+  }
+
+  #bind(source: ByteString, target: ByteString, readOnly: boolean): Mount {
+    const dirfd = openHostPath(source, HOST_O.PATH);
+    if (dirfd instanceof Errno) throw failure(target, source, dirfd);
+    const fs = new HostFs({ dirfd, ...this.#spec.user });
+    const flags = readOnlyFlag(readOnly);
+    return this.#attach(fs, target, { flags, source });
+  }
+
+  #fill(mount: Mount, below: Path, target: ByteString): void {
+    const inode = inodeAt(mount.rootPath);
+    if (inode.type !== S_IFDIR || inodeAt(below).type !== S_IFDIR) return;
+    const entries = inode.entries(this.#actor);
+    if (entries instanceof Errno || [...entries].length > 0) return;
+    const { flags } = mount;
+    mount.flags &= ~MS_RDONLY;
+    const failed = copyTree(this.#actor, below, mount.rootPath);
+    mount.flags = flags;
+    if (failed !== undefined) throw failure(target, "the image's files", failed);
+  }
+
+  #tmpfs(options: {
+    readonly size?: number | undefined;
+    readonly mode?: number | undefined;
+  }): TreeFs {
+    const name = `tmpfs-${this.#tmpfsCount++}`;
+    const made = mkdirAt(this.#scratch, name, 0o700);
+    if (made !== undefined && made !== EEXIST) throw failure(name, this.#spec.scratch, made);
+    const dirfd = openAt(this.#scratch, name, HOST_O.PATH | HOST_O.DIRECTORY);
+    if (dirfd instanceof Errno) throw failure(name, this.#spec.scratch, dirfd);
+    return tmpfs({ dirfd, ...options });
+  }
+
+  #attach(fs: FileSystem, target: ByteString, options: MountOptions): Mount {
+    this.#systems.push(fs);
+    const at = this.#target(target, fs.root.type === S_IFDIR);
+    return this.namespace.attach(fs.rootDentry, at, options);
+  }
+
+  /** The mount point, made with the directories above it when it is missing. */
+  #target(path: ByteString, isDirectory: boolean): Path {
+    const names = path.split("/").filter((name) => name !== "" && name !== ".");
+    let so = "";
+    for (const [index, name] of names.entries()) {
+      so += `/${name}`;
+      if (lookup(this.#actor, this.#root, so) !== ENOENT) continue;
+      const failed =
+        isDirectory || index < names.length - 1
+          ? namei.mkdir(this.#actor, this.#root, so, 0o755)
+          : namei.mknod(this.#actor, this.#root, so, 0o644, 0);
+      if (failed !== undefined) throw failure(path, so, failed);
+    }
+    const found = lookup(this.#actor, this.#root, path);
+    if (found instanceof Errno) throw failure(path, path, found);
+    return found;
+  }
+
+  release(): void {
+    for (const fs of this.#systems.reverse()) fs.release();
+    this.#systems.length = 0;
+    this.#closeDevices();
+    closeFd(this.#scratch);
+  }
+}
+
+function readOnlyFlag(readOnly: boolean): number {
+  return readOnly ? MS_RDONLY : 0;
+}
+
+function writeText(actor: Actor, at: Path, name: ByteString, text: ByteString): Errno | undefined {
+  const parent = { mount: at.mount, dentry: at.dentry.parent };
+  const how = { flags: O_WRONLY | O_CREAT | O_TRUNC, mode: 0o644 };
+  const file = openNow(actor, parent, name, how);
+  if (file instanceof Errno) return file;
+  const backing = file.backing();
+  const failed =
+    backing instanceof Errno ? backing : writeFully(backing.fd, Buffer.from(text, "latin1"), 0);
+  file.close();
+  return failed;
+}
