@@ -18,6 +18,7 @@ const SENTENCES = {
   MANIFEST_INVALID: "The manifest is malformed",
   CONFIG_INVALID: "The image's config is malformed",
   ARCHIVE_INVALID: "The archive holds no image",
+  ARCHIVE_UNREADABLE: "The archive cannot be read",
   REGISTRY_UNREACHABLE: "The registry cannot be reached",
   REGISTRY_STALLED: "The registry stopped answering",
   REGISTRY_PROTOCOL: "The registry gave an unexpected answer",

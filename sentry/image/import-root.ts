@@ -1,3 +1,4 @@
+import { readArchive } from "./archive-source.ts";
 import { applyChanges } from "./config-change.ts";
 import { encodeImageConfig, type RunConfig } from "./image-config.ts";
 import type { ImageStore, StoredImage } from "./image-store.ts";
@@ -43,8 +44,9 @@ export async function importRoot(
   } = options;
   const names = reference === undefined ? [] : [withDefaultTag(parseReference(reference))];
   const config = applyChanges(EMPTY, changes);
+  const source = readArchive(archive, options.signal);
   return store.adding(options.signal, async () => {
-    const layer = await store.layers.add(archive, {
+    const layer = await store.layers.add(source, {
       ...(options.onBytes === undefined ? {} : { onBytes: options.onBytes }),
     });
     const created = new Date().toISOString();

@@ -1,4 +1,5 @@
 import { ArchiveFiles } from "./archive-files.ts";
+import { readArchive } from "./archive-source.ts";
 import { digestOf, hexOf } from "./digest.ts";
 import { ImageError } from "./errors.ts";
 import { parseImageConfig } from "./image-config.ts";
@@ -39,9 +40,10 @@ export async function load(
   archive: AsyncIterable<Uint8Array>,
   options: LoadOptions = {},
 ): Promise<Loaded[]> {
+  const source = readArchive(archive, options.signal);
   return store.adding(options.signal, () =>
     store.inStaging(async (directory) => {
-      const files = await ArchiveFiles.read(archive, directory, options.onBytes);
+      const files = await ArchiveFiles.read(source, directory, options.onBytes);
       if (files.has(DOCKER_MANIFEST)) return loadDockerArchive(store, files, options);
       if (files.has(OCI_INDEX)) return loadLayout(store, files, options);
       throw new ImageError("ARCHIVE_INVALID", `it has neither ${DOCKER_MANIFEST} nor ${OCI_INDEX}`);

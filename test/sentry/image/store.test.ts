@@ -1,10 +1,11 @@
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { createReadStream, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import test from "ava";
 import { ImageError } from "../../../sentry/image/errors.ts";
 import { ImageStore } from "../../../sentry/image/image-store.ts";
 import { importRoot } from "../../../sentry/image/import-root.ts";
+import { load } from "../../../sentry/image/load.ts";
 import { openImage } from "../../../sentry/image/merged-tree.ts";
 import { parsePlatform } from "../../../sentry/image/platform.ts";
 import { defaultRoot } from "../../../sentry/image/store-files.ts";
@@ -171,6 +172,28 @@ test("the store is where DD_ROOT says, else in the user's data directory", (t) =
   t.is(defaultRoot({ DD_ROOT: "/r", XDG_DATA_HOME: "/d" }), "/r");
   t.is(defaultRoot({ XDG_DATA_HOME: "/d" }), "/d/dd");
   t.regex(defaultRoot({ XDG_DATA_HOME: "relative" }), /\/\.local\/share\/dd$/);
+});
+
+test("an archive that cannot be read is not the store's fault, and reading can be cancelled", async (t) => {
+  const store = new ImageStore(scratch(t));
+  for (const add of [importRoot, load]) {
+    const missing = createReadStream(join(scratch(t), "missing.tar"));
+    const error = await t.throwsAsync<ImageError>(add(store, missing), { instanceOf: ImageError });
+    t.is(error.code, "ARCHIVE_UNREADABLE");
+    t.regex(error.message, /no such file or directory.*missing\.tar/);
+    const controller = new AbortController();
+    async function* endless(): AsyncGenerator<Uint8Array> {
+      yield ROOT.subarray(0, 512);
+      for (;;) {
+        controller.abort();
+        yield new Uint8Array(512);
+      }
+    }
+    const { signal } = controller;
+    const cancelled = await t.throwsAsync<ImageError>(add(store, endless(), { signal }));
+    t.is(cancelled.code, "ABORTED");
+  }
+  t.deepEqual(await store.list(), []);
 });
 
 test("a change that is no change is refused", async (t) => {
