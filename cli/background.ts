@@ -71,6 +71,9 @@ async function start(id: string, loadSentry: () => Promise<SentryConstructor>): 
     throw new CliError("BUSY", `The container ${id} is already being started`);
   const sentryLog = openSync(join(held.directory, SENTRY_LOG), "a", 0o600);
   const stdin = openSync("/dev/null", "r");
+  let running: RunningContainer | undefined;
+  // A signal for who waits for the start is none for the container: this is a session of its own.
+  forwardSignals((signo) => running?.signal(signo));
   const started = RunningContainer.start(
     store,
     held,
@@ -81,7 +84,7 @@ async function start(id: string, loadSentry: () => Promise<SentryConstructor>): 
   );
   closeSync(stdin);
   if (!(started instanceof RunningContainer)) return started;
-  forwardSignals((signo) => started.signal(signo));
+  running = started;
   return { exitCode: EXIT.ok, message: "" };
 }
 

@@ -18,7 +18,8 @@ export class CliError extends Error {
   readonly code: string;
   /** What to do next. */
   readonly hint: string | undefined;
-  readonly exitCode: number;
+  /** Undefined: what the command's row says. */
+  readonly exitCode: number | undefined;
 
   constructor(
     code: string,
@@ -28,7 +29,7 @@ export class CliError extends Error {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;
     this.hint = options.hint;
-    this.exitCode = options.exitCode ?? EXIT.failed;
+    this.exitCode = options.exitCode;
   }
 }
 

@@ -23,6 +23,13 @@ export async function runInForeground(
     terminal === undefined
       ? { kind: "descriptors", stdin: nothing ?? 0, stdout: 1, stderr: 2 }
       : { kind: "terminal", ...terminal.ends, size: terminal.size() };
+  // From the first moment on: a signal that comes while the container starts is its own, too.
+  let running: RunningContainer | undefined;
+  const early: number[] = [];
+  forwardSignals((signo) => {
+    if (running === undefined) early.push(signo);
+    else running.signal(signo);
+  });
   return new Promise((resolve) => {
     const started = RunningContainer.start(
       store,
@@ -37,7 +44,8 @@ export async function runInForeground(
     );
     if (nothing !== undefined) closeSync(nothing);
     if (started instanceof RunningContainer) {
-      forwardSignals((signo) => started.signal(signo));
+      running = started;
+      for (const signo of early) started.signal(signo);
       terminal?.onResize((size) => started.resize(size));
       return;
     }

@@ -45,6 +45,11 @@ export class FakeSentry implements SentryContainer {
   }
 
   start(process: ProcessSpec, stdio: Stdio): ProcessHandle | StartFailure {
+    if (process.env.includes("FAKE_DEFECT=1")) {
+      setTimeout(() => {
+        throw new Error("A defect of the sentry");
+      }, 300);
+    }
     return this.spawn(process, stdio);
   }
 

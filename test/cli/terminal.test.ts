@@ -1,0 +1,115 @@
+import type { ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import test, { type ExecutionContext } from "ava";
+import { call } from "../../sentry/host/call.ts";
+import { writeBytes } from "../../sentry/host/io.ts";
+import { setWindowSize } from "../../sentry/host/terminal.ts";
+import { openPty, type Pty, readUntil } from "../sentry/container/pty.ts";
+import { Ddcli } from "./ddcli.ts";
+
+const TCGETS = 0x5401;
+
+/** The line discipline of a terminal, to compare. */
+function lineDiscipline({ slave }: Pty): string {
+  const termios = Buffer.alloc(36);
+  call("ioctl", slave, TCGETS, termios);
+  return termios.toString("hex");
+}
+
+/** ddcli on a terminal of its own. */
+function onTerminal(
+  t: ExecutionContext,
+  dd: Ddcli,
+  ...words: string[]
+): { pty: Pty; child: ChildProcess } {
+  const pty = openPty(30, 100);
+  const { slave } = pty;
+  // It gets a session with the pty as controlling terminal, as a shell in a window has.
+  const child = dd.spawn(words, [slave, slave, slave], {}, ["setsid", "--ctty"]);
+  t.teardown(() => {
+    child.kill("SIGKILL");
+    pty.close();
+  });
+  return { pty, child };
+}
+
+test("run -it gives a terminal of the user's size that follows it, and what is typed arrives", async (t) => {
+  const { pty, child } = onTerminal(t, new Ddcli(t), ...["run", "--rm", "-it", "host", "sh"]);
+  const before = lineDiscipline(pty);
+  writeBytes(pty.master, Buffer.from("stty size; tty\n"));
+  await readUntil(pty.master, (text) => /30 100\s+\/dev\/pts\/\d/.test(text));
+  t.not(lineDiscipline(pty), before, "raw while it runs");
+
+  setWindowSize(pty.master, 40, 120);
+  child.kill("SIGWINCH");
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  writeBytes(pty.master, Buffer.from("stty size\n"));
+  await readUntil(pty.master, (text) => text.includes("40 120"));
+
+  writeBytes(pty.master, Buffer.from("exit 6\n"));
+  const [code] = await once(child, "exit");
+  t.is(code, 6);
+  t.is(lineDiscipline(pty), before, "restored");
+});
+
+test("Ctrl-C goes to the container's foreground job, not to ddcli", async (t) => {
+  const { pty, child } = onTerminal(t, new Ddcli(t), ...["run", "--rm", "-it", "host", "sh"]);
+  writeBytes(pty.master, Buffer.from("echo rea''dy; sleep 60; echo code=$?\n"));
+  await readUntil(pty.master, (text) => text.includes("ready"));
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  writeBytes(pty.master, Buffer.from("\u0003"));
+  writeBytes(pty.master, Buffer.from("echo still he''re; exit\n"));
+  await readUntil(pty.master, (text) => text.includes("still here"));
+  await once(child, "exit");
+  t.pass();
+});
+
+const ENDS = [
+  ["SIGTERM, passed on to a container that dies of it", ["host", "sleep", "60"], "SIGTERM", 143],
+  ["SIGHUP", ["host", "sleep", "60"], "SIGHUP", 129],
+  ["a defect of the sentry", ["-e", "FAKE_DEFECT=1", "host", "sleep", "60"], undefined, 1],
+  ["a command that is not there", ["host", "nosuch"], undefined, 127],
+] as const;
+
+for (const [what, words, signal, expected] of ENDS) {
+  test(`the terminal is restored after ${what}`, async (t) => {
+    const pty = openPty();
+    const before = lineDiscipline(pty);
+    pty.close();
+    const run = onTerminal(t, new Ddcli(t), "run", "--rm", "-it", ...words);
+    const exit = once(run.child, "exit");
+    if (signal !== undefined) {
+      while (lineDiscipline(run.pty) === before) {
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+      await new Promise((resolve) => setTimeout(resolve, 200));
+      run.child.kill(signal);
+    }
+    const [code] = await exit;
+    t.is(code, expected);
+    t.is(lineDiscipline(run.pty), before);
+  });
+}
+
+test("exec -it has a terminal of its own beside a background container", async (t) => {
+  const dd = new Ddcli(t);
+  await dd.run("run", "-d", "--name", "web", "host", "sleep", "60");
+  const { pty, child } = onTerminal(t, dd, "exec", "-it", "web", "sh");
+  const before = lineDiscipline(pty);
+  writeBytes(pty.master, Buffer.from("stty size; exit 8\n"));
+  await readUntil(pty.master, (text) => text.includes("30 100"));
+  const [code] = await once(child, "exit");
+  t.is(code, 8);
+  t.is(lineDiscipline(pty), before);
+});
+
+test("a process in a terminal that disappears gets a hang-up", async (t) => {
+  const dd = new Ddcli(t);
+  await dd.run("run", "-d", "--name", "web", "host", "sleep", "60");
+  const { pty, child } = onTerminal(t, dd, "exec", "-it", "web", "sleep", "77");
+  await readUntil(pty.master, () => true);
+  while (!(await dd.run("top", "web")).stdout.includes("sleep 77"));
+  child.kill("SIGKILL");
+  for (let i = 0; i < 200 && (await dd.run("top", "web")).stdout.includes("sleep 77"); i++);
+  t.false((await dd.run("top", "web")).stdout.includes("sleep 77"));
+});

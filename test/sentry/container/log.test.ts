@@ -1,0 +1,142 @@
+import { appendFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import test, { type ExecutionContext } from "ava";
+import { Errno } from "../../../sentry/abi/errno.ts";
+import { type LogEntry, type LogSelection, readLog } from "../../../sentry/container/log-reader.ts";
+import { LOG_LINE_BYTES_MAX, LogPump, LogWriter } from "../../../sentry/container/log-writer.ts";
+import { EpollReactor } from "../../../sentry/host/epoll-reactor.ts";
+import { close, O_NONBLOCK, pipe, setStatusFlags, writeBytes } from "../../../sentry/host/io.ts";
+import { temporaryDirectories } from "./sample.ts";
+
+const ALL: LogSelection = { tail: undefined, since: undefined, until: undefined };
+
+function logPath(t: ExecutionContext): string {
+  const { root } = temporaryDirectories(t);
+  mkdirSync(root, { recursive: true });
+  return join(root, "container.log");
+}
+
+function read(path: string, selection: Partial<LogSelection> = {}): LogEntry[] {
+  const entries: LogEntry[] = [];
+  readLog(path, { ...ALL, ...selection }, (entry) => entries.push(entry)).close();
+  return entries;
+}
+
+/** Logs what is written to a pipe in these pieces. */
+function logged(path: string, pieces: readonly Uint8Array[]): string[] {
+  const reactor = new EpollReactor();
+  const ends = pipe(0);
+  if (ends instanceof Errno) throw new Error(ends.text);
+  const [readEnd, writeEnd] = ends;
+  setStatusFlags(readEnd, O_NONBLOCK);
+  const log = new LogWriter(path);
+  const pump = new LogPump(reactor, readEnd, "stdout", log);
+  for (const piece of pieces) {
+    writeBytes(writeEnd, piece);
+    reactor.turn(0);
+  }
+  close(writeEnd);
+  pump.finish();
+  log.close();
+  close(readEnd);
+  reactor.close();
+  return read(path).map((entry) => entry.log);
+}
+
+test("a log line is docker's json-file format", (t) => {
+  const path = logPath(t);
+  const log = new LogWriter(path);
+  log.append("stderr", Buffer.from('say "hi"\n'));
+  log.close();
+  t.regex(
+    readFileSync(path, "utf8"),
+    /^\{"log":"say \\"hi\\"\\n","stream":"stderr","time":"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"\}\n$/,
+  );
+});
+
+test("lines are put together however they are cut, and the last may lack its newline", (t) => {
+  const pieces = ["one\ntw", "o\n", "\n", "thr", "ee"].map((text) => Buffer.from(text));
+  t.deepEqual(logged(logPath(t), pieces), ["one\n", "two\n", "\n", "three"]);
+});
+
+test("a character that is cut in two is put together; bytes that are no text become U+FFFD", (t) => {
+  const euro = Buffer.from("€");
+  const pieces = [euro.subarray(0, 1), euro.subarray(1), Buffer.from([0xff, 10])];
+  t.deepEqual(logged(logPath(t), pieces), ["€\ufffd\n"]);
+});
+
+test("an endless line is cut into entries of at most 16 KiB, never inside of a character", (t) => {
+  const text = `${"€".repeat(LOG_LINE_BYTES_MAX)}\n`;
+  const bytes = Buffer.from(text);
+  const pieces = [
+    bytes.subarray(0, 20_000),
+    bytes.subarray(20_000, 40_000),
+    bytes.subarray(40_000),
+  ];
+  const entries = logged(logPath(t), pieces);
+  t.is(entries.join(""), text);
+  t.true(entries.every((entry) => Buffer.byteLength(entry) <= LOG_LINE_BYTES_MAX));
+  t.is(entries.length, 4);
+});
+
+test("a log that has grown too large makes room for a new one, and both are read", (t) => {
+  const path = logPath(t);
+  const log = new LogWriter(path, { fileBytes: 200 });
+  for (let i = 0; i < 6; i++) log.append("stdout", Buffer.from(`line ${i} ${"x".repeat(60)}\n`));
+  log.close();
+  t.true(existsSync(`${path}.1`));
+  t.true(readFileSync(path).length <= 400);
+  const numbers = read(path).map(({ log }) => log.split(" ")[1]);
+  t.deepEqual(numbers, ["2", "3", "4", "5"]);
+  t.deepEqual(
+    read(path, { tail: 3 }).map(({ log }) => log.split(" ")[1]),
+    ["3", "4", "5"],
+  );
+});
+
+test("tail, since and until choose entries", (t) => {
+  const path = logPath(t);
+  const at = (second: number) => `2026-01-01T00:00:0${second}.000Z`;
+  for (let i = 0; i < 5; i++) {
+    appendFileSync(path, `${JSON.stringify({ log: `${i}`, stream: "stdout", time: at(i) })}\n`);
+  }
+  const logs = (selection: Partial<LogSelection>) => read(path, selection).map(({ log }) => log);
+  t.deepEqual(logs({ tail: 2 }), ["3", "4"]);
+  t.deepEqual(logs({ tail: 0 }), []);
+  t.deepEqual(logs({ since: Date.parse(at(3)) }), ["3", "4"]);
+  t.deepEqual(logs({ until: Date.parse(at(1)), tail: 1 }), ["1"]);
+});
+
+test("lines a crash has cut short are skipped, and a log that is not there is empty", (t) => {
+  const path = logPath(t);
+  t.deepEqual(read(path), []);
+  writeFileSync(
+    path,
+    '{"log":"a","stream":"stdout","time":"2026-01-01T00:00:00Z"}\n{"log":"b\nnull\n{"lo',
+  );
+  t.deepEqual(
+    read(path).map(({ log }) => log),
+    ["a"],
+  );
+});
+
+test("following shows what comes, across a rotation, until nobody writes any more", async (t) => {
+  const path = logPath(t);
+  const log = new LogWriter(path, { fileBytes: 300 });
+  const seen: string[] = [];
+  const follower = readLog(path, ALL, ({ log }) => seen.push(log));
+  let left = 8;
+  await follower.follow(() => {
+    left -= 1;
+    if (left > 0) log.append("stdout", Buffer.from(`${left}`));
+    return left > 0;
+  });
+  log.close();
+  t.deepEqual(seen, ["7", "6", "5", "4", "3", "2", "1"]);
+});
+
+test("a full disk costs entries, not the container", (t) => {
+  const log = new LogWriter("/dev/full");
+  t.notThrows(() => log.append("stdout", Buffer.from("lost\n")));
+  log.close();
+});
