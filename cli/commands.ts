@@ -21,6 +21,8 @@ const RUN_EXIT_CODES = [
   ["else", "the command's own exit code"],
 ] as const;
 
+const REPORT_EXIT_CODES = [["0", "untrusted containers can run here; 1: they cannot"]] as const;
+
 export const COMMANDS: readonly CommandRow[] = [
   command({
     name: "run",
@@ -302,6 +304,18 @@ are copied in between.`,
     options: options.VOLUME_RM_OPTIONS,
     examples: [["ddcli volume rm data", "refused while a container has it"]],
     load: () => import("./commands/volume-rm.ts"),
+  }),
+  command({
+    name: "doctor",
+    group: "system",
+    usage: "",
+    operands: { min: 0, max: 0 },
+    summary: "Probe what this machine can do, and say how to get what is missing",
+    about: `Each layer of confinement is tried live, in a child process, not guessed from version numbers.`,
+    options: options.REPORT_OPTIONS,
+    examples: [["ddcli doctor", "before the first untrusted container"]],
+    exitCodes: REPORT_EXIT_CODES,
+    load: () => import("./commands/doctor.ts"),
   }),
   command({
     name: "version",

@@ -1,21 +1,23 @@
 import { closeSync, openSync } from "node:fs";
 import { type Attachment, RunningContainer } from "../sentry/container/lifecycle.ts";
 import type { ContainerStore, HeldContainer } from "../sentry/container/store.ts";
-import type { SentryConstructor } from "../sentry/spec.ts";
+import type { ConfinementLayer, SentryConstructor } from "../sentry/spec.ts";
+import { explanation } from "./explanation.ts";
 import { forwardSignals } from "./signals.ts";
 import { UserTerminal } from "./user-terminal.ts";
 
 /**
  * Runs a held container here: this process is its sentry, its descriptors or its terminal are the
  * container's, and signals sent to it go to the container.
- * @param stdin whether the container reads what is typed or piped in here.
+ * @param options whether the container reads what is typed or piped in here, and whether to say at the end
+ *   what has happened.
  * @returns the exit code of its first process, or docker's code for why there is none.
  */
 export async function runInForeground(
   store: ContainerStore,
   held: HeldContainer,
   Sentry: SentryConstructor,
-  stdin: boolean,
+  { stdin, explain }: { readonly stdin: boolean; readonly explain: boolean },
 ): Promise<number> {
   const terminal = held.record.tty ? UserTerminal.enter(stdin) : undefined;
   const nothing = stdin ? undefined : openSync("/dev/null", "r");
@@ -30,6 +32,8 @@ export async function runInForeground(
     if (running === undefined) early.push(signo);
     else running.signal(signo);
   });
+  let layers: readonly ConfinementLayer[] = [];
+  let startedMs = 0;
   return new Promise((resolve) => {
     const started = RunningContainer.start(
       store,
@@ -39,12 +43,15 @@ export async function runInForeground(
       (line) => process.stderr.write(`${line}\n`),
       (status) => {
         terminal?.leave();
+        if (explain) process.stderr.write(explanation(held.record, status, layers, startedMs));
         resolve(status.code);
       },
     );
     if (nothing !== undefined) closeSync(nothing);
     if (started instanceof RunningContainer) {
       running = started;
+      startedMs = performance.now();
+      layers = started.confinement();
       for (const signo of early) started.signal(signo);
       terminal?.onResize((size) => started.resize(size));
       return;

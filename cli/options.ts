@@ -132,6 +132,10 @@ export const CREATE_OPTIONS = [
 
 export const RUN_OPTIONS = [
   { name: "detach", short: "d", help: "Run in the background and print the container's id" },
+  {
+    name: "explain",
+    help: "When it has ended, say what ran, how long it took and what confined it",
+  },
   ...CREATE_OPTIONS,
 ] as const satisfies Rows;
 

@@ -1,6 +1,6 @@
 import { startInBackground } from "../background.ts";
 import { openContainers } from "../context.ts";
-import { EXIT } from "../errors.ts";
+import { EXIT, usageError } from "../errors.ts";
 import { runInForeground } from "../foreground.ts";
 import { newContainer } from "../new-container.ts";
 import type { Values } from "../option.ts";
@@ -14,12 +14,15 @@ export async function main(
   services: Services,
 ): Promise<number> {
   const store = openContainers();
+  if (values.detach && values.explain)
+    throw usageError("--explain is for the foreground, not for -d");
   if (!values.detach) {
     // What cannot work is found before a container is made.
     if (values.tty && values.interactive) requireTerminal();
     const Sentry = await services.loadSentry();
     const held = await newContainer(store, values, operands);
-    process.exit(await runInForeground(store, held, Sentry, values.interactive));
+    const options = { stdin: values.interactive, explain: values.explain };
+    process.exit(await runInForeground(store, held, Sentry, options));
   }
   const held = await newContainer(store, values, operands);
   held.release();

@@ -36,5 +36,6 @@ export async function main(
       `See what it prints with "ddcli logs -f ${name}"`,
     );
   }
-  process.exit(await runInForeground(store, held, Sentry, values.interactive));
+  const options = { stdin: values.interactive, explain: false };
+  process.exit(await runInForeground(store, held, Sentry, options));
 }
