@@ -85,7 +85,10 @@ export function cloneTask(caller: Task, request: CloneRequest): Errno | Parked {
     cloneFailed(child);
     return failed;
   }
-  return thread.clone(child, machineSpec(request));
+  const parked: Parked = thread.clone(child, machineSpec(request));
+  // The machine completes the call by itself.
+  caller.leaveCall(tid);
+  return parked;
 }
 
 function checkFlags(flags: number, request: CloneRequest): Errno | undefined {

@@ -78,10 +78,11 @@ function runHandler(task: Task, signal: Siginfo, mask: SignalSet): void {
   task.forgetRestart();
   const pending = task.pending.set | process.pending.set;
   thread.setPending(pending);
-  thread.deliver({ signo, handler, flags, restorer, mask: blocked, info: signal.bytes });
-  // What else is pending and stays unblocked interrupts the handler before its first instruction.
+  // What else is pending and stays unblocked interrupts the handler before its first instruction. The thread
+  // is told before it goes on, so that it cannot miss it.
   const during = mask | blocked | (flags & SA_NODEFER ? 0n : bit(signo));
   if (pending & ~during) thread.interrupt();
+  thread.deliver({ signo, handler, flags, restorer, mask: blocked, info: signal.bytes });
 }
 
 /**
