@@ -1,9 +1,12 @@
 /** Writes every generated file of the tree; with `--check`, fails if one is not what it would write. */
 import { readFileSync, writeFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 import { layoutHeader } from "../profiles/linux/header.ts";
+import { compileSchema, hasFlatc } from "./flatbuffers.ts";
 import { parseStructs, toCpp, toTypeScript } from "./layout.ts";
 
 const root = new URL("../../../", import.meta.url);
+const pathOf = (path: string) => fileURLToPath(new URL(path, root));
 const read = (path: string) => readFileSync(new URL(path, root), "utf8");
 
 /** Path in the tree -> what makes its content. */
@@ -12,6 +15,14 @@ const GENERATED: Record<string, () => string> = {
   "ring/layout.h": () => toCpp(parseStructs(read("ring/ring.fbs")), "dd::ring"),
   "ring/layout.ts": () => toTypeScript(parseStructs(read("ring/ring.fbs"))),
 };
+
+if (hasFlatc()) {
+  for (const [name, content] of compileSchema(pathOf("sentry/image/layer.fbs"), "layer")) {
+    GENERATED[`sentry/image/generated/layer/${name}`] = () => content;
+  }
+} else {
+  console.error("sentry/image/generated is passed over: flatc (flatbuffers-compiler) is missing");
+}
 
 const check = process.argv.includes("--check");
 let stale = 0;
