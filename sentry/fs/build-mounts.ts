@@ -83,6 +83,11 @@ export interface ContainerTree {
   readonly namespace: MountNamespace;
   /** Where a process starts that nobody forked: at the root, with docker's umask. */
   context(): FsContext;
+  /**
+   * Makes a directory, and those above it, unless it is there.
+   * @throws MountError
+   */
+  makeDirectory(path: ByteString): void;
   /** Writes the upper layer's snapshot and gives everything back to the host. */
   release(): void;
 }
@@ -112,6 +117,7 @@ export function buildMounts(spec: TreeSpec): ContainerTree {
   return {
     namespace,
     context: () => new FsContext(namespace.root.rootPath),
+    makeDirectory: (path) => builder.makeDirectory(path),
     release: () => builder.release(),
   };
 }
@@ -255,6 +261,10 @@ class Builder {
     this.#systems.push(fs);
     const at = this.#target(target, fs.root.type === S_IFDIR);
     return this.namespace.attach(fs.rootDentry, at, options);
+  }
+
+  makeDirectory(path: ByteString): void {
+    this.#target(path, true);
   }
 
   /** The mount point, made with the directories above it when it is missing. */

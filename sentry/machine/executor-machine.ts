@@ -14,8 +14,10 @@ import type {
 } from "../kernel/machine.ts";
 import type { Process } from "../kernel/process.ts";
 import type { Task } from "../kernel/task.ts";
+import { addUsage, NO_USAGE, type Usage } from "../kernel/usage.ts";
 import { AddressSpace, Executor } from "./address-space.ts";
 import { ExecutorThread } from "./executor-thread.ts";
+import { hostResidentBytes, hostUsage } from "./host-usage.ts";
 import type { RawSubmission, RingHub } from "./hub.ts";
 import { Launcher, type LauncherOptions, type Notification, PLATFORMS } from "./launcher.ts";
 import { Attach, RuntimeCall, STAGING_SIZE, Verb } from "./protocol.ts";
@@ -199,6 +201,30 @@ export class ExecutorMachine implements Machine {
       // The process is ending: nobody is left to interrupt.
     }
     return undefined;
+  }
+
+  usage(process: Process): Usage {
+    const executor = this.#executors.get(process);
+    if (executor?.pid === undefined) return NO_USAGE;
+    return executor.hostedTid === undefined
+      ? hostUsage(`/proc/${executor.pid}`)
+      : [...executor.space.threads()]
+          .map((thread) => this.#firstTid(thread))
+          .map((tid) => hostUsage(`/proc/self/task/${tid}`))
+          .reduce(addUsage, NO_USAGE);
+  }
+
+  /** Bytes of memory all executors have resident. The sentry's own are not the container's. */
+  residentBytes(): number {
+    let bytes = 0;
+    for (const { pid, hostedTid } of this.#executors.values()) {
+      if (pid !== undefined && hostedTid === undefined) bytes += hostResidentBytes(pid);
+    }
+    return bytes;
+  }
+
+  #firstTid(thread: ExecutorThread): number | undefined {
+    return thread.slot === 0 ? thread.executor.hostedTid : this.hostTid(thread);
   }
 
   /** Handles what a wait found. */

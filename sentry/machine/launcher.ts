@@ -17,7 +17,7 @@ import type { Reactor, Watch } from "../host/reactor.ts";
 import type { HostAuxv } from "../kernel/machine.ts";
 
 /** Where the native build puts the launcher. */
-const LAUNCHER = new URL("../../../Release/dd-guest", import.meta.url).pathname;
+export const LAUNCHER: string = new URL("../../../Release/dd-guest", import.meta.url).pathname;
 
 const AF_UNIX = 1;
 const SOCK_SEQPACKET_CLOEXEC = 5 | 0o2000000;

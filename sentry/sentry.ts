@@ -1,0 +1,380 @@
+/** One container's sentry: kernel, files, and the machine that runs its guest code, put together. */
+import { readFileSync } from "node:fs";
+import { type ByteString, fromText, toText } from "./abi/bytes.ts";
+import { ENOENT, ENOTDIR, Errno } from "./abi/errno.ts";
+import { O_RDONLY, S_IFDIR } from "./abi/file.ts";
+import { confineSentry } from "./confine-sentry.ts";
+import { Dispatcher } from "./dispatch.ts";
+import { buildMounts, type ContainerTree } from "./fs/build-mounts.ts";
+import { hostImage } from "./fs/host-image.ts";
+import { HostStream } from "./fs/host-stream.ts";
+import { imageLower } from "./fs/image.ts";
+import type { Lower } from "./fs/tree/lower.ts";
+import { EpollReactor } from "./host/epoll-reactor.ts";
+import type { Reactor } from "./host/reactor.ts";
+import { openImage } from "./image/merged-tree.ts";
+import { storedLayers } from "./image/stored-layers.ts";
+import { initialCredentials } from "./kernel/capabilities.ts";
+import { FdTable } from "./kernel/fd-table.ts";
+import { Kernel } from "./kernel/kernel.ts";
+import { type Limit, Limits, RLIM_INFINITY } from "./kernel/limits.ts";
+import { KernelInfo } from "./kernel/proc-info.ts";
+import type { Process } from "./kernel/process.ts";
+import { sendToProcess } from "./kernel/send-signal.ts";
+import { fromKernel } from "./kernel/siginfo.ts";
+import { startProcess } from "./kernel/start-process.ts";
+import { ExecutorMachine } from "./machine/executor-machine.ts";
+import { RingHub } from "./machine/hub.ts";
+import { SentryLoop } from "./machine/loop.ts";
+import type {
+  ConfinementLayer,
+  ContainerSpec,
+  ContainerStats,
+  ExitStatus,
+  ProcessHandle,
+  ProcessInfo,
+  ProcessSpec,
+  SentryContainer,
+  SentryOptions,
+  StartFailure,
+  Stdio,
+  UlimitName,
+  WindowSize,
+} from "./spec.ts";
+import type { FsContext } from "./vfs/fs-context.ts";
+import { HostBuffer } from "./vfs/host-buffer.ts";
+import { inodeAt } from "./vfs/mount.ts";
+import { openNow } from "./vfs/open.ts";
+import { lookup } from "./vfs/resolve.ts";
+
+/** Resource numbers of getrlimit(2), as `--ulimit` names them. */
+const ULIMITS: Readonly<Record<UlimitName, number>> = {
+  cpu: 0,
+  fsize: 1,
+  data: 2,
+  stack: 3,
+  core: 4,
+  rss: 5,
+  nproc: 6,
+  nofile: 7,
+  memlock: 8,
+  locks: 10,
+  sigpending: 11,
+  msgqueue: 12,
+  nice: 13,
+  rtprio: 14,
+  rttime: 15,
+};
+
+/** Threads and processes of a container without `--pids-limit`, as the host counts them. */
+const DEFAULT_TASKS = 32_768;
+const MACHINE_NAMES = { x86_64: "x86_64", arm64: "aarch64" } as const;
+
+/** See {@link SentryContainer}. */
+export class Sentry implements SentryContainer {
+  readonly #spec: ContainerSpec;
+  readonly #reactor = new EpollReactor();
+  readonly #kernel: Kernel;
+  readonly #tree: ContainerTree;
+  readonly #machine: ExecutorMachine;
+  readonly #loop: SentryLoop;
+  readonly #startedAtMs = Date.now();
+
+  constructor(spec: ContainerSpec, options: SentryOptions) {
+    this.#spec = spec;
+    const kernel = new Kernel({
+      reactor: this.#reactor,
+      hostname: spec.hostname,
+      log: options.log,
+      ...(spec.limits.pids === undefined ? {} : { maxTasks: spec.limits.pids }),
+      ...(spec.limits.memoryBytes === undefined ? {} : { memoryLimit: spec.limits.memoryBytes }),
+      trace: spec.trace ? options.log : undefined,
+    });
+    this.#kernel = kernel;
+    this.#tree = buildMounts({
+      lower: openLower(spec),
+      upper: spec.rootfs.upper,
+      readOnly: spec.rootfs.readOnly,
+      mounts: spec.mounts,
+      scratch: `${spec.rootfs.upper}/scratch`,
+      etc: etcFiles(spec),
+      system: new KernelInfo(kernel, MACHINE_NAMES[spec.isa]),
+      reactor: this.#reactor,
+    });
+    const hub = new RingHub();
+    try {
+      this.#machine = new ExecutorMachine({
+        hub,
+        reactor: this.#reactor,
+        events: new Dispatcher(kernel),
+        log: options.log,
+        ...(spec.mode === "trusted"
+          ? {}
+          : {
+              confinement: {
+                isa: spec.isa,
+                processes: (spec.limits.pids ?? DEFAULT_TASKS) + 2,
+                confineSentry: () => confineSentry(spec),
+              },
+            }),
+      });
+    } catch (error) {
+      this.#tree.release();
+      throw error;
+    }
+    kernel.machine = this.#machine;
+    this.#loop = new SentryLoop(hub, this.#reactor, this.#machine);
+  }
+
+  get reactor(): Reactor {
+    return this.#reactor;
+  }
+
+  readFile(path: ByteString, limitBytes: number): Uint8Array | Errno {
+    const fs = this.#tree.context();
+    const actor = { fs, credentials: initialCredentials(0, 0, []), tid: 0, process: { pid: 0 } };
+    const file = openNow(actor, fs.root, path, { flags: O_RDONLY, mode: 0 });
+    if (file instanceof Errno) return file;
+    const buffer = HostBuffer.allocate(limitBytes);
+    let end = 0;
+    while (end < limitBytes) {
+      const count = file.pread(buffer.from(end), end);
+      if (count instanceof Errno || count === 0) break;
+      end += count;
+    }
+    file.close();
+    return buffer.take(end);
+  }
+
+  start(spec: ProcessSpec, stdio: Stdio): ProcessHandle | StartFailure {
+    const started = this.#run(spec, stdio, true);
+    if (!("errno" in started)) this.#loop.start();
+    return started;
+  }
+
+  exec(spec: ProcessSpec, stdio: Stdio): ProcessHandle | StartFailure {
+    return this.#run(spec, stdio, false);
+  }
+
+  processes(): readonly ProcessInfo[] {
+    const list: ProcessInfo[] = [];
+    for (const process of this.#kernel.pids.processes()) {
+      const usage = this.#machine.usage(process);
+      const argv = process.program?.argv ?? [];
+      list.push({
+        pid: process.pid,
+        ppid: process.parent?.pid ?? 0,
+        uid: process.leader?.credentials.ruid ?? 0,
+        state: process.state === "running" ? "S" : "Z",
+        threads: process.tasks.size,
+        cpuMs: Number((usage.userNs + usage.systemNs) / 1_000_000n),
+        startedAt:
+          this.#startedAtMs + Number((process.startedNs - this.#kernel.bootNs) / 1_000_000n),
+        command: argv.length > 0 ? argv.join(" ") : `[${process.leader?.name ?? ""}]`,
+      });
+    }
+    return list;
+  }
+
+  stats(): ContainerStats {
+    let cpuNs = this.#kernel.pastUsage.userNs + this.#kernel.pastUsage.systemNs;
+    let pids = 0;
+    for (const process of this.#kernel.pids.processes()) {
+      const usage = this.#machine.usage(process);
+      cpuNs += usage.userNs + usage.systemNs;
+      pids += process.tasks.size;
+    }
+    return {
+      cpuMs: Number(cpuNs / 1_000_000n),
+      memoryBytes: this.#machine.residentBytes(),
+      memoryLimitBytes: this.#spec.limits.memoryBytes,
+      pids,
+    };
+  }
+
+  confinement(): readonly ConfinementLayer[] {
+    return this.#spec.mode === "trusted" ? [] : UNTRUSTED_LAYERS;
+  }
+
+  close(): void {
+    this.#loop.stop();
+    this.#machine.close();
+    this.#tree.release();
+    this.#reactor.close();
+  }
+
+  #run(spec: ProcessSpec, stdio: Stdio, first: boolean): ProcessHandle | StartFailure {
+    const fs = this.#tree.context();
+    const credentials = initialCredentials(spec.uid, spec.gid, spec.groups);
+    const cwd = this.#enter(fs, spec, first);
+    if (cwd !== undefined) return cwd;
+    const files = new FdTable();
+    const failed = this.#openStdio(files, stdio);
+    if (failed !== undefined) return failed;
+    const name = this.#find(fs, spec);
+    const started =
+      name instanceof Errno
+        ? name
+        : startProcess(this.#kernel, {
+            name,
+            argv: spec.argv,
+            envp: spec.env,
+            fs,
+            files,
+            credentials,
+            limits: this.#limits(),
+            noNewPrivileges: false,
+          });
+    if (started instanceof Errno) {
+      if (name instanceof Errno) files.leave();
+      return {
+        errno: started,
+        what: "program",
+        message: `${toText(spec.argv[0] ?? "")}: ${started.text}`,
+      };
+    }
+    return this.#handle(started);
+  }
+
+  /** Makes the working directory the context's. */
+  #enter(fs: FsContext, spec: ProcessSpec, create: boolean): StartFailure | undefined {
+    const actor = { fs, credentials: initialCredentials(0, 0, []), tid: 0, process: { pid: 0 } };
+    if (create) this.#tree.makeDirectory(spec.cwd);
+    const found = lookup(actor, fs.root, spec.cwd);
+    const errno =
+      found instanceof Errno ? found : inodeAt(found).type === S_IFDIR ? undefined : ENOTDIR;
+    if (errno !== undefined || found instanceof Errno) {
+      const reason = errno ?? ENOENT;
+      const message = `Working directory ${toText(spec.cwd)}: ${reason.text}`;
+      return { errno: reason, what: "cwd", message };
+    }
+    fs.cwd = found;
+    return undefined;
+  }
+
+  #openStdio(files: FdTable, stdio: Stdio): StartFailure | undefined {
+    if ("terminal" in stdio) throw new Error("Terminals are not composed yet");
+    const limit = Number.POSITIVE_INFINITY;
+    for (const fd of [stdio.stdin, stdio.stdout, stdio.stderr]) {
+      const file = HostStream.open(this.#reactor, fd);
+      if (file instanceof Errno) {
+        files.leave();
+        return { errno: file, what: "container", message: `Standard stream ${fd}: ${file.text}` };
+      }
+      files.install(file, { cloexec: false, limit });
+    }
+    return undefined;
+  }
+
+  /** The program's path: as it stands, or the first executable of that name in PATH. */
+  #find(fs: FsContext, spec: ProcessSpec): ByteString | Errno {
+    const name = spec.argv[0] ?? "";
+    if (name.includes("/")) return name;
+    if (name === "") return ENOENT;
+    const path = spec.env.find((entry) => entry.startsWith("PATH="))?.slice(5) ?? DEFAULT_PATH;
+    const actor = {
+      fs,
+      credentials: initialCredentials(spec.uid, spec.gid, spec.groups),
+      tid: 0,
+      process: { pid: 0 },
+    };
+    let refused: Errno = ENOENT;
+    for (const directory of path.split(":")) {
+      const candidate = `${directory === "" ? "." : directory}/${name}`;
+      const opened = this.#kernel.openProgram(actor, fs.cwd, candidate);
+      if (opened instanceof Errno) {
+        if (opened !== ENOENT && opened !== ENOTDIR) refused = opened;
+        continue;
+      }
+      opened.file.close();
+      return candidate;
+    }
+    return refused;
+  }
+
+  #limits(): Limits {
+    const number = (value: number) => (value < 0 ? RLIM_INFINITY : BigInt(value));
+    const overrides = new Map<number, Limit>();
+    for (const { name, soft, hard } of this.#spec.limits.ulimits) {
+      overrides.set(ULIMITS[name], { cur: number(soft), max: number(hard) });
+    }
+    return new Limits(overrides);
+  }
+
+  #handle(process: Process): ProcessHandle {
+    return {
+      pid: process.pid,
+      terminal: undefined,
+      signal: (signo) => {
+        if (process.state === "running") sendToProcess(process, fromKernel(signo));
+      },
+      resize: (_size: WindowSize) => {},
+      onExit: (callback) => this.#onExit(process, callback),
+    };
+  }
+
+  #onExit(process: Process, callback: (status: ExitStatus) => void): void {
+    if (process.isInit) {
+      this.#kernel.onEnd((status) => callback(exitStatus(status)));
+      return;
+    }
+    const report = () => callback(exitStatus(process.exitStatus));
+    if (process.state !== "running") {
+      this.#reactor.post(report);
+      return;
+    }
+    const unsubscribe = process.exitEvents.subscribe(1, () => {
+      unsubscribe();
+      this.#reactor.post(report);
+    });
+  }
+}
+
+const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/** A wait status, as a shell would put it. */
+function exitStatus(status: number): ExitStatus {
+  const signal = status & 0x7f;
+  return signal === 0 ? { code: (status >> 8) & 0xff } : { code: 128 + signal, signal };
+}
+
+function openLower(spec: ContainerSpec): Lower {
+  const { store, image } = spec.rootfs;
+  if (image !== "host") return imageLower(openImage(storedLayers(toText(store), image)));
+  const lower = hostImage();
+  if (lower instanceof Errno) throw new Error(`The host's directories cannot be read: ${lower}`);
+  return lower;
+}
+
+/** The files of /etc that docker generates. */
+function etcFiles(spec: ContainerSpec): ReadonlyMap<ByteString, ByteString> {
+  const { hostname } = spec;
+  return new Map([
+    ["hostname", `${hostname}\n`],
+    [
+      "hosts",
+      `127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n127.0.0.1\t${hostname}\n`,
+    ],
+    ["resolv.conf", resolvConf(spec)],
+  ]);
+}
+
+/** The host's resolvers, for containers that may reach them. */
+function resolvConf(spec: ContainerSpec): ByteString {
+  if (spec.network.mode === "none") return "";
+  try {
+    return fromText(readFileSync("/etc/resolv.conf", "utf8"));
+  } catch {
+    return "";
+  }
+}
+
+const UNTRUSTED_LAYERS: readonly ConfinementLayer[] = [
+  { name: "namespaces", active: true, detail: "user, mount, pid, network, ipc, uts, cgroup" },
+  { name: "empty root", active: true, detail: "no file of the host, no /proc" },
+  { name: "capabilities", active: true, detail: "none, and no_new_privs" },
+  { name: "landlock", active: true, detail: "no path, no port, no signal to others" },
+  { name: "seccomp", active: true, detail: "every call traps but memory, futex and exit" },
+  { name: "rlimits", active: true, detail: "processes, files, core" },
+  { name: "sentry", active: true, detail: "Landlock to its store, mounts and run directory" },
+];
