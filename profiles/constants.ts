@@ -101,5 +101,15 @@ export const RESOURCE_NUMBERS = {
   RTPRIO: 14,
 } as const;
 
+/** capabilities(7): the bit of each. */
+export const CAPABILITY_BITS = {
+  CHOWN: 0,
+  DAC_OVERRIDE: 1,
+  FOWNER: 3,
+  FSETID: 4,
+  SETGID: 6,
+  NET_BIND_SERVICE: 10,
+} as const;
+
 /** prctl(2) PR_SET_SPECULATION_CTRL: the number of each control. */
 export const SPECULATION_NUMBERS = { "store-bypass": 0, "indirect-branch": 1 } as const;

@@ -91,7 +91,9 @@ function barrierText(barrier: Barrier): string {
         ? `\`RLIMIT_${barrier.resource}\`: the container's limit`
         : `\`RLIMIT_${barrier.resource}\`: ${barrier.value}`;
     case "capabilities":
-      return "all capabilities";
+      return barrier.keep.length === 0
+        ? "all capabilities"
+        : `all capabilities but ${barrier.keep.join(", ")}`;
     case "no-new-privileges":
       return "new privileges";
     case "landlock":

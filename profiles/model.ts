@@ -110,7 +110,12 @@ export type Barrier =
       readonly value: number | "processes";
       readonly why: string;
     }
-  | { readonly kind: "capabilities"; readonly why: string }
+  /** All but those kept. */
+  | {
+      readonly kind: "capabilities";
+      readonly keep: readonly Capability[];
+      readonly why: string;
+    }
   | { readonly kind: "no-new-privileges"; readonly why: string }
   | {
       readonly kind: "landlock";
@@ -126,6 +131,13 @@ export type Barrier =
 
 export type Namespace = "user" | "mount" | "pid" | "network" | "ipc" | "uts" | "cgroup";
 export type SpeculationControl = "store-bypass" | "indirect-branch";
+export type Capability =
+  | "CHOWN"
+  | "DAC_OVERRIDE"
+  | "FOWNER"
+  | "FSETID"
+  | "NET_BIND_SERVICE"
+  | "SETGID";
 export type Resource =
   | "CORE"
   | "FSIZE"

@@ -10,10 +10,11 @@ export interface Native {
   /** The address of an array's first byte. `ring/host_call.cc` */
   addressOf(array: Uint8Array): number;
   /**
-   * Sets no_new_privs and enters a Landlock domain on every thread of the process, each in one of its
-   * own. @returns how many, or the negative host errno. `ring/restrict_threads.cc`
+   * On every thread of the process: drops the capabilities that the bits of `keep` do not name, sets
+   * no_new_privs and enters a Landlock domain, each thread in one of its own.
+   * @returns how many, or the negative host errno. `ring/restrict_threads.cc`
    */
-  restrictThreads(rulesetFd: number): number;
+  restrictThreads(rulesetFd: number, keep: number): number;
   /** A read-only view of a file's first bytes, or the negative host errno. `ring/mapping.cc` */
   mapReadOnly(fd: number, length: number): ArrayBuffer | number;
 

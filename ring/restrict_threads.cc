@@ -1,7 +1,9 @@
-// A Landlock domain for the whole process. landlock_restrict_self(2) and no_new_privs bind one
-// thread; Node has started threads of its own before any of our code runs, and reads files on them.
+// Fewer rights for the whole process. landlock_restrict_self(2), no_new_privs and capabilities
+// belong to a thread; Node has started threads of its own before any of our code runs, and reads
+// files on them.
 #include <dirent.h>
 #include <errno.h>
+#include <linux/capability.h>
 #include <linux/futex.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -53,11 +55,25 @@ constexpr void (*kRestorer)() = nullptr;
 #endif
 
 int ruleset = -1;
+uint32_t kept_capabilities = 0;
 std::atomic<uint32_t> answered{0};
 std::atomic<int> answer{0};
 
+// 0 or an errno.
+int DropCapabilities() {
+  __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
+  __user_cap_data_struct sets[_LINUX_CAPABILITY_U32S_3] = {};
+  if (syscall(SYS_capget, &header, sets) != 0) return errno;
+  // No kept capability is beyond the first 32; what is not held cannot be kept.
+  const uint32_t kept = sets[0].permitted & kept_capabilities;
+  sets[0] = {.effective = kept, .permitted = kept, .inheritable = 0};
+  sets[1] = {};
+  return syscall(SYS_capset, &header, sets) == 0 ? 0 : errno;
+}
+
 // On the thread that is to be restricted. 0 or an errno.
 int RestrictThread() {
+  if (const int error = DropCapabilities(); error != 0) return error;
   if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return errno;
   return syscall(SYS_landlock_restrict_self, ruleset, 0) == 0 ? 0 : errno;
 }
@@ -112,13 +128,14 @@ int RestrictAll(DIR* tasks, std::vector<pid_t>* done) {
   return found ? EAGAIN : 0;
 }
 
-// restrictThreads(rulesetFd) -> how many threads entered the domain, or a negative errno.
+// restrictThreads(rulesetFd, keep) -> how many threads were restricted, or a negative errno.
 napi_value RestrictThreads(napi_env env, napi_callback_info info) {
-  napi_value values[1];
-  size_t count = 1;
+  napi_value values[2];
+  size_t count = 2;
   napi_get_cb_info(env, info, &count, values, nullptr, nullptr);
-  if (napi_get_value_int32(env, values[0], &ruleset) != napi_ok) {
-    return Throw(env, "Expected a descriptor");
+  if (napi_get_value_int32(env, values[0], &ruleset) != napi_ok ||
+      napi_get_value_uint32(env, values[1], &kept_capabilities) != napi_ok) {
+    return Throw(env, "Expected a descriptor and capabilities");
   }
   // Opened before the domain could forbid it.
   DIR* const tasks = opendir("/proc/self/task");

@@ -53,7 +53,7 @@ export const executorBarriers: readonly Barrier[] = [
     value: "processes",
     why: "Threads and processes are counted per container even without a control group.",
   },
-  { kind: "capabilities", why: "No privilege, even over what the namespaces contain." },
+  { kind: "capabilities", keep: [], why: "No privilege, even over what the namespaces contain." },
   { kind: "no-new-privileges", why: "No program can give privilege back." },
   {
     kind: "landlock",

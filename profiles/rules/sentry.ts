@@ -84,6 +84,13 @@ export const sentryRules: readonly Rule[] = [
 ];
 
 export const sentryBarriers: readonly Barrier[] = [
+  {
+    kind: "capabilities",
+    keep: ["CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "NET_BIND_SERVICE", "SETGID"],
+    why:
+      "Root's sentry keeps what it needs for the files of its mounts, low ports and the groups of " +
+      "its launcher: no modules, mounts, tracing, devices or raw sockets.",
+  },
   { kind: "no-new-privileges", why: "No program that the sentry starts can gain privilege." },
   {
     kind: "landlock",

@@ -30,7 +30,7 @@ export class SentryNotConfined extends Error {
 }
 
 /**
- * Enters the sentry's Landlock domain, for good, with every thread of the process and all that they start
+ * Drops all capabilities but those of the profile and enters the sentry's Landlock domain, for good, with every thread of the process and all that they start
  * later. Each thread is in a domain of its own: only the thread that calls this, and starts the
  * launcher afterwards, can reach an executor's memory. A listed path that does not exist is left out.
  * The children of a confined process cannot change mounts: see profiles/README.md for the order of a
@@ -64,8 +64,8 @@ export function confineSentry(confinement: SentryConfinement): void {
         call("close", beneath);
       }
     }
-    const restricted = native.restrictThreads(ruleset);
-    must("entering the Landlock domain", restricted < 0 ? errnoOf(-restricted) : restricted);
+    const restricted = native.restrictThreads(ruleset, confinement.capabilities);
+    must("dropping privileges", restricted < 0 ? errnoOf(-restricted) : restricted);
   } finally {
     call("close", ruleset);
   }

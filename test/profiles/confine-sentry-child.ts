@@ -28,15 +28,14 @@ const listen = (path: string): Promise<string> =>
 
 // Node's helper threads are there before: they must be confined as well.
 await readFile("/etc/passwd");
-confineSentry(
-  sentryConfinement({
-    store: [`${folder}/store`],
-    run: [`${folder}/run`],
-    "read-only": [`${folder}/ro`, `${folder}/ro-file`, `${folder}/absent`],
-    "kernel-state": ["/proc"],
-    program: [program],
-  }),
-);
+const confinement = sentryConfinement({
+  store: [`${folder}/store`],
+  run: [`${folder}/run`],
+  "read-only": [`${folder}/ro`, `${folder}/ro-file`, `${folder}/absent`],
+  program: [program],
+});
+const kept = confinement.capabilities;
+confineSentry(confinement);
 
 const report = {
   "read of the store": outcome(() => readFileSync(`${folder}/store/a`)),
@@ -60,6 +59,15 @@ const report = {
     readdirSync("/proc/self/task").filter(
       (task) => !/^NoNewPrivs:\t1$/m.test(readFileSync(`/proc/self/task/${task}/status`, "utf8")),
     ).length,
+  ),
+  "use of the null device": outcome(() => writeFileSync("/dev/null", "x")),
+  "environment of another process": outcome(() => readFileSync(`/proc/${process.ppid}/environ`)),
+  "threads with other capabilities": String(
+    readdirSync("/proc/self/task").filter((task) => {
+      const status = readFileSync(`/proc/self/task/${task}/status`, "utf8");
+      const held = BigInt(`0x${/^CapPrm:\t([0-9a-f]+)$/m.exec(status)?.[1] ?? "-"}`);
+      return (held & ~BigInt(kept)) !== 0n;
+    }).length,
   ),
   "start of a listed program": spawnSync(program).error === undefined ? "ok" : "failed",
   "start of another program": (spawnSync("/bin/true").error as NodeJS.ErrnoException)?.code ?? "ok",

@@ -1,6 +1,7 @@
 #include "guest/confine/test/supervisor.h"
 
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/seccomp.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -26,6 +27,16 @@ int failed_checks = 0;
 [[noreturn]] void Give(const std::string& what) {
   Check("start", false, what + ": " + strerror(errno));
   exit(1);
+}
+
+// What the sentry's profile keeps of root's capabilities, as far as it matters here.
+void DropSentryCapabilities() {
+  __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
+  constexpr uint32_t kKept = 1U << CAP_SETGID | 1U << CAP_DAC_OVERRIDE;
+  const uint32_t kept = geteuid() == 0 ? kKept : 0;
+  const __user_cap_data_struct sets[2] = {{.effective = kept, .permitted = kept, .inheritable = 0},
+                                          {}};
+  if (syscall(SYS_capset, &header, sets) != 0) Give("sentry capabilities");
 }
 
 int CopyToMemory(const char* path, Confinement* confinement) {
@@ -85,7 +96,10 @@ Supervisor::Supervisor(const char* description_path, bool landlock) {
   const pid_t prepare = Spawn("prepare", false);
   Receive(namespaces_, 2);
   waitpid(prepare, nullptr, 0);
-  if (landlock) EnterSentryDomain();
+  if (landlock) {
+    EnterSentryDomain();
+    DropSentryCapabilities();
+  }
   const pid_t launch = Spawn("launch", true);
   launcher_ = Receive(nullptr, 0).pid;
   waitpid(launch, nullptr, 0);
