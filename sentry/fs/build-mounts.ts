@@ -1,7 +1,7 @@
 /** The file tree of a container, put together from what its spec names. */
 import type { ByteString } from "../abi/bytes.ts";
 import { toText } from "../abi/bytes.ts";
-import { EEXIST, ENOENT, Errno } from "../abi/errno.ts";
+import { EEXIST, ENODEV, ENOENT, Errno } from "../abi/errno.ts";
 import {
   MS_NODEV,
   MS_NOEXEC,
@@ -153,6 +153,7 @@ class Builder {
     }
     this.#scratch = scratch;
     this.#closeDevices = registerMemoryDevices(this.namespace.special);
+    this.namespace.makeFileSystem = (type, data) => this.#makeFileSystem(type, data);
     const fifos = new WeakMap<Inode, Fifo>();
     this.namespace.special.openFifo = (inode, flags, path) => {
       const fifo = fifos.get(inode) ?? new Fifo(spec.reactor);
@@ -160,6 +161,20 @@ class Builder {
       const name = pathName(path, this.namespace.root.rootPath);
       return fifo.open(flags, { name, stat: () => inode.stat() });
     };
+  }
+
+  /** tmpfs for mount(2), with the options of tmpfs(5) that matter. */
+  #makeFileSystem(type: ByteString, data: ByteString): FileSystem | Errno {
+    if (type !== "tmpfs") return ENODEV;
+    const size = /(?:^|,)size=([0-9]{1,15})([kmg]?)(?:,|$)/i.exec(data);
+    const mode = /(?:^|,)mode=([0-7]{1,5})(?:,|$)/.exec(data);
+    const unit = 1024 ** ("kmg".indexOf(size?.[2]?.toLowerCase() || "-") + 1);
+    const fs = this.#tmpfs({
+      size: size === null ? undefined : Number(size[1]) * unit,
+      mode: mode === null ? undefined : Number.parseInt(mode[1] ?? "", 8),
+    });
+    this.#systems.push(fs);
+    return fs;
   }
 
   get #root(): Path {

@@ -464,6 +464,16 @@ export function seal(fd: number): Errno | undefined {
   return failure(call("fcntl", fd, F_ADD_SEALS, F_SEAL_ALL));
 }
 
+const F_GET_SEALS = 1034;
+
+/** See `F_ADD_SEALS` in fcntl(2). */
+export function addSeals(fd: number, seals: number): Errno | undefined {
+  return failure(call("fcntl", fd, F_ADD_SEALS, seals));
+}
+export function getSeals(fd: number): number | Errno {
+  return call("fcntl", fd, F_GET_SEALS, 0);
+}
+
 /** The directory a path of the operator names, made if it is missing (its parent exists). `O_PATH`. */
 export function openDirectory(path: ByteString, mode = 0o700): number | Errno {
   const made = call("mkdirat", AT_FDCWD, cstring(path), mode);

@@ -44,6 +44,7 @@ export class FdTable {
     if (fd < 0 || fd >= Math.min(limit, NR_OPEN)) return EBADF;
     const previous = this.#entries[fd];
     this.#put(fd, { file, cloexec });
+    previous?.file.closedIn(this);
     previous?.file.close();
     return fd;
   }
@@ -54,6 +55,7 @@ export class FdTable {
     if (entry === undefined) return EBADF;
     this.#entries[fd] = undefined;
     if (fd < this.#firstFree) this.#firstFree = fd;
+    entry.file.closedIn(this);
     entry.file.close();
     return undefined;
   }

@@ -33,7 +33,8 @@ import {
   S_IFREG,
 } from "../abi/file.ts";
 import { big64, struct } from "../abi/struct.ts";
-import { memfdFile } from "../fs/memfd.ts";
+import { MemfdFile, memfdFile } from "../fs/memfd.ts";
+import { addSeals, getSeals } from "../host/fs.ts";
 import { blockOn } from "../kernel/blocking.ts";
 import { RLIMIT_FSIZE } from "../kernel/limits.ts";
 import type { Task } from "../kernel/task.ts";
@@ -45,7 +46,7 @@ import { isPending, type PendingOpen } from "../vfs/special.ts";
 import { addr, dirfd, fd, int, long, mode, name, path, size, uint } from "./args.ts";
 import { inodeOf, startAt } from "./at.ts";
 import { type Result, type Syscall, syscall } from "./define.ts";
-import { installFile } from "./fd.ts";
+import { installFile, registerFcntl } from "./fd.ts";
 
 /** Flags open(2) knows; it ignores others, openat2(2) refuses them. */
 const KNOWN_FLAGS = 0o37777703;
@@ -205,6 +206,11 @@ function memfdCreate(task: Task, name: ByteString, flags: number): number | Errn
   const file = memfdFile(task, name, (flags & (MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL)) !== 0);
   return file instanceof Errno ? file : installFile(task, file, (flags & MFD_CLOEXEC) !== 0);
 }
+
+registerFcntl(1033, (_task, file, seals) =>
+  file instanceof MemfdFile ? (addSeals(file.hostFd, seals) ?? 0) : EINVAL,
+);
+registerFcntl(1034, (_task, file) => (file instanceof MemfdFile ? getSeals(file.hostFd) : EINVAL));
 
 export const FILE: readonly Syscall[] = [
   syscall("open", {

@@ -5,8 +5,11 @@ import { EVENT } from "./event.ts";
 import { FD } from "./fd.ts";
 import { FILE } from "./file.ts";
 import { IDENTITY } from "./identity.ts";
+import { INOTIFY } from "./inotify.ts";
 import { LIMITS } from "./limits.ts";
+import { LOCK } from "./lock.ts";
 import { MEMORY } from "./memory.ts";
+import { MOUNT } from "./mount.ts";
 import { POLL } from "./poll.ts";
 import { PROCESS } from "./process.ts";
 import { RW } from "./rw.ts";
@@ -16,6 +19,7 @@ import { STAT } from "./stat.ts";
 import { SYSTEM } from "./system.ts";
 import { THREAD } from "./thread.ts";
 import { TIME } from "./time.ts";
+import { XATTR } from "./xattr.ts";
 
 /** The rows of all families. */
 const FAMILIES: readonly (readonly Syscall[])[] = [
@@ -35,6 +39,10 @@ const FAMILIES: readonly (readonly Syscall[])[] = [
   FILE,
   DIR,
   STAT,
+  XATTR,
+  LOCK,
+  MOUNT,
+  INOTIFY,
 ];
 
 /**

@@ -4,7 +4,7 @@ import { SEEK_CUR, SEEK_SET } from "../abi/file.ts";
 import type { Actor } from "./fs-context.ts";
 import type { DirectoryEntry, Inode, Stat } from "./inode.ts";
 import type { IoBuffer, Transfer } from "./io-buffer.ts";
-import { releaseFlock } from "./lock.ts";
+import { releaseFlock, releaseRecords } from "./lock.ts";
 import { inodeAt, type Path, pathName } from "./mount.ts";
 import { IN_CLOSE_NOWRITE, IN_CLOSE_WRITE, IN_ISDIR, notifyPath } from "./notify.ts";
 import { OpenFile } from "./open-file.ts";
@@ -27,6 +27,10 @@ export abstract class VfsFile extends OpenFile {
 
   stat(): Stat | Errno {
     return this.inode.stat();
+  }
+
+  override closedIn(table: object): void {
+    releaseRecords(this.inode, table);
   }
 
   protected release(): void {

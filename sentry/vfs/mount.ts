@@ -1,4 +1,5 @@
 import type { ByteString } from "../abi/bytes.ts";
+import { ENODEV, type Errno } from "../abi/errno.ts";
 import { MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_RDONLY } from "../abi/file.ts";
 import type { Dentry } from "./dentry.ts";
 import type { FileSystem, Inode } from "./inode.ts";
@@ -73,6 +74,8 @@ export class MountNamespace {
   readonly mounts: Set<Mount> = new Set();
   /** What device nodes and FIFOs anywhere in the tree open. */
   readonly special: SpecialFiles = new SpecialFiles();
+  /** Makes a file system for mount(2). @returns `ENODEV` for a type that cannot be mounted here. */
+  makeFileSystem: (type: ByteString, data: ByteString) => FileSystem | Errno = () => ENODEV;
   #root: Mount;
   #nextId = 21;
 

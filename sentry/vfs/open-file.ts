@@ -145,6 +145,9 @@ export abstract class OpenFile implements Pollable {
   /** The flags that `F_SETFL` may change have changed; keep a host descriptor in step. */
   flagsChanged(): void {}
 
+  /** A descriptor of `table` that refers to it is closed: POSIX record locks of that table go. */
+  closedIn(_table: object): void {}
+
   /** One more descriptor refers to this description. */
   retain(): this {
     this.#references++;

@@ -66,8 +66,9 @@ export class Guest implements Actor {
   readonly tid = 1;
   readonly process = { pid: 1 };
 
-  constructor(root: FileSystem) {
-    this.namespace = new MountNamespace(root);
+  /** @param root a file system to be seen alone, or a tree that is already put together. */
+  constructor(root: FileSystem | MountNamespace) {
+    this.namespace = root instanceof MountNamespace ? root : new MountNamespace(root);
     this.fs = new FsContext(this.namespace.root.rootPath);
   }
 
