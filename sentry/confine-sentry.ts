@@ -1,5 +1,6 @@
 /** The sentry's own confinement in untrusted mode: a second line, for the day a guest finds a bug in it. */
 import { realpathSync } from "node:fs";
+import { dirname } from "node:path";
 import { profileRuleset } from "../profiles/linux/confinement.ts";
 import { landlockRights } from "../profiles/linux/landlock.ts";
 import { ConfinementRefused } from "../profiles/linux/report.ts";
@@ -15,7 +16,7 @@ import type { ContainerSpec } from "./spec.ts";
 
 const AT_FDCWD = -100;
 /** World-readable files that name resolution, certificates and clocks need. */
-const SYSTEM = ["/etc", "/usr/share/zoneinfo", "/dev/null", "/dev/urandom"];
+const SYSTEM = ["/etc", "/usr/share/zoneinfo", "/dev/urandom"];
 
 /**
  * Confines this process to what the container needs of the host's files.
@@ -49,12 +50,13 @@ function pathValues(spec: ContainerSpec): PathValues {
     install: existing([new URL("../..", import.meta.url).pathname.replace(/\/$/, "")]),
     program: existing([LAUNCHER, process.execPath]),
     store: existing([spec.rootfs.store, spec.rootfs.upper]),
-    run: existing([spec.runDirectory]),
+    // Its parent: a directory is removed by right of the one above.
+    run: existing([dirname(spec.runDirectory)]),
     "read-only": existing([...sources(true), ...host]),
     "read-write": existing(sources(false)),
     system: existing(SYSTEM),
     "kernel-state": existing(["/proc"]),
-    terminals: existing(["/dev/pts", "/dev/ptmx", "/dev/tty"]),
+    terminals: existing(["/dev/pts", "/dev/ptmx", "/dev/tty", "/dev/null"]),
     cgroup: existing(["/sys/fs/cgroup"]),
   };
 }
