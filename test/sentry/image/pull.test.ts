@@ -72,6 +72,9 @@ test("pull() fetches OCI and docker images from a real registry", async (t) => {
   t.false(again.newer);
   const pinned = await pull(store, `${registry}/library/debian@${oci.digest}`);
   t.is(pinned.image.id, oci.image.id);
+  const both = `${registry}/library/debian:other@${oci.digest}`;
+  t.is((await pull(store, both)).image.id, oci.image.id);
+  t.is((await store.get(both)).id, oci.image.id);
   const missing = await t.throwsAsync(pull(store, `${registry}/library/debian:none`), {
     instanceOf: ImageError,
   });
