@@ -9,6 +9,8 @@ export interface IoctlContext {
   readonly argument: number;
   copyIn(length: number): Uint8Array | Errno;
   copyOut(bytes: Uint8Array): Errno | undefined;
+  /** Stores bytes at an address that the argument's structure names. */
+  copyOutTo(addr: number, bytes: Uint8Array): Errno | undefined;
   /** Who calls: opaque here; terminals hand it back to the kernel for sessions and groups. */
   readonly caller: unknown;
 }

@@ -1,0 +1,96 @@
+/** Socket addresses: AF_INET and AF_INET6 as one kind of endpoint, and AF_UNIX names. */
+import { EAFNOSUPPORT, EINVAL, Errno } from "../abi/errno.ts";
+import { AF_INET, AF_INET6, AF_UNIX } from "../abi/socket.ts";
+import { SockaddrIn, SockaddrIn6 } from "../abi/structs.ts";
+
+/** An IPv6 address as 16 bytes in a string, comparable; IPv4 addresses are v4-mapped. */
+export type Ip = string;
+
+/** An internet address and a port. */
+export interface Endpoint {
+  readonly ip: Ip;
+  readonly port: number;
+}
+
+const V4_PREFIX = "\0\0\0\0\0\0\0\0\0\0\xff\xff";
+/** RFC 2133's sockaddr_in6, without scope: still accepted. */
+const SOCKADDR_IN6_MIN = 24;
+const UNIX_PATH_MAX = 108;
+
+/** The v4-mapped form of an IPv4 address. */
+export function ipv4(a: number, b: number, c: number, d: number): Ip {
+  return V4_PREFIX + String.fromCharCode(a, b, c, d);
+}
+
+export const ANY4: Ip = ipv4(0, 0, 0, 0);
+export const ANY6: Ip = "\0".repeat(16);
+export const LOOPBACK4: Ip = ipv4(127, 0, 0, 1);
+export const LOOPBACK6: Ip = `${"\0".repeat(15)}\x01`;
+
+export function isV4(ip: Ip): boolean {
+  return ip.startsWith(V4_PREFIX);
+}
+
+/** Whether an address means the host it is used on: 127.0.0.0/8, ::1, or no address at all. */
+export function isLoopback(ip: Ip): boolean {
+  return ip === LOOPBACK6 || ip === ANY6 || ip === ANY4 || (isV4(ip) && ip.charCodeAt(12) === 127);
+}
+
+/** The four bytes of a v4-mapped address. */
+export function v4Bytes(ip: Ip): Uint8Array {
+  return Buffer.from(ip.slice(12), "latin1");
+}
+
+/** The family of an address as a guest wrote it. @returns `EINVAL` when it is too short to tell. */
+export function familyOf(address: Uint8Array): number | Errno {
+  return address.length < 2 ? EINVAL : (address[0] ?? 0) | ((address[1] ?? 0) << 8);
+}
+
+/** Decodes an address for a socket of `family`. @returns `EINVAL`, `EAFNOSUPPORT`. */
+export function parseEndpoint(family: number, address: Uint8Array): Endpoint | Errno {
+  const given = familyOf(address);
+  if (given instanceof Errno) return given;
+  const size = family === AF_INET ? SockaddrIn.size : SOCKADDR_IN6_MIN;
+  if (address.length < size) return EINVAL;
+  if (given !== family) return EAFNOSUPPORT;
+  if (family === AF_INET) {
+    const { addr, port } = SockaddrIn.parse(address);
+    return { ip: V4_PREFIX + Buffer.from(addr).toString("latin1"), port };
+  }
+  const padded = new Uint8Array(SockaddrIn6.size);
+  padded.set(address.subarray(0, SockaddrIn6.size));
+  const { addr, port } = SockaddrIn6.parse(padded);
+  return { ip: Buffer.from(addr).toString("latin1"), port };
+}
+
+/** Encodes an endpoint for a socket of `family`. */
+export function formatEndpoint(family: number, { ip, port }: Endpoint): Uint8Array {
+  if (family === AF_INET) {
+    const addr = ip === ANY6 ? v4Bytes(ANY4) : v4Bytes(ip);
+    return SockaddrIn.bytes({ family, port, addr, zero: new Uint8Array(8) });
+  }
+  const addr = Buffer.from(ip === ANY4 ? ANY6 : ip, "latin1");
+  return SockaddrIn6.bytes({ family: AF_INET6, port, flowinfo: 0, addr, scopeId: 0 });
+}
+
+/** An AF_UNIX name: a path, an abstract name, or none. See unix(7). */
+export type UnixName =
+  | { readonly kind: "path" | "abstract"; readonly bytes: string }
+  | { readonly kind: "unnamed" };
+
+/** @returns `EINVAL` for another family or a length out of bounds. */
+export function parseUnixName(address: Uint8Array): UnixName | Errno {
+  if (familyOf(address) !== AF_UNIX || address.length > 2 + UNIX_PATH_MAX) return EINVAL;
+  const name = Buffer.from(address.subarray(2)).toString("latin1");
+  if (name.length === 0) return { kind: "unnamed" };
+  if (name.startsWith("\0")) return { kind: "abstract", bytes: name };
+  const end = name.indexOf("\0");
+  return { kind: "path", bytes: end < 0 ? name : name.slice(0, end) };
+}
+
+export function formatUnixName(name: UnixName): Uint8Array {
+  const family = [AF_UNIX, 0];
+  if (name.kind === "unnamed") return Uint8Array.from(family);
+  const ending = name.kind === "path" ? "\0" : "";
+  return Uint8Array.from([...family, ...Buffer.from(name.bytes + ending, "latin1")]);
+}
