@@ -25,6 +25,8 @@ export interface WaitOptions {
   readonly interrupted?: Errno;
   /** What part of the work is done: when it is not 0, it is the result of a wait that ends early. */
   readonly progress?: () => number;
+  /** Turns the count a parked call has come to into its result; default: the count is the result. */
+  readonly conclude?: (count: number) => number | Errno;
   /** Called once when a wait that parked the task is over, before the result is known to the guest. */
   readonly ended?: () => void;
 }
@@ -49,7 +51,8 @@ export function blockOn(
   const finish = (result: number | Errno) => {
     for (const cleanup of cleanups) cleanup();
     options.ended?.();
-    task.complete(result);
+    const { conclude } = options;
+    task.complete(typeof result === "number" && conclude ? conclude(result) : result);
   };
   const retry = () => {
     const result = attempt();

@@ -1,6 +1,7 @@
 import type { ByteString } from "../abi/bytes.ts";
 import type { Errno } from "../abi/errno.ts";
 import type { Reactor } from "../host/reactor.ts";
+import { NetworkNamespace, type NetworkOptions } from "../net/namespace.ts";
 import type { Actor } from "../vfs/fs-context.ts";
 import type { Path } from "../vfs/mount.ts";
 import { openExecutable } from "../vfs/open.ts";
@@ -29,6 +30,8 @@ export interface KernelOptions {
   /** How programs are opened; default: as files of the container. */
   readonly openProgram?: ProgramOpener;
   readonly hostname?: ByteString;
+  /** The container's network; default: loopback only. */
+  readonly network?: NetworkOptions;
   /** Tasks alive at once (`--pids-limit`). */
   readonly maxTasks?: number;
   /** Bytes of memory the container may use (`-m`). */
@@ -45,6 +48,7 @@ export class Kernel {
   readonly pids: PidNamespace;
   /** What terminals ask of it. */
   readonly jobControl: KernelJobControl;
+  readonly network: NetworkNamespace;
   readonly openProgram: ProgramOpener;
   /** Bytes of memory the container may use; infinite without a limit. */
   readonly memoryLimit: number;
@@ -73,6 +77,7 @@ export class Kernel {
     this.hostname = options.hostname ?? "localhost";
     this.pids = new PidNamespace(options.maxTasks);
     this.jobControl = new KernelJobControl(this.pids);
+    this.network = new NetworkNamespace(options.reactor, options.network ?? { mode: "none" });
     this.memoryLimit = options.memoryLimit ?? Number.POSITIVE_INFINITY;
     this.log = options.log ?? (() => {});
     this.trace = options.trace;

@@ -3,6 +3,7 @@ import { O_NONBLOCK, O_RDWR, S_IFSOCK } from "../abi/file.ts";
 import { available } from "../host/io.ts";
 import type { Reactor } from "../host/reactor.ts";
 import { anonymousIno, anonymousStat, type Owner, SOCKFS } from "../vfs/anonymous.ts";
+import type { Actor } from "../vfs/fs-context.ts";
 import { HostBackedFile, HostReadiness } from "../vfs/host-readiness.ts";
 import type { Stat } from "../vfs/inode.ts";
 import type { IoBuffer, Transfer } from "../vfs/io-buffer.ts";
@@ -19,18 +20,10 @@ export interface PeerCredentials {
   readonly gid: number;
 }
 
-/** How AF_UNIX names in the file tree are made and found; the path layer implements it per call. */
-export interface PathNames {
-  /** Makes a socket node. @returns its inode, any object that stays the same; `EADDRINUSE`, `EACCES`... */
-  create(path: string): object | Errno;
-  /** The inode a path leads to, writable by the caller. @returns `ECONNREFUSED` for what is no socket. */
-  find(path: string): object | Errno;
-}
-
-/** Who calls, as far as sockets look. */
-export interface SocketCaller {
-  readonly credentials: PeerCredentials;
-  readonly paths: PathNames;
+/** The credentials of whoever calls. */
+export function credentialsOf(caller: Actor): PeerCredentials {
+  const { euid, egid } = caller.credentials;
+  return { pid: caller.process.pid, uid: euid, gid: egid };
 }
 
 /** What a message carries besides its bytes; the receiver owns the references to the files. */
@@ -110,17 +103,17 @@ export abstract class Socket extends HostBackedFile {
     return message instanceof Errno ? message : message.count;
   }
 
-  override write(buffer: IoBuffer): Transfer {
-    return this.send({ buffer, flags: 0 });
+  override write(buffer: IoBuffer, caller?: unknown): Transfer {
+    return this.send({ buffer, flags: 0 }, caller as Actor | undefined);
   }
 
   /** See bind(2). */
-  bind(_address: Uint8Array, _caller: SocketCaller): Errno | undefined {
+  bind(_address: Uint8Array, _caller: Actor): Errno | undefined {
     return EOPNOTSUPP;
   }
 
   /** See listen(2). */
-  listen(_backlog: number, _caller: SocketCaller): Errno | undefined {
+  listen(_backlog: number, _caller: Actor): Errno | undefined {
     return EOPNOTSUPP;
   }
 
@@ -139,7 +132,7 @@ export abstract class Socket extends HostBackedFile {
    * @returns undefined when connected; `EINPROGRESS` when that takes time; `EAGAIN` when the other side has
    *   no room at present (then {@link waitToConnect}).
    */
-  connect(_address: Uint8Array, _caller: SocketCaller): Errno | undefined {
+  connect(_address: Uint8Array, _caller: Actor): Errno | undefined {
     return EOPNOTSUPP;
   }
 
@@ -149,12 +142,12 @@ export abstract class Socket extends HostBackedFile {
   }
 
   /** Sends a message, or what there is room for of a stream. See sendmsg(2). */
-  send(_message: OutgoingMessage, _caller?: SocketCaller): Transfer {
+  send(_message: OutgoingMessage, _caller?: Actor): Transfer {
     return EOPNOTSUPP;
   }
 
   /** Where to wait (POLLOUT) before sending again after `EAGAIN`. */
-  waitToSend(_address: Uint8Array | undefined, _caller: SocketCaller): Pollable {
+  waitToSend(_address: Uint8Array | undefined, _caller: Actor): Pollable {
     return this;
   }
 

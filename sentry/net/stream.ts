@@ -18,6 +18,8 @@ import {
 } from "../abi/socket.ts";
 import { close } from "../host/io.ts";
 import * as host from "../host/socket.ts";
+import type { Actor } from "../vfs/fs-context.ts";
+import { HostBuffer } from "../vfs/host-buffer.ts";
 import type { IoBuffer, Transfer } from "../vfs/io-buffer.ts";
 import {
   POLLERR,
@@ -32,11 +34,11 @@ import {
 import type { RightsInFlight } from "./rights.ts";
 import {
   type Ancillary,
+  credentialsOf,
   type IncomingMessage,
   type OutgoingMessage,
   type PeerCredentials,
   Socket,
-  type SocketCaller,
 } from "./socket.ts";
 
 const READABLE = POLLIN | POLLRDNORM;
@@ -77,7 +79,7 @@ export abstract class StreamSocket extends Socket {
     return this.#queue !== undefined;
   }
 
-  override listen(backlog: number, caller: SocketCaller): Errno | undefined {
+  override listen(backlog: number, caller: Actor): Errno | undefined {
     if (this.connected) return EINVAL;
     const limit = backlog < 0 || backlog > SOMAXCONN ? SOMAXCONN : backlog;
     if (this.#queue !== undefined) {
@@ -85,7 +87,7 @@ export abstract class StreamSocket extends Socket {
       return undefined;
     }
     this.#queue = { backlog: limit, waiting: [], room: new WaitQueue() };
-    this.#credentials = caller.credentials;
+    this.#credentials = credentialsOf(caller);
     this.readiness.setIdle(0, 0);
     return undefined;
   }
@@ -118,7 +120,7 @@ export abstract class StreamSocket extends Socket {
    * Connects to a listener of the same container.
    * @returns `ECONNREFUSED` when it does not listen, `EAGAIN` when its queue is full.
    */
-  protected connectTo(listener: StreamSocket, caller: SocketCaller): Errno | undefined {
+  protected connectTo(listener: StreamSocket, caller: Actor): Errno | undefined {
     if (this.connected) return EISCONN;
     if (this.#queue !== undefined) return EINVAL;
     const queue = listener.#queue;
@@ -127,7 +129,7 @@ export abstract class StreamSocket extends Socket {
     const pair = host.socketPair(this.type);
     if (pair instanceof Errno) return pair;
     const accepted = listener.newAccepted(this);
-    accepted.#peerCredentials = caller.credentials;
+    accepted.#peerCredentials = credentialsOf(caller);
     this.#peerCredentials = listener.#credentials;
     this.pairWith(accepted, pair);
     listener.enqueue(accepted);
@@ -180,7 +182,7 @@ export abstract class StreamSocket extends Socket {
     return this.#peerCredentials ?? this.#credentials ?? { pid: 0, uid: -1, gid: -1 };
   }
 
-  override send(message: OutgoingMessage, caller?: SocketCaller): Transfer {
+  override send(message: OutgoingMessage, caller?: Actor): Transfer {
     const { fd } = this.readiness;
     if (fd === undefined) return this.notConnected.send;
     const { buffer, flags } = message;
@@ -193,13 +195,14 @@ export abstract class StreamSocket extends Socket {
   }
 
   /** What has to travel with a message: files, and credentials if either side wants them. */
-  #toCarry(message: OutgoingMessage, caller: SocketCaller | undefined): Ancillary | undefined {
+  #toCarry(message: OutgoingMessage, caller: Actor | undefined): Ancillary | undefined {
     const { ancillary } = message;
     if (this.rights === undefined) return undefined;
     const wanted =
       this.peer?.options.int(SOL_SOCKET, SO_PASSCRED) === 1 ||
       this.options.int(SOL_SOCKET, SO_PASSCRED) === 1;
-    const credentials = ancillary?.credentials ?? (wanted ? caller?.credentials : undefined);
+    const credentials =
+      ancillary?.credentials ?? (wanted ? caller && credentialsOf(caller) : undefined);
     const files = ancillary?.files ?? [];
     return files.length === 0 && credentials === undefined ? undefined : { files, credentials };
   }
@@ -237,6 +240,15 @@ export abstract class StreamSocket extends Socket {
     return true;
   }
 
+  /**
+   * The other end was never accepted and is about to be closed: this one is to see ECONNRESET. The host
+   * resets a connection that is closed with bytes unread.
+   */
+  #expectReset(): void {
+    const { fd } = this.readiness;
+    if (fd !== undefined) host.send(fd, [HostBuffer.of(Uint8Array.of(0))], 0);
+  }
+
   protected override release(): void {
     const { fd } = this.readiness;
     this.readiness.close();
@@ -244,7 +256,10 @@ export abstract class StreamSocket extends Socket {
     const queue = this.#queue;
     if (queue === undefined) return;
     this.#queue = undefined;
-    for (const accepted of queue.waiting) accepted.close();
+    for (const accepted of queue.waiting) {
+      if (accepted.peer !== undefined) accepted.peer.#expectReset();
+      accepted.close();
+    }
     queue.room.wake(POLLOUT | POLLERR);
   }
 

@@ -27,6 +27,7 @@ import {
 import type { Reactor } from "../host/reactor.ts";
 import * as host from "../host/socket.ts";
 import type { Owner } from "../vfs/anonymous.ts";
+import type { Actor } from "../vfs/fs-context.ts";
 import { POLLHUP, POLLOUT, POLLWRNORM, type Pollable, type Unsubscribe } from "../vfs/poll.ts";
 import {
   ANY4,
@@ -41,7 +42,6 @@ import {
 } from "./address.ts";
 import type { NetworkNamespace } from "./namespace.ts";
 import type { Binding } from "./ports.ts";
-import type { SocketCaller } from "./socket.ts";
 import { StreamSocket } from "./stream.ts";
 
 const TCP_INFO = 11;
@@ -82,7 +82,7 @@ export class TcpSocket extends StreamSocket {
     this.#owner = owner;
   }
 
-  override bind(address: Uint8Array, _caller: SocketCaller): Errno | undefined {
+  override bind(address: Uint8Array, _caller: Actor): Errno | undefined {
     const endpoint = parseEndpoint(this.family, address);
     if (endpoint instanceof Errno) return endpoint;
     if (this.#binding !== undefined || this.connected) return EINVAL;
@@ -105,7 +105,7 @@ export class TcpSocket extends StreamSocket {
     return undefined;
   }
 
-  override listen(backlog: number, caller: SocketCaller): Errno | undefined {
+  override listen(backlog: number, caller: Actor): Errno | undefined {
     if (this.#binding === undefined) {
       const error = this.#bindTo({ ip: this.family === AF_INET ? ANY4 : ANY6, port: 0 });
       if (error !== undefined) return error;
@@ -114,7 +114,7 @@ export class TcpSocket extends StreamSocket {
     return super.listen(backlog, caller);
   }
 
-  override connect(address: Uint8Array, caller: SocketCaller): Errno | undefined {
+  override connect(address: Uint8Array, caller: Actor): Errno | undefined {
     if (familyOf(address) === AF_UNSPEC) return this.connected ? EINVAL : undefined;
     const endpoint = parseEndpoint(this.family, address);
     if (endpoint instanceof Errno) return endpoint;
@@ -135,7 +135,7 @@ export class TcpSocket extends StreamSocket {
   }
 
   /** @returns `ECONNREFUSED`, `EAGAIN`. */
-  #connectLocal(endpoint: Endpoint, caller: SocketCaller): Errno | undefined {
+  #connectLocal(endpoint: Endpoint, caller: Actor): Errno | undefined {
     const remote = this.#net.concrete(endpoint);
     const listener = this.#net.tcp.find(remote);
     if (listener === undefined) return ECONNREFUSED;
@@ -156,7 +156,7 @@ export class TcpSocket extends StreamSocket {
   }
 
   /** The listener's queue is full: goes on when it has room. */
-  #connectLater(endpoint: Endpoint, caller: SocketCaller): void {
+  #connectLater(endpoint: Endpoint, caller: Actor): void {
     this.readiness.setIdle(0, 0);
     this.#retry = this.waitToConnect().subscribe(POLLOUT, () => {
       const error = this.#connectLocal(endpoint, caller);

@@ -29,6 +29,7 @@ import { close } from "../host/io.ts";
 import type { Reactor } from "../host/reactor.ts";
 import * as host from "../host/socket.ts";
 import type { Owner } from "../vfs/anonymous.ts";
+import type { Actor } from "../vfs/fs-context.ts";
 import type { IoBuffer, Transfer } from "../vfs/io-buffer.ts";
 import { POLLOUT, POLLWRNORM } from "../vfs/poll.ts";
 import {
@@ -45,7 +46,7 @@ import {
 import { DatagramInbox } from "./datagram-inbox.ts";
 import type { NetworkNamespace } from "./namespace.ts";
 import type { Binding } from "./ports.ts";
-import { type IncomingMessage, type OutgoingMessage, Socket, type SocketCaller } from "./socket.ts";
+import { type IncomingMessage, type OutgoingMessage, Socket } from "./socket.ts";
 
 /** The longest datagram: 65535 less the headers. See udp(7). */
 const DATAGRAM_MAX = 65_507;
@@ -77,7 +78,7 @@ export class UdpSocket extends Socket {
     this.family = family;
   }
 
-  override bind(address: Uint8Array, _caller: SocketCaller): Errno | undefined {
+  override bind(address: Uint8Array, _caller: Actor): Errno | undefined {
     const endpoint = parseEndpoint(this.family, address);
     if (endpoint instanceof Errno) return endpoint;
     if (this.#binding !== undefined) return EINVAL;
@@ -111,7 +112,7 @@ export class UdpSocket extends Socket {
     return this.#bindTo({ ip: isV4(to.ip) ? ANY4 : ANY6, port: 0 });
   }
 
-  override connect(address: Uint8Array, _caller: SocketCaller): Errno | undefined {
+  override connect(address: Uint8Array, _caller: Actor): Errno | undefined {
     if (familyOf(address) === AF_UNSPEC) {
       this.#connected = undefined;
       if (this.#outside !== undefined) return host.connect(this.#outside, address);

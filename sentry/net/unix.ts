@@ -24,19 +24,22 @@ import {
 } from "../abi/socket.ts";
 import type { Reactor } from "../host/reactor.ts";
 import type { Owner } from "../vfs/anonymous.ts";
+import type { Actor } from "../vfs/fs-context.ts";
+import type { Inode } from "../vfs/inode.ts";
 import type { IoBuffer, Transfer } from "../vfs/io-buffer.ts";
 import { POLLHUP, POLLOUT, POLLWRBAND, POLLWRNORM, type Pollable } from "../vfs/poll.ts";
 import { familyOf, formatUnixName, parseUnixName, type UnixName } from "./address.ts";
 import { DatagramInbox } from "./datagram-inbox.ts";
 import type { RightsInFlight } from "./rights.ts";
 import {
+  credentialsOf,
   type IncomingMessage,
   type OutgoingMessage,
   type PeerCredentials,
   Socket,
-  type SocketCaller,
 } from "./socket.ts";
 import { StreamSocket } from "./stream.ts";
+import { createSocketNode, findSocketNode } from "./unix-paths.ts";
 
 const WRITABLE = POLLOUT | POLLWRNORM | POLLWRBAND;
 const UNNAMED: UnixName = { kind: "unnamed" };
@@ -49,7 +52,7 @@ type UnixSocket = UnixStream | UnixDatagram;
 export class UnixNames {
   readonly rights: RightsInFlight;
   readonly #abstract = new Map<string, UnixSocket>();
-  readonly #byInode = new WeakMap<object, UnixSocket>();
+  readonly #byInode = new WeakMap<Inode, UnixSocket>();
   #lastAuto = 0;
 
   constructor(rights: RightsInFlight) {
@@ -57,7 +60,7 @@ export class UnixNames {
   }
 
   /** Gives `socket` a name. @returns the name; `EADDRINUSE`, `EINVAL`, and what making a file answers. */
-  bind(socket: UnixSocket, name: UnixName, caller: SocketCaller): UnixName | Errno {
+  bind(socket: UnixSocket, name: UnixName, caller: Actor): UnixName | Errno {
     switch (name.kind) {
       case "unnamed":
         return this.#autobind(socket);
@@ -66,7 +69,7 @@ export class UnixNames {
         this.#abstract.set(name.bytes, socket);
         return name;
       case "path": {
-        const inode = caller.paths.create(name.bytes);
+        const inode = createSocketNode(caller, name.bytes);
         if (inode instanceof Errno) return inode;
         this.#byInode.set(inode, socket);
         return name;
@@ -75,14 +78,14 @@ export class UnixNames {
   }
 
   /** The socket a name stands for. @returns `ECONNREFUSED` when nobody holds it. */
-  find(name: UnixName, caller: SocketCaller): UnixSocket | Errno {
+  find(name: UnixName, caller: Actor): UnixSocket | Errno {
     switch (name.kind) {
       case "unnamed":
         return EINVAL;
       case "abstract":
         return this.#abstract.get(name.bytes) ?? ECONNREFUSED;
       case "path": {
-        const inode = caller.paths.find(name.bytes);
+        const inode = findSocketNode(caller, name.bytes);
         if (inode instanceof Errno) return inode;
         const socket = this.#byInode.get(inode);
         return socket === undefined || socket.closed ? ECONNREFUSED : socket;
@@ -127,7 +130,7 @@ export class UnixStream extends StreamSocket {
     this.rights = names.rights;
   }
 
-  override bind(address: Uint8Array, caller: SocketCaller): Errno | undefined {
+  override bind(address: Uint8Array, caller: Actor): Errno | undefined {
     const wanted = parseUnixName(address);
     if (wanted instanceof Errno) return wanted;
     if (this.#name.kind !== "unnamed") return EINVAL;
@@ -138,11 +141,11 @@ export class UnixStream extends StreamSocket {
     return undefined;
   }
 
-  override listen(backlog: number, caller: SocketCaller): Errno | undefined {
+  override listen(backlog: number, caller: Actor): Errno | undefined {
     return this.#name.kind === "unnamed" ? EINVAL : super.listen(backlog, caller);
   }
 
-  override connect(address: Uint8Array, caller: SocketCaller): Errno | undefined {
+  override connect(address: Uint8Array, caller: Actor): Errno | undefined {
     const name = parseUnixName(address);
     if (name instanceof Errno) return name;
     if (this.connected) return EISCONN;
@@ -168,7 +171,7 @@ export class UnixStream extends StreamSocket {
     return accepted;
   }
 
-  override send(message: OutgoingMessage, caller?: SocketCaller): Transfer {
+  override send(message: OutgoingMessage, caller?: Actor): Transfer {
     if (message.address !== undefined) return this.connected ? EISCONN : EOPNOTSUPP;
     return super.send(message, caller);
   }
@@ -230,7 +233,7 @@ export class UnixDatagram extends Socket {
     return new UnixDatagram(reactor, names, inbox, flags, owner);
   }
 
-  override bind(address: Uint8Array, caller: SocketCaller): Errno | undefined {
+  override bind(address: Uint8Array, caller: Actor): Errno | undefined {
     const wanted = parseUnixName(address);
     if (wanted instanceof Errno) return wanted;
     if (this.#name.kind !== "unnamed") return EINVAL;
@@ -240,7 +243,7 @@ export class UnixDatagram extends Socket {
     return undefined;
   }
 
-  override connect(address: Uint8Array, caller: SocketCaller): Errno | undefined {
+  override connect(address: Uint8Array, caller: Actor): Errno | undefined {
     if (familyOf(address) === AF_UNSPEC) {
       this.#peer = undefined;
       return undefined;
@@ -259,7 +262,7 @@ export class UnixDatagram extends Socket {
     other.#peerCredentials = credentials;
   }
 
-  override send(message: OutgoingMessage, caller?: SocketCaller): Transfer {
+  override send(message: OutgoingMessage, caller?: Actor): Transfer {
     if (this.#shut & (1 << SHUT_WR)) return EPIPE;
     const target = this.#target(message.address, caller);
     if (target instanceof Errno) return target;
@@ -271,7 +274,8 @@ export class UnixDatagram extends Socket {
     const wanted =
       target.options.int(SOL_SOCKET, SO_PASSCRED) === 1 ||
       this.options.int(SOL_SOCKET, SO_PASSCRED) === 1;
-    const credentials = ancillary?.credentials ?? (wanted ? caller?.credentials : undefined);
+    const credentials =
+      ancillary?.credentials ?? (wanted ? caller && credentialsOf(caller) : undefined);
     const files = ancillary?.files ?? [];
     if (files.length === 0 && credentials === undefined) {
       return this.#settle(target, target.#inbox.deliver(source, buffer));
@@ -290,7 +294,7 @@ export class UnixDatagram extends Socket {
     return result;
   }
 
-  override waitToSend(address: Uint8Array | undefined, caller: SocketCaller): Pollable {
+  override waitToSend(address: Uint8Array | undefined, caller: Actor): Pollable {
     const target = this.#target(address, caller);
     return target instanceof Errno ? this : target.#inbox.room;
   }
@@ -344,7 +348,7 @@ export class UnixDatagram extends Socket {
     this.#inbox.close();
   }
 
-  #target(address: Uint8Array | undefined, caller?: SocketCaller): UnixDatagram | Errno {
+  #target(address: Uint8Array | undefined, caller?: Actor): UnixDatagram | Errno {
     if (address !== undefined) {
       return caller === undefined ? EDESTADDRREQ : this.#find(address, caller);
     }
@@ -352,7 +356,7 @@ export class UnixDatagram extends Socket {
     return this.#peer;
   }
 
-  #find(address: Uint8Array, caller: SocketCaller): UnixDatagram | Errno {
+  #find(address: Uint8Array, caller: Actor): UnixDatagram | Errno {
     const name = parseUnixName(address);
     if (name instanceof Errno) return name;
     const found = this.#names.find(name, caller);

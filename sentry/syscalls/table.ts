@@ -9,11 +9,13 @@ import { INOTIFY } from "./inotify.ts";
 import { LIMITS } from "./limits.ts";
 import { LOCK } from "./lock.ts";
 import { MEMORY } from "./memory.ts";
+import { MESSAGE } from "./message.ts";
 import { MOUNT } from "./mount.ts";
 import { POLL } from "./poll.ts";
 import { PROCESS } from "./process.ts";
 import { RW } from "./rw.ts";
 import { SIGNAL } from "./signal.ts";
+import { SOCKET } from "./socket.ts";
 import { SPLICE } from "./splice.ts";
 import { STAT } from "./stat.ts";
 import { SYSTEM } from "./system.ts";
@@ -36,6 +38,8 @@ const FAMILIES: readonly (readonly Syscall[])[] = [
   SPLICE,
   POLL,
   EVENT,
+  SOCKET,
+  MESSAGE,
   FILE,
   DIR,
   STAT,

@@ -88,10 +88,11 @@ export function waitToRead(
   file: OpenFile,
   attempt: () => Transfer,
   nonblocking: boolean = (file.flags & O_NONBLOCK) !== 0,
+  options: WaitOptions = {},
 ): Result {
   if (nonblocking) return attempt();
   const waits = [{ file, events: POLLIN | POLLRDHUP }];
-  return waitOn(task, waits, attempt, patience(task, file, "read"));
+  return waitOn(task, waits, attempt, { ...options, ...patience(task, file, "read") });
 }
 
 /** Reads into `buffer`, waiting for the first byte unless the file is nonblocking. */
@@ -109,6 +110,7 @@ export function writeAll(
   length: number,
   attempt: (done: number) => Transfer,
   nonblocking: boolean = (file.flags & O_NONBLOCK) !== 0,
+  waiting: WaitOptions = {},
 ): Result {
   let done = 0;
   const step = (): Transfer => {
@@ -123,7 +125,7 @@ export function writeAll(
     }
   };
   if (nonblocking) return step();
-  const options = { ...patience(task, file, "write"), progress: () => done };
+  const options = { ...waiting, ...patience(task, file, "write"), progress: () => done };
   return waitOn(task, [{ file, events: POLLOUT }], step, options);
 }
 

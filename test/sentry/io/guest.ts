@@ -3,6 +3,7 @@ import type { ByteString } from "../../../sentry/abi/bytes.ts";
 import { untilNul } from "../../../sentry/abi/bytes.ts";
 import { EFAULT, ENAMETOOLONG, Errno } from "../../../sentry/abi/errno.ts";
 import { SIG_DFL } from "../../../sentry/abi/signal.ts";
+import { tmpfs } from "../../../sentry/fs/tmpfs.ts";
 import { EpollReactor } from "../../../sentry/host/epoll-reactor.ts";
 import { PARKED } from "../../../sentry/kernel/blocking.ts";
 import { initialCredentials } from "../../../sentry/kernel/capabilities.ts";
@@ -16,14 +17,22 @@ import { ProcessGroup, Session } from "../../../sentry/kernel/session.ts";
 import { SignalActions } from "../../../sentry/kernel/signal-actions.ts";
 import { answerSignalRequest } from "../../../sentry/kernel/take-signal.ts";
 import { Task } from "../../../sentry/kernel/task.ts";
+import type { NetworkOptions } from "../../../sentry/net/namespace.ts";
 import type { CallFrame, Syscall } from "../../../sentry/syscalls/define.ts";
 import { EVENT } from "../../../sentry/syscalls/event.ts";
 import { FD } from "../../../sentry/syscalls/fd.ts";
+import { MESSAGE } from "../../../sentry/syscalls/message.ts";
 import { POLL } from "../../../sentry/syscalls/poll.ts";
 import { RW } from "../../../sentry/syscalls/rw.ts";
+import { SOCKET } from "../../../sentry/syscalls/socket.ts";
 import { SPLICE } from "../../../sentry/syscalls/splice.ts";
-import type { FsContext } from "../../../sentry/vfs/fs-context.ts";
+import { FsContext } from "../../../sentry/vfs/fs-context.ts";
 import { HostBuffer } from "../../../sentry/vfs/host-buffer.ts";
+import { MountNamespace } from "../../../sentry/vfs/mount.ts";
+import { scratch } from "../fs/fixture.ts";
+
+const FILES = scratch();
+process.on("exit", FILES.done);
 
 const BASE = 0x10000;
 const SIZE = 1 << 22;
@@ -103,7 +112,7 @@ class FakeFrame implements CallFrame {
 }
 
 const ROWS: ReadonlyMap<string, Syscall> = new Map(
-  [...RW, ...FD, ...POLL, ...EVENT, ...SPLICE].map((row) => [row.name, row]),
+  [...RW, ...FD, ...POLL, ...EVENT, ...SPLICE, ...SOCKET, ...MESSAGE].map((row) => [row.name, row]),
 );
 
 /** The rows a guest of these tests can call; others may be added. */
@@ -128,10 +137,14 @@ export class Guest {
       readonly kernel?: Kernel;
       readonly pid?: number;
       readonly group?: ProcessGroup;
+      readonly network?: NetworkOptions;
+      readonly fs?: FsContext;
+      readonly files?: FdTable;
     } = {},
   ) {
     const reactor = new EpollReactor();
-    this.kernel = options.kernel ?? new Kernel({ reactor });
+    this.kernel =
+      options.kernel ?? new Kernel({ reactor, network: options.network ?? { mode: "none" } });
     this.reactor = this.kernel.reactor as EpollReactor;
     const pid = options.pid ?? 2;
     const process = new Process(this.kernel, pid, {
@@ -141,8 +154,10 @@ export class Guest {
       limits: new Limits(),
     });
     this.task = new Task(this.kernel, process, pid, {
-      files: new FdTable(),
-      fs: {} as FsContext,
+      files: options.files ?? new FdTable(),
+      fs:
+        options.fs ??
+        new FsContext(new MountNamespace(tmpfs({ dirfd: FILES.dirfd() })).root.rootPath),
       credentials: initialCredentials(0, 0, []),
       name: "guest",
     });
@@ -205,6 +220,22 @@ export class Guest {
 
   u64(addr: number): bigint {
     return this.memory.bytes.readBigUInt64LE(addr - BASE);
+  }
+
+  /** A second thread of the process: same descriptors, same files. */
+  sibling(): Guest {
+    const { files, fs } = this.task;
+    return new Guest({ kernel: this.kernel, pid: this.#siblings++, files, fs });
+  }
+  #siblings = 100;
+
+  /** Turns the loop until the call that parked has completed. */
+  finish(): number | string {
+    for (let turns = 0; this.result === undefined; turns++) {
+      if (turns > 1000) throw new Error("The call does not complete");
+      this.reactor.turn(100);
+    }
+    return this.result;
   }
 
   /** `pipe2(flags)`. */
