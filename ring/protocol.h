@@ -51,6 +51,10 @@ enum class RuntimeCall : uint32_t {
   kPlanFailed = 0x10004,     // the plan could not be carried out: step, errno
 };
 
+// What a thread that ends stores as its slot's `tid`, last of all: it has read kExitThread, and the
+// slot may be given to another thread.
+constexpr uint32_t kThreadGone = 0xffffffff;
+
 // The designated host call (see profiles): what args[0] of it says. The sentry answers it with a
 // descriptor.
 enum class Attach : uint32_t {

@@ -212,6 +212,7 @@ long Clone(Thread* thread, Ucontext* uc, const Reply& reply) {
 
 void ExitThread(Thread* thread) {
   WalkRobustList(thread);
+  std::atomic_ref(thread->slot->tid).store(ring::kThreadGone);
   ClearTid(thread);
   for (;;) Host(kExit, 0);
 }

@@ -7,7 +7,7 @@ import type { Process } from "../kernel/process.ts";
 import type { ExecutorThread } from "./executor-thread.ts";
 import { ProcessMemory } from "./guest-memory.ts";
 import type { RingHub } from "./hub.ts";
-import { SLOT_COUNT } from "./protocol.ts";
+import { SLOT_COUNT, THREAD_GONE } from "./protocol.ts";
 
 /** One host process that runs guest code. A vfork child has one of its own in its parent's address space. */
 export class Executor {
@@ -50,6 +50,7 @@ export class AddressSpace {
   readonly memory = new ProcessMemory(() => this.#memoryPid());
   readonly #hub: RingHub;
   readonly #threads: (ExecutorThread | undefined)[] = [];
+  readonly #leaving = new Set<number>();
 
   private constructor(hub: RingHub, ring: number, fd: number) {
     this.#hub = hub;
@@ -65,7 +66,7 @@ export class AddressSpace {
   /** A slot for a new thread, its signal mask set. @returns `EAGAIN` when there are too many threads. */
   allocate(mask: bigint): number | Errno {
     for (let slot = 0; slot < SLOT_COUNT; slot++) {
-      if (this.#threads[slot] !== undefined) continue;
+      if (this.#threads[slot] !== undefined || this.#isLeaving(slot)) continue;
       native.hubInitSlot(this.#hub.handle, this.ring, slot, mask);
       return slot;
     }
@@ -78,6 +79,19 @@ export class AddressSpace {
 
   attach(slot: number, thread: ExecutorThread | undefined): void {
     this.#threads[slot] = thread;
+  }
+
+  /** A slot's thread has been told to end; until it says that it has heard, nobody else can have the slot. */
+  leave(slot: number): void {
+    this.#threads[slot] = undefined;
+    this.#leaving.add(slot);
+  }
+
+  #isLeaving(slot: number): boolean {
+    if (!this.#leaving.has(slot)) return false;
+    if (native.hubTid(this.#hub.handle, this.ring, slot) !== THREAD_GONE) return true;
+    this.#leaving.delete(slot);
+    return false;
   }
 
   /** All threads, of all processes that share the space. */

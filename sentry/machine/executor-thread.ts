@@ -84,7 +84,7 @@ export class ExecutorThread implements GuestThread {
   }
 
   exit(): void {
-    this.space.attach(this.slot, undefined);
+    this.space.leave(this.slot);
     this.answer(Verb.exitThread, 0);
   }
 

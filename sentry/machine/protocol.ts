@@ -43,3 +43,6 @@ export const SIGNAL_FRAME = {
   signo: 32,
   info: 40,
 } as const;
+
+/** What a slot's `tid` is once its thread has heard that it is to end: `kThreadGone`. */
+export const THREAD_GONE = 0xffffffff;
