@@ -30,11 +30,11 @@ export class SentryNotConfined extends Error {
 }
 
 /**
- * Drops all capabilities but those of the profile and enters the sentry's Landlock domain, for good, with every thread of the process and all that they start
- * later. Each thread is in a domain of its own: only the thread that calls this, and starts the
- * launcher afterwards, can reach an executor's memory. A listed path that does not exist is left out.
- * The children of a confined process cannot change mounts: see profiles/README.md for the order of a
- * start.
+ * Drops all capabilities but those of the profile and enters the sentry's Landlock domain, for good, with
+ * every thread of the process and all that they start later. Each thread is in a domain of its own:
+ * only the thread that calls this, and starts the launcher afterwards, can reach an executor's memory.
+ * A listed path that does not exist is left out. The children of a confined process cannot change
+ * mounts: see profiles/README.md for the order of a start.
  * @throws SentryNotConfined
  */
 export function confineSentry(confinement: SentryConfinement): void {

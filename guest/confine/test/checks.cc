@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -182,6 +183,23 @@ int CountEntries(const std::string& path) {
   return count;
 }
 
+// Whether the owner of the namespaces is all that counts: a process of the same host user, but with
+// rights over another user namespace only, as in another container, must not reach an executor.
+void CheckStranger(pid_t pid, const iovec& remote) {
+  const pid_t stranger = fork();
+  if (stranger == 0) {
+    uint64_t secret = 0;
+    const iovec local = {&secret, sizeof(secret)};
+    if (unshare(CLONE_NEWUSER) != 0) _exit(1);
+    const bool read = process_vm_readv(pid, &local, 1, &remote, 1, 0) >= 0;
+    _exit(!read && errno == EPERM ? 0 : 2);
+  }
+  int status = -1;
+  waitpid(stranger, &status, 0);
+  Check("the same user in another user namespace cannot read an executor's memory", status == 0,
+        std::to_string(status));
+}
+
 // What the sentry must be able to do with a confined executor.
 void CheckReach(Supervisor& supervisor, pid_t pid) {
   const Board& board = supervisor.board();
@@ -202,6 +220,7 @@ void CheckReach(Supervisor& supervisor, pid_t pid) {
         fd < 0 ? strerror(errno) : "read");
   close(fd);
   close(pidfd);
+  CheckStranger(pid, remote);
 }
 
 void CheckHeldExecutor(Supervisor& supervisor, int file) {
