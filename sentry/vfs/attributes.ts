@@ -126,7 +126,8 @@ export function truncate(
   return apply(path, sizeChange(actor, inode, length), IN_MODIFY);
 }
 
-function sizeChange(actor: Actor, inode: Inode, size: number): AttributeChange {
+/** What a change of the length changes: whoever lacks CAP_FSETID takes setuid and setgid away. */
+export function sizeChange(actor: Actor, inode: Inode, size: number): AttributeChange {
   const mode = isCapable(actor.credentials, CAP_FSETID) ? undefined : withoutPrivileges(inode.mode);
   return mode === undefined ? { size } : { size, mode };
 }

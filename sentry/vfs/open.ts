@@ -34,6 +34,7 @@ import {
   S_IFREG,
   S_IFSOCK,
 } from "../abi/file.ts";
+import { sizeChange } from "./attributes.ts";
 import { MAY_EXEC, MAY_READ, MAY_WRITE, mayAccess, ownsOrCapable } from "./credentials.ts";
 import { Dentry } from "./dentry.ts";
 import { PathFile } from "./file.ts";
@@ -149,7 +150,7 @@ export function openPath(actor: Actor, path: Path, flags: number): Opened {
   if (type === S_IFREG && (wanted & MAY_WRITE) !== 0 && path.mount.readOnly) return EROFS;
   if ((flags & O_NOATIME) !== 0 && !ownsOrCapable(actor.credentials, inode)) return EPERM;
   if ((flags & O_TRUNC) !== 0 && type === S_IFREG) {
-    const failed = inode.setattr({ size: 0 });
+    const failed = inode.setattr(sizeChange(actor, inode, 0));
     if (failed !== undefined) return failed;
   }
   return openInode(actor, path, flags);

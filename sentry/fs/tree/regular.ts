@@ -16,7 +16,9 @@ import {
 } from "../../abi/file.ts";
 import { closeFd, copyRange, ftruncate, HOST_O, memfd, pread, seal } from "../../host/fs.ts";
 import { withoutPrivileges } from "../../vfs/attributes.ts";
+import { CAP_FSETID, isCapable } from "../../vfs/credentials.ts";
 import { VfsFile } from "../../vfs/file.ts";
+import type { Actor } from "../../vfs/fs-context.ts";
 import type { IoBuffer, Transfer } from "../../vfs/io-buffer.ts";
 import type { Path } from "../../vfs/mount.ts";
 import type { HostBacking, OpenFile } from "../../vfs/open-file.ts";
@@ -81,7 +83,12 @@ export function resize(inode: TreeInode, size: number): Errno | undefined {
 }
 
 /** Opens a regular file. */
-export function openRegular(inode: TreeInode, flags: number, path: Path): OpenFile | Errno {
+export function openRegular(
+  inode: TreeInode,
+  flags: number,
+  path: Path,
+  actor: Actor,
+): OpenFile | Errno {
   const writing = (flags & O_ACCMODE) !== O_RDONLY;
   if (!writing && !inode.blob && inode.lower !== undefined) {
     const content = inode.fs.lower?.open(inode.lower);
@@ -95,16 +102,21 @@ export function openRegular(inode: TreeInode, flags: number, path: Path): OpenFi
   if (failed !== undefined) return failed;
   const access = Math.min(flags & O_ACCMODE, O_RDWR);
   const fd = inode.fs.blobs.open(inode.ino, access | (flags & O_APPEND));
-  return fd instanceof Errno ? fd : new BlobFile(flags, path, inode, fd);
+  if (fd instanceof Errno) return fd;
+  // Whoever opens it is taken for whoever writes.
+  const privileged = isCapable(actor.credentials, CAP_FSETID);
+  return new BlobFile(flags, path, inode, fd, privileged);
 }
 
 /** An open file whose bytes are in a blob. */
 class BlobFile extends HostFile {
   readonly #inode: TreeInode;
+  readonly #keepsPrivileges: boolean;
 
-  constructor(flags: number, path: Path, inode: TreeInode, fd: number) {
+  constructor(flags: number, path: Path, inode: TreeInode, fd: number, keepsPrivileges: boolean) {
     super(flags, path, fd);
     this.#inode = inode;
+    this.#keepsPrivileges = keepsPrivileges;
     inode.opens++;
     if (this.writable) inode.writers++;
   }
@@ -147,8 +159,8 @@ class BlobFile extends HostFile {
   override backing(): HostBacking | Errno {
     const inode = this.#inode;
     if (this.writable) inode.shared = true;
-    const privileged = (inode.mode & (S_ISUID | S_ISGID)) !== 0;
-    return { fd: this.fd, offset: 0, direct: !this.#limited && !(this.writable && privileged) };
+    const watched = this.writable && this.#losesPrivileges();
+    return { fd: this.fd, offset: 0, direct: !this.#limited && !watched };
   }
 
   protected override closeHost(): void {
@@ -179,9 +191,13 @@ class BlobFile extends HostFile {
     return result;
   }
 
-  /** Whoever writes takes setuid and setgid away. */
+  #losesPrivileges(): boolean {
+    return !this.#keepsPrivileges && (this.#inode.mode & (S_ISUID | S_ISGID)) !== 0;
+  }
+
+  /** Whoever writes without CAP_FSETID takes setuid and setgid away. */
   #dropPrivileges(): void {
-    if ((this.#inode.mode & (S_ISUID | S_ISGID)) === 0) return;
+    if (!this.#losesPrivileges()) return;
     const mode = withoutPrivileges(this.#inode.mode);
     if (mode !== undefined) this.#inode.setattr({ mode });
   }

@@ -410,7 +410,7 @@ export class TreeInode extends Inode {
   override open(flags: number, path: Path, actor: Actor): OpenFile | Errno {
     return this.type === S_IFDIR
       ? new DirectoryFile(flags, path, actor)
-      : openRegular(this, flags, path);
+      : openRegular(this, flags, path, actor);
   }
 
   /** The record of the inode as it is, but for `changed`. */
