@@ -84,7 +84,7 @@ class KernelProcessInfo implements ProcessInfo {
     return [...(leader === undefined ? [] : [leader]), ...others].map(taskInfo);
   }
   get startTimeNs(): bigint {
-    return this.#process.startedNs;
+    return this.#process.startedNs - this.#process.kernel.bootNs;
   }
   get childUserTimeNs(): bigint {
     return this.#process.childrenUsage.userNs;
