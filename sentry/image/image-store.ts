@@ -9,6 +9,7 @@ import { danglingLink } from "./merged-tree.ts";
 import {
   byDigest,
   canonicalName,
+  familiarName,
   parseReference,
   type Reference,
   withDefaultTag,
@@ -28,9 +29,9 @@ export interface StoredImage {
   readonly configBytes: Uint8Array;
   /** The manifest it came with, if it came with one. */
   readonly manifestBytes: Uint8Array | undefined;
-  /** Canonical names with tags, sorted. */
+  /** Its names with tags as people write them (`debian:bookworm`), sorted. */
   readonly tags: readonly string[];
-  /** Canonical names with digests, sorted. */
+  /** Its names with digests as people write them, sorted. */
   readonly digests: readonly string[];
   /** Bytes of its layers, unpacked. */
   readonly size: number;
@@ -54,7 +55,7 @@ export interface RemoveOptions {
 }
 
 export interface Removal {
-  /** Canonical names. */
+  /** Names as people write them. */
   readonly untagged: readonly string[];
   readonly deleted: readonly Digest[];
 }
@@ -171,12 +172,12 @@ export class ImageStore {
       const tags = names.filter((other) => !other.includes("@"));
       if (named && tags.some((tag) => tag !== canonical)) {
         table.delete(canonical);
-        return { untagged: [canonical], deleted: [] };
+        return { untagged: [familiar(canonical)], deleted: [] };
       }
       refuseInUse(id, named ? undefined : tags, name, options);
       for (const other of names) table.delete(other);
       await this.#files.withdraw(this.#configDirectory(id));
-      return { untagged: names, deleted: [id] };
+      return { untagged: names.map(familiar), deleted: [id] };
     });
     if (removal.deleted.length === 0) return removal;
     const layers = await this.#collect();
@@ -212,7 +213,7 @@ export class ImageStore {
 
   async #read(id: Digest, references: References): Promise<StoredImage> {
     const { configBytes, config } = await this.#config(id);
-    const names = namesOf(id, references);
+    const names = namesOf(id, references).map(familiar);
     let size = 0;
     for (const diffId of config.diffIds) {
       if (!(await this.layers.has(diffId))) throw notFound(names[0] ?? id);
@@ -275,6 +276,10 @@ function canonicalOf(name: string): string | undefined {
   } catch {
     return undefined; // perhaps an id
   }
+}
+
+function familiar(canonical: string): string {
+  return familiarName(parseReference(canonical));
 }
 
 function namesOf(id: Digest, references: References): string[] {

@@ -38,7 +38,7 @@ test("an imported root directory is an image with a name, a config and a tree", 
   });
   const found = await store.get("mini");
   t.is(found.id, image.id);
-  t.deepEqual(found.tags, ["docker.io/library/mini:latest"]);
+  t.deepEqual(found.tags, ["mini:latest"]);
   t.deepEqual(found.config.platform, { os: "linux", architecture: "arm64", variant: "v8" });
   t.deepEqual(
     { ...found.config.config, Labels: { ...found.config.config.Labels } },
@@ -86,7 +86,7 @@ test("remove() takes names away one by one, and the layers with the last image t
   await store.tag("a", "a:two");
   await store.tag("a", "b");
   t.deepEqual(await store.remove("a:two"), {
-    untagged: ["docker.io/library/a:two"],
+    untagged: ["a:two"],
     deleted: [],
   });
   const conflict = await t.throwsAsync(store.remove(first.id), { instanceOf: ImageError });
@@ -96,7 +96,7 @@ test("remove() takes names away one by one, and the layers with the last image t
       "image is referenced in multiple repositories",
   );
   t.deepEqual(await store.remove(first.id, { force: true }), {
-    untagged: ["docker.io/library/a:latest", "docker.io/library/b:latest"],
+    untagged: ["a:latest", "b:latest"],
     deleted: [first.id],
   });
   const layer = first.config.diffIds[0];
@@ -105,7 +105,7 @@ test("remove() takes names away one by one, and the layers with the last image t
   t.true(layer !== undefined && last.deleted.includes(layer));
   t.deepEqual(
     (await store.list()).map((image) => image.tags),
-    [["docker.io/library/c:latest"]],
+    [["c:latest"]],
   );
   t.is(readdirSync(join(root, "images", "layers-1")).length, 1);
 });
