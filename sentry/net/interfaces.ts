@@ -1,8 +1,9 @@
 /** The network interfaces a container sees, and the ioctls that ask about them. See netdevice(7). */
+import { networkInterfaces } from "node:os";
 import { EADDRNOTAVAIL, ENODEV, ENOTTY, EPERM, Errno } from "../abi/errno.ts";
 import { AF_INET } from "../abi/socket.ts";
 import type { IoctlContext } from "../vfs/open-file.ts";
-import { formatEndpoint, type Ip, isV4, LOOPBACK4, LOOPBACK6 } from "./address.ts";
+import { formatEndpoint, type Ip, ipv4, isV4, LOOPBACK4, LOOPBACK6 } from "./address.ts";
 
 export const IFF_UP = 0x1;
 export const IFF_BROADCAST = 0x2;
@@ -36,6 +37,42 @@ export const LOOPBACK_INTERFACE: Interface = {
     { ip: LOOPBACK6, prefix: 128 },
   ],
 };
+
+/** What a container on docker's default bridge has. */
+export const BRIDGE_INTERFACE: Interface = {
+  index: 2,
+  name: "eth0",
+  flags: IFF_UP | IFF_BROADCAST | IFF_RUNNING | IFF_MULTICAST | IFF_LOWER_UP,
+  mtu: 1500,
+  mac: Uint8Array.of(0x02, 0x42, 0xac, 0x11, 0x00, 0x02),
+  addresses: [{ ip: ipv4(172, 17, 0, 2), prefix: 16 }],
+  gateway: ipv4(172, 17, 0, 1),
+};
+
+/** The host's own interfaces, for containers that share its network. */
+export function hostInterfaces(): Interface[] {
+  return Object.entries(networkInterfaces()).map(([name, entries = []], i) => {
+    const internal = entries.some((entry) => entry.internal);
+    const state = IFF_UP | IFF_RUNNING | IFF_LOWER_UP;
+    return {
+      index: i + 1,
+      name,
+      flags: state | (internal ? IFF_LOOPBACK : IFF_BROADCAST | IFF_MULTICAST),
+      mtu: internal ? LOOPBACK_INTERFACE.mtu : 1500,
+      mac: Buffer.from((entries[0]?.mac ?? "").replaceAll(":", "").padStart(12, "0"), "hex"),
+      addresses: entries.flatMap(({ family, address, cidr }) =>
+        family === "IPv4"
+          ? [
+              {
+                ip: ipv4(...(address.split(".").map(Number) as [number, number, number, number])),
+                prefix: Number(cidr?.split("/")[1] ?? 32),
+              },
+            ]
+          : [],
+      ),
+    };
+  });
+}
 
 const SIOCGIFNAME = 0x8910;
 const SIOCGIFCONF = 0x8912;

@@ -22,7 +22,12 @@ import type { Reactor } from "../host/reactor.ts";
 import type { Owner } from "../vfs/anonymous.ts";
 import { ANY4, ANY6, type Endpoint, type Ip, isLoopback, LOOPBACK4, LOOPBACK6 } from "./address.ts";
 import { HostSocket } from "./host-inet.ts";
-import { type Interface, LOOPBACK_INTERFACE } from "./interfaces.ts";
+import {
+  BRIDGE_INTERFACE,
+  hostInterfaces,
+  type Interface,
+  LOOPBACK_INTERFACE,
+} from "./interfaces.ts";
 import { NetlinkSocket } from "./netlink.ts";
 import { Ports } from "./ports.ts";
 import { RightsInFlight } from "./rights.ts";
@@ -34,13 +39,13 @@ import { UnixDatagram, UnixNames, UnixStream } from "./unix.ts";
 /** Which ways out of the container's own network there are. */
 export interface NetworkOptions {
   /**
-   * `none`: loopback only; `private`: loopback, and outside what `egress` allows; `host`: the host's network
-   * as it is.
+   * `none`: loopback only; `bridge`: an address of its own, and outside what `egress` allows; `host`: the
+   * host's network as it is.
    */
-  readonly mode: "none" | "private" | "host";
+  readonly mode: "none" | "bridge" | "host";
   /** Whether a destination outside may be reached; default: none may. */
   readonly egress?: (to: Endpoint, protocol: "tcp" | "udp") => boolean;
-  /** Interfaces beside `lo`, with the container's own addresses. */
+  /** Interfaces beside `lo`, with the container's own addresses; default: docker's first in `bridge`. */
   readonly interfaces?: readonly Interface[];
 }
 
@@ -60,7 +65,11 @@ export class NetworkNamespace {
     this.mode = options.mode;
     this.#names = new UnixNames(new RightsInFlight(reactor));
     this.#egress = options.egress ?? (() => false);
-    this.interfaces = [LOOPBACK_INTERFACE, ...(options.interfaces ?? [])];
+    const ownInterfaces = options.mode === "bridge" ? [BRIDGE_INTERFACE] : [];
+    this.interfaces =
+      options.mode === "host"
+        ? hostInterfaces()
+        : [LOOPBACK_INTERFACE, ...(options.interfaces ?? ownInterfaces)];
     this.#own = new Set(this.interfaces.flatMap(({ addresses }) => addresses.map(({ ip }) => ip)));
   }
 
@@ -76,7 +85,7 @@ export class NetworkNamespace {
 
   /** Whether there is a way to a destination outside. */
   mayReach(to: Endpoint, protocol: "tcp" | "udp"): boolean {
-    return this.mode === "private" && this.#egress(to, protocol);
+    return this.mode === "bridge" && this.#egress(to, protocol);
   }
 
   /**

@@ -6,6 +6,7 @@ import { FD } from "./fd.ts";
 import { FILE } from "./file.ts";
 import { IDENTITY } from "./identity.ts";
 import { INOTIFY } from "./inotify.ts";
+import { IOCTL } from "./ioctl.ts";
 import { LIMITS } from "./limits.ts";
 import { LOCK } from "./lock.ts";
 import { MEMORY } from "./memory.ts";
@@ -40,6 +41,7 @@ const FAMILIES: readonly (readonly Syscall[])[] = [
   EVENT,
   SOCKET,
   MESSAGE,
+  IOCTL,
   FILE,
   DIR,
   STAT,

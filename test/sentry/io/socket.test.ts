@@ -420,7 +420,7 @@ test("the container's loopback is not the host's, and the way out obeys the poli
   const { port } = server.address() as AddressInfo;
   const target = ipv4(127, 0, 0, 1);
 
-  const closed = new Guest({ network: { mode: "private" } });
+  const closed = new Guest({ network: { mode: "bridge" } });
   const inside = fd(closed.call("socket", AF_INET, STREAM, 0));
   t.is(closed.call("connect", inside, ...inetAddress(closed, port)), "ECONNREFUSED");
   t.is(closed.call("connect", inside, ...inetAddress(closed, port, [192, 0, 2, 1])), "ENETUNREACH");
