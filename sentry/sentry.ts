@@ -307,7 +307,8 @@ export class Sentry implements SentryContainer {
       pid: process.pid,
       terminal: undefined,
       signal: (signo) => {
-        if (process.state === "running") sendToProcess(process, fromKernel(signo));
+        if (process.state === "running")
+          sendToProcess(process, fromKernel(signo), { outside: true });
       },
       resize: (_size: WindowSize) => {},
       onExit: (callback) => this.#onExit(process, callback),
