@@ -48,7 +48,10 @@ export interface NewImage {
 }
 
 export interface RemoveOptions {
-  /** Removes all names of an image given by its id, and images that containers use. */
+  /**
+   * Removes all names of an image given by its id, and the names of one that containers use: that
+   * image stays, without a name, until they are gone and it is removed once more.
+   */
   readonly force?: boolean;
   /** The containers that use an image. */
   readonly usersOf?: (id: Digest) => readonly string[];
@@ -176,6 +179,8 @@ export class ImageStore {
       }
       refuseInUse(id, named ? undefined : tags, name, options);
       for (const other of names) table.delete(other);
+      // By force the names go, but not what a container stands on.
+      if (options.usersOf?.(id).length) return { untagged: names.map(familiar), deleted: [] };
       await this.#files.withdraw(this.#configDirectory(id));
       return { untagged: names.map(familiar), deleted: [id] };
     });

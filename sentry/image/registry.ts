@@ -210,7 +210,7 @@ export class Repository {
         `pull access denied for ${path}, repository does not exist or may require authorization`,
       );
     }
-    if (status === 404) return new ImageError("REGISTRY_NOT_FOUND", where);
+    if (status === 404) return new ImageError("REGISTRY_NOT_FOUND", `${where} not found`);
     if (status === 429 || status >= 500) {
       return new ImageError("REGISTRY_UNREACHABLE", `${where}: status ${status}`);
     }
