@@ -1,44 +1,22 @@
 /** The sentry's own confinement in untrusted mode: a second line, for the day a guest finds a bug in it. */
 import { realpathSync } from "node:fs";
 import { dirname } from "node:path";
-import { profileRuleset } from "../profiles/linux/confinement.ts";
-import { landlockRights } from "../profiles/linux/landlock.ts";
-import { ConfinementRefused } from "../profiles/linux/report.ts";
-import { grantedPaths, type PathValues } from "../profiles/paths.ts";
-import { sentryProfile } from "../profiles/profiles.ts";
+import { sentryConfinement } from "../profiles/linux/sentry.ts";
+import type { PathValues } from "../profiles/paths.ts";
 import { type ByteString, fromText } from "./abi/bytes.ts";
-import { Errno } from "./abi/errno.ts";
-import { S_IFDIR, S_IFMT } from "./abi/file.ts";
-import { statAt } from "./host/fs.ts";
-import { restrictSelf } from "./host/landlock.ts";
+import { confineSelf } from "./host/confine.ts";
 import { LAUNCHER } from "./machine/launcher.ts";
 import type { ContainerSpec } from "./spec.ts";
 
-const AT_FDCWD = -100;
-/** World-readable files that name resolution, certificates and clocks need. */
-const SYSTEM = ["/etc", "/usr/share/zoneinfo", "/dev/urandom"];
+/** Beyond what every sentry needs: users and groups, wherever a distribution keeps them. */
+const SYSTEM = ["/etc"];
 
 /**
  * Confines this process to what the container needs of the host's files.
  * @throws ConfinementRefused when the host cannot; then nothing may be started.
  */
 export function confineSentry(spec: ContainerSpec): void {
-  const { handledFilesystem, handledNetwork, scoped } = profileRuleset(sentryProfile);
-  const grants = grantedPaths(sentryProfile, pathValues(spec)).flatMap(({ path, access }) => {
-    const stat = statAt(AT_FDCWD, path);
-    if (stat instanceof Errno) return [];
-    const object = (stat.mode & S_IFMT) === S_IFDIR ? "directory" : "file";
-    return [{ path, rights: BigInt(landlockRights(access, object)) }];
-  });
-  const failed = restrictSelf(
-    {
-      filesystem: BigInt(handledFilesystem),
-      network: BigInt(handledNetwork),
-      scoped: BigInt(scoped),
-    },
-    grants,
-  );
-  if (failed !== undefined) throw new ConfinementRefused("landlock", failed.errno);
+  confineSelf(sentryConfinement(pathValues(spec)));
 }
 
 function pathValues(spec: ContainerSpec): PathValues {
@@ -55,8 +33,6 @@ function pathValues(spec: ContainerSpec): PathValues {
     "read-only": existing([...sources(true), ...host]),
     "read-write": existing(sources(false)),
     system: existing(SYSTEM),
-    "kernel-state": existing(["/proc"]),
-    terminals: existing(["/dev/pts", "/dev/ptmx", "/dev/tty", "/dev/null"]),
     cgroup: existing(["/sys/fs/cgroup"]),
   };
 }

@@ -55,6 +55,7 @@ enum class Step : uint32_t {
   kLandlock = 19,
   kSpeculation = 20,
   kSeccomp = 21,
+  kSentry = 22,
 };
 
 enum class ReportKind : uint32_t {

@@ -47,10 +47,12 @@ export class ConfinementRefused extends Error {
   readonly step: StepName;
   readonly errno: Errno;
 
-  constructor(step: StepName, errno: Errno) {
+  /** @param detail what exactly the step was doing, where the step alone does not say. */
+  constructor(step: StepName, errno: Errno, detail = "") {
     const entry = STEPS.find(({ name }) => name === step);
     const remedy = entry === undefined || entry.remedy === "" ? "" : `. ${entry.remedy}`;
-    super(`Untrusted start refused: ${entry?.what ?? step} failed: ${errno.text}${remedy}`);
+    const doing = detail === "" ? "" : ` (${detail})`;
+    super(`Untrusted start refused: ${entry?.what ?? step}${doing} failed: ${errno.text}${remedy}`);
     this.name = "ConfinementRefused";
     this.step = step;
     this.errno = errno;

@@ -97,6 +97,12 @@ export const STEPS = [
     what: "installing the system call filter",
     remedy: "A kernel with CONFIG_SECCOMP_FILTER is needed",
   },
+  {
+    name: "sentry",
+    what: "confining the sentry itself",
+    remedy:
+      "Linux 6.12 or newer (Landlock ABI 6) is needed, with landlock in the list of security modules (lsm=)",
+  },
 ] as const satisfies readonly { name: string; what: string; remedy: string }[];
 
 export type StepName = (typeof STEPS)[number]["name"];

@@ -1,4 +1,5 @@
 /** The sentry confines itself: from then on it opens nothing but what its profile lists. */
+import { ConfinementRefused } from "../../profiles/linux/report.ts";
 import {
   encodePathRule,
   encodeRuleset,
@@ -17,27 +18,15 @@ const STAT_BYTES_MAX = 256;
 const S_IFMT = 0o170000;
 const S_IFDIR = 0o040000;
 
-/** The sentry could not confine itself; untrusted mode must not go on. */
-export class SentryNotConfined extends Error {
-  readonly code = "DD_SENTRY_NOT_CONFINED";
-  readonly errno: Errno;
-
-  constructor(what: string, errno: Errno) {
-    super(`Untrusted start refused: the sentry cannot confine itself: ${what}: ${errno.text}`);
-    this.name = "SentryNotConfined";
-    this.errno = errno;
-  }
-}
-
 /**
  * Drops all capabilities but those of the profile and enters the sentry's Landlock domain, for good, with
  * every thread of the process and all that they start later. Each thread is in a domain of its own:
  * only the thread that calls this, and starts the launcher afterwards, can reach an executor's memory.
  * A listed path that does not exist is left out. The children of a confined process cannot change
  * mounts: see profiles/README.md for the order of a start.
- * @throws SentryNotConfined
+ * @throws ConfinementRefused
  */
-export function confineSentry(confinement: SentryConfinement): void {
+export function confineSelf(confinement: SentryConfinement): void {
   const abi = must(
     "asking for the Landlock ABI",
     call("landlock_create_ruleset", null, 0, CREATE_RULESET_VERSION),
@@ -79,6 +68,6 @@ function isDirectory(fd: number): boolean {
 }
 
 function must(what: string, result: number | Errno): number {
-  if (result instanceof Errno) throw new SentryNotConfined(what, result);
+  if (result instanceof Errno) throw new ConfinementRefused("sentry", result, what);
   return result;
 }

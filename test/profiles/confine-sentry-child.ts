@@ -5,7 +5,7 @@ import { readFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { sentryConfinement } from "../../profiles/linux/sentry.ts";
 import { call } from "../../sentry/host/call.ts";
-import { confineSentry } from "../../sentry/host/confine.ts";
+import { confineSelf } from "../../sentry/host/confine.ts";
 
 const [folder = "", program = ""] = process.argv.slice(2);
 
@@ -35,7 +35,7 @@ const confinement = sentryConfinement({
   program: [program],
 });
 const kept = confinement.capabilities;
-confineSentry(confinement);
+confineSelf(confinement);
 
 const report = {
   "read of the store": outcome(() => readFileSync(`${folder}/store/a`)),
