@@ -175,6 +175,8 @@ export class HostInode extends Inode {
   parent: HostInode | undefined;
   name: ByteString;
   #stat: HostStat;
+  /** The descriptor the file was made with, for the one who made it. */
+  #made: number | undefined;
 
   constructor(fs: HostFs, parent: HostInode | undefined, name: ByteString, stat: HostStat) {
     super();
@@ -263,6 +265,20 @@ export class HostInode extends Inode {
       }
       return mknodAt(fd, name, type | 0o600);
     });
+  }
+
+  override create(name: ByteString, birth: Birth, flags: number): Inode | Errno {
+    const directory = this.fs.directory(this);
+    if (directory instanceof Errno) return directory;
+    const create = HOST_O.CREAT | HOST_O.EXCL;
+    const fd = openAt(directory, name, hostAccess(flags) | create, 0o600);
+    if (fd instanceof Errno) return fd;
+    this.fs.own(directory, name, birth);
+    const failed = chmodFd(fd, birth.mode & 0o7777);
+    const made = failed ?? this.lookup(name);
+    if (made instanceof Errno) closeFd(fd);
+    else made.#made = fd;
+    return made;
   }
 
   override mkdir(name: ByteString, birth: Birth): Inode | Errno {
@@ -442,15 +458,19 @@ export class HostInode extends Inode {
       case S_IFDIR:
         return new DirectoryFile(flags, path, actor);
       case S_IFREG: {
-        // NONBLOCK: should the name have become a FIFO, nobody waits for it.
-        const access = Math.min(flags & O_ACCMODE, 2) | (flags & O_APPEND) | HOST_O.NONBLOCK;
-        const fd = this.#openHost(access);
+        const fd = this.#made ?? this.#openHost(hostAccess(flags));
+        this.#made = undefined;
         return fd instanceof Errno ? fd : new BoundFile(flags, path, fd, this.fs);
       }
       default:
         return EACCES;
     }
   }
+}
+
+/** The host's flags for an open regular file. NONBLOCK: should it have become a FIFO, nobody waits for it. */
+function hostAccess(flags: number): number {
+  return Math.min(flags & O_ACCMODE, 2) | (flags & O_APPEND) | HOST_O.NONBLOCK;
 }
 
 /** An open file of the host directory. */

@@ -141,6 +141,14 @@ export abstract class Inode {
     return EPERM;
   }
 
+  /**
+   * Makes a regular file that is opened next, with `flags`. Separate from {@link mknod} because who makes
+   * a file may open it in ways that its permissions allow nobody.
+   */
+  create(name: ByteString, birth: Birth, _flags: number): Inode | Errno {
+    return this.mknod(name, birth, 0);
+  }
+
   mkdir(_name: ByteString, _birth: Birth): Inode | Errno {
     return EPERM;
   }

@@ -103,10 +103,10 @@ export function open(actor: Actor, start: Path, path: ByteString, how: OpenHow):
 function create(actor: Actor, walk: Walk, how: OpenHow): Opened {
   const slot = newName(actor, walk.last(), false);
   if (slot instanceof Errno) return slot;
-  const made = slot.directory.mknod(
+  const made = slot.directory.create(
     slot.name,
     birth(actor, slot.directory, S_IFREG | (how.mode & 0o7777)),
-    0,
+    how.flags,
   );
   if (made instanceof Errno) return made;
   const dentry = born(slot, made);
