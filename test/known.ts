@@ -1,4 +1,4 @@
-import test, { type TestFn } from "ava";
+import test from "ava";
 import { readKnownFailures } from "../tools/known-failures.ts";
 
 const known = new Set(readKnownFailures().map((entry) => entry.title));
@@ -7,6 +7,6 @@ const known = new Set(readKnownFailures().map((entry) => entry.title));
  * What declares a test of this title: `test`, or, when test/known-failures.txt lists it, `test.failing`, which
  * runs it and reports a failure once it passes. `test` may be the serial one.
  */
-export function caseOf(title: string, declare: Pick<TestFn, "failing"> & TestFn = test) {
+export function caseOf(title: string, declare: typeof test | typeof test.serial = test) {
   return known.has(title) ? declare.failing : declare;
 }

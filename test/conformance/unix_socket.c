@@ -66,7 +66,8 @@ static void names(void) {
   works("bind", bind(server, (void*)&address, sizeof address));
   must(stat("socket", &info));
   check("its name is a socket", S_ISSOCK(info.st_mode));
-  fails("bind() again", EINVAL, bind(server, (void*)&address, sizeof address));
+  struct sockaddr_un another = named("another");
+  fails("bind() to a second name", EINVAL, bind(server, (void*)&another, sizeof another));
   int second = must(socket(AF_UNIX, SOCK_STREAM, 0));
   fails("a name in use", EADDRINUSE, bind(second, (void*)&address, sizeof address));
   fails("connect() before listen()", ECONNREFUSED,
