@@ -46,7 +46,7 @@ tar xzf /tmp/t.tgz -C x && cmp numbers x/numbers && md5sum x/numbers`,
   {
     name: "busybox: background jobs and signals",
     image: "busybox",
-    script: `trap 'echo got term' TERM; (sleep 0.1; kill -TERM 1) & wait $!; echo after; sleep 100 & kill $!
+    script: `trap 'echo got term' TERM; (sleep 0.1; kill -TERM 1) & wait $!; echo after; sleep 100 & sleep 0.1; kill $!
 wait $!; echo $?; sh -c 'kill -9 $$'; echo $?; sh -c 'exit 9' & wait $!; echo $?`,
   },
   {
