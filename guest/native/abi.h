@@ -75,6 +75,8 @@ constexpr uint64_t kPage = 4096;
 enum Mman : uint32_t {
   kProtRead = 1,
   kProtWrite = 2,
+  kProtAll = 7,
+  kProtSem = 8,  // accepted by mprotect(2), without meaning
   kMapShared = 0x01,
   kMapPrivate = 0x02,
   kMapFixed = 0x10,

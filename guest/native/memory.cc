@@ -8,6 +8,8 @@ constexpr uint64_t kUserEnd = 0x7ffffffff000;
 constexpr uint64_t kMapFlagsToHost = kMapShared | kMapPrivate | kMapFixed | kMapAnonymous |
                                      kMapNoreserve | kMapStack | kMapFixedNoreplace;
 constexpr uint64_t kMapSharedValidate = 3;
+constexpr uint64_t kMremapFixed = 2;
+constexpr uint64_t kMremapFlags = 3;  // MREMAP_MAYMOVE | MREMAP_FIXED
 
 uint64_t PageUp(uint64_t value) { return (value + kPage - 1) & ~(kPage - 1); }
 
@@ -34,13 +36,29 @@ long MapAnonymous(Thread* thread, const uint64_t args[6]) {
   }
   uint64_t flags = args[3] & kMapFlagsToHost;
   if (type == kMapSharedValidate) flags = (flags & ~uint64_t{0xf}) | kMapShared;
-  return Host(kMmap, args[0], length, args[2], flags, -1, 0);
+  return Host(kMmap, args[0], length, args[2] & kProtAll, flags, -1, 0);
 }
 
 // Unmapping or changing what belongs to the runtime would take the guest down: to the guest these
 // addresses are not there.
 bool Forbidden(Thread* thread, uint64_t addr, uint64_t length) {
   return length > kUserEnd || OverlapsReserved(thread->space, addr, length);
+}
+
+// Only what the executor's filter lets pass reaches the host. Nothing here is MAP_GROWSDOWN, so
+// that PROT_GROWSDOWN is never right.
+long Protect(Thread* thread, const uint64_t args[6]) {
+  if (Forbidden(thread, args[0], args[1])) return -kEnomem;
+  if ((args[2] & ~uint64_t{kProtAll | kProtSem}) != 0) return -kEinval;
+  return Host(kMprotect, args[0], args[1], args[2] & kProtAll);
+}
+
+// MREMAP_DONTUNMAP is refused as the host refuses it for memory that is not private.
+long Remap(Thread* thread, const uint64_t args[6]) {
+  if ((args[3] & ~kMremapFlags) != 0) return -kEinval;
+  if (Forbidden(thread, args[0], args[1])) return -kEfault;
+  if ((args[3] & kMremapFixed) != 0 && Forbidden(thread, args[4], args[2])) return -kEinval;
+  return Host(kMremap, args[0], args[1], args[2], args[3], args[4]);
 }
 
 long Brk(AddressSpace* space, uint64_t wanted) {
@@ -108,12 +126,9 @@ long MemoryCall(Thread* thread, long nr, const uint64_t args[6]) {
       if (Forbidden(thread, args[0], PageUp(args[1]))) return -kEinval;
       return Host(kMunmap, args[0], args[1]);
     case kMprotect:
-      if (Forbidden(thread, args[0], args[1])) return -kEnomem;
-      return Host(kMprotect, args[0], args[1], args[2]);
+      return Protect(thread, args);
     case kMremap:
-      if (Forbidden(thread, args[0], args[1])) return -kEfault;
-      if ((args[3] & 2) != 0 && Forbidden(thread, args[4], args[2])) return -kEinval;
-      return Host(kMremap, args[0], args[1], args[2], args[3], args[4]);
+      return Remap(thread, args);
     case kMadvise:
       return Advise(thread, args);
     case kBrk:

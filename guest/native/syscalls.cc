@@ -45,8 +45,8 @@ long MapFile(Thread* thread, const uint64_t args[6], const Reply& reply) {
                       ? Attach(thread, ring::Attach::kFile, thread->slot_index)
                       : TakeFromSentry(environment, reply.operands[3]);
   if (fd < 0) return fd;
-  const long result =
-      Host(kMmap, args[0], args[1], reply.operands[0], reply.operands[1], fd, reply.operands[2]);
+  const long result = Host(kMmap, args[0], args[1], reply.operands[0] & kProtAll, reply.operands[1],
+                           fd, reply.operands[2]);
   Host(kClose, fd);
   return result;
 }

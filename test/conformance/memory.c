@@ -50,6 +50,12 @@ static void run(void) {
   fails("mprotect() of the hole", ENOMEM, mprotect(map + 3 * PAGE, PAGE, PROT_READ));
   fails("munmap() unaligned", EINVAL, munmap(map + 1, PAGE));
   fails("munmap() of nothing", EINVAL, munmap(map, 0));
+  works("mprotect(PROT_SEM)", mprotect(map, PAGE, PROT_READ | PROT_WRITE | 0x8));
+  fails("mprotect() with an unknown protection", EINVAL, mprotect(map, PAGE, PROT_READ | 0x40));
+  fails("mprotect(PROT_GROWSDOWN) of what cannot grow", EINVAL,
+        mprotect(map, PAGE, PROT_READ | PROT_GROWSDOWN));
+  check("mmap() ignores unknown protections",
+        mmap(NULL, PAGE, PROT_READ | 0x40, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) != MAP_FAILED);
   fails("mprotect() unaligned", EINVAL, mprotect(map + 1, PAGE, PROT_READ));
   fails("mmap() of nothing", EINVAL, mmap(NULL, 0, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
   fails("mmap() neither private nor shared", EINVAL,
@@ -72,6 +78,7 @@ static void run(void) {
   check("mremap() grows", moved != MAP_FAILED);
   same_text("and keeps", "kept", moved);
   equals("the new end is usable", 0, touch(moved + 64 * PAGE - 1, 1));
+  fails("mremap() with an unknown flag", EINVAL, mremap(moved, PAGE, PAGE, 0x40));
   check("mremap() shrinks in place", mremap(moved, 64 * PAGE, PAGE, 0) == moved);
   equals("what was cut is gone", SIGSEGV, touch(moved + 8 * PAGE, 0));
 
