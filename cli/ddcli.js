@@ -1,2 +1,4 @@
 #!/usr/bin/env node
-import "../build/js/cli/main.js";
+import { load } from "./load.js";
+
+await load("main");

@@ -6,5 +6,5 @@ import { main } from "./program.ts";
 main({
   commands: COMMANDS,
   loadSentry,
-  backgroundProgram: fileURLToPath(new URL("./background-main.js", import.meta.url)),
+  backgroundProgram: fileURLToPath(new URL("../../../cli/ddcli-background.js", import.meta.url)),
 });
