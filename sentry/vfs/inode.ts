@@ -1,6 +1,6 @@
 import type { ByteString } from "../abi/bytes.ts";
 import { EACCES, EINVAL, ENODATA, ENOTDIR, EOPNOTSUPP, EPERM, type Errno } from "../abi/errno.ts";
-import { makeDev, S_IFMT } from "../abi/file.ts";
+import { makeDev, S_IFDIR, S_IFMT } from "../abi/file.ts";
 import { Dentry } from "./dentry.ts";
 import type { Actor } from "./fs-context.ts";
 import type { Path } from "./mount.ts";
@@ -85,6 +85,9 @@ export abstract class FileSystem {
   readonly readOnly: boolean = false;
   /** Options that `/proc/mounts` shows beside those of the mount, such as `size=64k`. */
   readonly options: ByteString = "";
+  /** How many names are remembered, and when to forget some; see `dentry-cache.ts`. */
+  remembered = 0;
+  rememberedMax: number = 1 << 16;
   #rootDentry: Dentry | undefined;
 
   get rootDentry(): Dentry {
@@ -127,6 +130,15 @@ export abstract class Inode {
 
   get type(): number {
     return this.mode & S_IFMT;
+  }
+
+  get isDirectory(): boolean {
+    return (this.mode & S_IFMT) === S_IFDIR;
+  }
+
+  /** Whether the object itself must stay what its name leads to: somebody has it open. */
+  get busy(): boolean {
+    return false;
   }
 
   abstract stat(): Stat | Errno;

@@ -13,6 +13,7 @@ import {
 } from "../abi/file.ts";
 import { MAY_EXEC, mayAccess } from "./credentials.ts";
 import { Dentry } from "./dentry.ts";
+import { remember } from "./dentry-cache.ts";
 import type { Actor } from "./fs-context.ts";
 import type { Inode } from "./inode.ts";
 import { type Mount, mountedOn, type Path } from "./mount.ts";
@@ -84,7 +85,7 @@ export function lookupChild(directory: Dentry, name: ByteString, actor: Actor): 
   if (cached !== undefined && cached.inode === found) return cached;
   cached?.unhash();
   const dentry = new Dentry(name, directory, found);
-  directory.hash(dentry);
+  remember(directory, dentry);
   return dentry;
 }
 
@@ -95,7 +96,7 @@ function forget(directory: Dentry, name: ByteString, cached: Dentry | undefined,
   }
   if (directory.negatives >= NEGATIVE_MAX) directory.dropNegatives();
   directory.negatives++;
-  directory.hash(new Dentry(name, directory, undefined));
+  remember(directory, new Dentry(name, directory, undefined));
 }
 
 /** Whether the actor may pass through a directory. */

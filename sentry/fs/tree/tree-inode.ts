@@ -15,7 +15,6 @@ import {
   direntType,
   RENAME_EXCHANGE,
   S_IFDIR,
-  S_IFLNK,
   S_IFMT,
   S_IFREG,
   XATTR_CREATE,
@@ -509,7 +508,7 @@ export class TreeInode extends Inode {
     this.ctimeNs = timeNs;
   }
 
-  get isSymlink(): boolean {
-    return this.type === S_IFLNK;
+  override get busy(): boolean {
+    return this.opens > 0;
   }
 }

@@ -10,12 +10,14 @@ import {
   EXDEV,
 } from "../../../sentry/abi/errno.ts";
 import {
+  O_RDONLY,
   RESOLVE_BENEATH,
   RESOLVE_IN_ROOT,
   RESOLVE_NO_SYMLINKS,
   RESOLVE_NO_XDEV,
 } from "../../../sentry/abi/file.ts";
 import { tmpfs } from "../../../sentry/fs/tmpfs.ts";
+import { forgetFiles } from "../../../sentry/vfs/dentry-cache.ts";
 import { inodeAt, pathName } from "../../../sentry/vfs/mount.ts";
 import { lookup } from "../../../sentry/vfs/resolve.ts";
 import { Guest, ok, scratch, user } from "../fs/fixture.ts";
@@ -240,5 +242,22 @@ test("a moved directory is found under its new name only, also by those who stan
   t.is(pathName(g.fs.cwd, g.fs.root), "/b/in");
   t.is(g.path("/a/in"), ENOENT);
   t.is(pathName(ok(g.path("..")), g.fs.root), "/b");
+  done();
+});
+
+test("names that nobody needs are forgotten, and found again", (t) => {
+  const { g, done } = guest();
+  build(g, TREE, "");
+  g.path("/missing");
+  const open = ok(g.open("/d/e/f", O_RDONLY));
+  const place = ok(g.path("/d/e/f"));
+  // "/d", "/d/e", "/d/e/f": directories, and what is open.
+  t.is(forgetFiles(g.fs.root.dentry), 3);
+  t.is(ok(g.path("/d/e/f")).dentry, place.dentry);
+  t.is(g.path("/missing"), ENOENT);
+  t.is(g.read("/twice"), "");
+  t.is(g.unlink("/f"), undefined);
+  t.is(g.read("/file"), ENOENT);
+  open.close();
   done();
 });
