@@ -76,13 +76,14 @@ export class HostFs extends FileSystem {
   override readonly cachesNames = false;
   override readonly readOnly: boolean;
   readonly #rootFd: number;
+  readonly #device: number;
   readonly #own = ownIds();
   readonly #uid: number;
   readonly #gid: number;
   readonly #directories: DirectoryCache<HostInode>;
   /** Inodes that somebody still has, by device and number. */
-  readonly #inodes = new Map<string, WeakRef<HostInode>>();
-  readonly #gone = new FinalizationRegistry<string>((key) => {
+  readonly #inodes = new Map<number | string, WeakRef<HostInode>>();
+  readonly #gone = new FinalizationRegistry<number | string>((key) => {
     if (this.#inodes.get(key)?.deref() === undefined) this.#inodes.delete(key);
   });
 
@@ -96,12 +97,13 @@ export class HostFs extends FileSystem {
     this.#gid = options.gid ?? 0;
     const stat = statFd(options.dirfd);
     if (stat instanceof Errno) throw new Error(`The mount's source cannot be used: ${stat}`);
+    this.#device = stat.dev;
     this.root = this.inode(undefined, "", stat);
   }
 
   /** The inode of a host file just seen as `name` in `parent`. */
   inode(parent: HostInode | undefined, name: ByteString, stat: HostStat): HostInode {
-    const key = `${stat.dev}:${stat.ino}`;
+    const key = stat.dev === this.#device ? stat.ino : `${stat.dev}:${stat.ino}`;
     const known = this.#inodes.get(key)?.deref();
     if (known?.isAlso(stat)) {
       known.seen(parent, name, stat);
@@ -120,7 +122,22 @@ export class HostFs extends FileSystem {
 
   /** The host's view with the container's owners and device number. */
   show(stat: HostStat): Stat {
-    return { ...stat, dev: this.dev, uid: this.shownUid(stat.uid), gid: this.shownGid(stat.gid) };
+    return {
+      dev: this.dev,
+      ino: stat.ino,
+      mode: stat.mode,
+      nlink: stat.nlink,
+      uid: this.shownUid(stat.uid),
+      gid: this.shownGid(stat.gid),
+      rdev: 0,
+      size: stat.size,
+      blksize: stat.blksize,
+      blocks: stat.blocks,
+      atimeNs: stat.atimeNs,
+      mtimeNs: stat.mtimeNs,
+      ctimeNs: stat.ctimeNs,
+      btimeNs: stat.btimeNs,
+    };
   }
 
   shownUid(uid: number): number {
@@ -212,9 +229,7 @@ export class HostInode extends Inode {
 
   /** Whether `stat` is of this very file. */
   isAlso(stat: HostStat): boolean {
-    const own = this.#stat;
-    // The host gives the number of a removed file to a new one: the time of birth tells them apart.
-    return stat.ino === own.ino && stat.dev === own.dev && stat.btimeNs === own.btimeNs;
+    return stat.isSameFile(this.#stat);
   }
 
   stat(): Stat | Errno {

@@ -71,7 +71,9 @@ class MemfdInode extends Inode {
     const host = statFd(fd);
     if (host instanceof Errno) return host;
     const { mode, uid, gid, ino } = this;
-    return { ...host, dev: this.fs.dev, ino, mode, uid, gid, nlink: 0 };
+    const { atimeNs, mtimeNs, ctimeNs, btimeNs } = host;
+    const times = { atimeNs, mtimeNs, ctimeNs, btimeNs };
+    return { ...host, ...times, dev: this.fs.dev, ino, mode, uid, gid, nlink: 0 };
   }
 
   override setattr(change: AttributeChange): Errno | undefined {

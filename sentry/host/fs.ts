@@ -30,34 +30,14 @@ export const HOST_O = {
   PATH: 0o10000000,
 } as const;
 
-/** What the host tells of a file; times in nanoseconds since the epoch. */
-export interface HostStat {
-  readonly dev: number;
-  readonly ino: number;
-  readonly mode: number;
-  readonly nlink: number;
-  readonly uid: number;
-  readonly gid: number;
-  readonly rdev: number;
-  readonly size: number;
-  readonly blksize: number;
-  readonly blocks: number;
-  readonly atimeNs: bigint;
-  readonly mtimeNs: bigint;
-  readonly ctimeNs: bigint;
-  readonly btimeNs: bigint;
-}
-
 const STATX_BASIC_AND_BTIME = 0xfff;
 const statxBytes = Buffer.alloc(256);
 const statxView = new DataView(statxBytes.buffer, statxBytes.byteOffset, 256);
 const EMPTY = cstring("");
+const WORD = 4294967296;
 
-function timeAt(offset: number): bigint {
-  return (
-    statxView.getBigInt64(offset, true) * 1_000_000_000n +
-    BigInt(statxView.getUint32(offset + 8, true))
-  );
+function word64(offset: number): number {
+  return statxView.getUint32(offset, true) + statxView.getUint32(offset + 4, true) * WORD;
 }
 
 function device(offset: number): number {
@@ -66,26 +46,68 @@ function device(offset: number): number {
   return (minor & 0xff) | ((major & 0xfff) << 8) | ((minor & ~0xff) << 12);
 }
 
+/** A `struct statx_timestamp`: whole seconds, and nanoseconds. */
+class Time {
+  readonly seconds: number;
+  readonly nanoseconds: number;
+
+  constructor(offset: number) {
+    this.seconds = statxView.getUint32(offset, true) + statxView.getInt32(offset + 4, true) * WORD;
+    this.nanoseconds = statxView.getUint32(offset + 8, true);
+  }
+
+  get ns(): bigint {
+    return BigInt(this.seconds) * 1_000_000_000n + BigInt(this.nanoseconds);
+  }
+
+  equals(other: Time): boolean {
+    return this.seconds === other.seconds && this.nanoseconds === other.nanoseconds;
+  }
+}
+
+/** What the host tells of a file. Times, in nanoseconds since the epoch, are worked out when asked for. */
+export class HostStat {
+  readonly dev: number = device(136);
+  readonly ino: number = word64(32);
+  readonly mode: number = statxView.getUint16(28, true);
+  readonly nlink: number = statxView.getUint32(16, true);
+  readonly uid: number = statxView.getUint32(20, true);
+  readonly gid: number = statxView.getUint32(24, true);
+  readonly rdev: number = device(128);
+  readonly size: number = word64(40);
+  readonly blksize: number = statxView.getUint32(4, true);
+  readonly blocks: number = word64(48);
+  readonly #atime = new Time(64);
+  readonly #btime = new Time(80);
+  readonly #ctime = new Time(96);
+  readonly #mtime = new Time(112);
+
+  get atimeNs(): bigint {
+    return this.#atime.ns;
+  }
+  get mtimeNs(): bigint {
+    return this.#mtime.ns;
+  }
+  get ctimeNs(): bigint {
+    return this.#ctime.ns;
+  }
+  get btimeNs(): bigint {
+    return this.#btime.ns;
+  }
+
+  /**
+   * Whether both are of one file. The host gives the number of a removed file to a new one: the time of
+   * birth tells them apart.
+   */
+  isSameFile(other: HostStat): boolean {
+    return this.ino === other.ino && this.dev === other.dev && this.#btime.equals(other.#btime);
+  }
+}
+
+/** Reads what statx(2) left in the one buffer. */
 function statx(dirfd: number, name: Uint8Array, flags: number): HostStat | Errno {
   const result = call("statx", dirfd, name, flags, STATX_BASIC_AND_BTIME, statxBytes);
-  if (result instanceof Errno) return result;
-  const view = statxView;
-  return {
-    blksize: view.getUint32(4, true),
-    nlink: view.getUint32(16, true),
-    uid: view.getUint32(20, true),
-    gid: view.getUint32(24, true),
-    mode: view.getUint16(28, true),
-    ino: Number(view.getBigUint64(32, true)),
-    size: Number(view.getBigUint64(40, true)),
-    blocks: Number(view.getBigUint64(48, true)),
-    atimeNs: timeAt(64),
-    btimeNs: timeAt(80),
-    ctimeNs: timeAt(96),
-    mtimeNs: timeAt(112),
-    rdev: device(128),
-    dev: device(136),
-  };
+  return result instanceof Errno ? result : new HostStat();
 }
 
 /** The file called `name` in `dirfd`; a symlink itself, not its target. */
