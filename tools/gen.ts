@@ -1,6 +1,8 @@
 /** Writes every generated file of the tree; with `--check`, fails if one is not what it would write. */
 import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { COMMANDS } from "../cli/commands.ts";
+import { reference } from "../cli/reference.ts";
 import { layoutHeader } from "../profiles/linux/header.ts";
 import { compileSchema, hasFlatc } from "./flatbuffers.ts";
 import { parseStructs, toCpp, toTypeScript } from "./layout.ts";
@@ -11,6 +13,7 @@ const read = (path: string) => readFileSync(new URL(path, root), "utf8");
 
 /** Path in the tree -> what makes its content. */
 const GENERATED: Record<string, () => string> = {
+  "docs/ddcli.md": () => reference(COMMANDS),
   "guest/confine/confinement_layout.h": layoutHeader,
   "ring/layout.h": () => toCpp(parseStructs(read("ring/ring.fbs")), "dd::ring"),
   "ring/layout.ts": () => toTypeScript(parseStructs(read("ring/ring.fbs"))),
