@@ -1,4 +1,5 @@
 // Generated from ring/ring.fbs by `npm run gen`. Do not edit.
+// clang-format off
 #pragma once
 
 #include <cstddef>
@@ -6,8 +7,7 @@
 
 namespace dd::ring {
 
-// First page of a ring mapping, written by the sentry (S) before anyone maps it and never read
-// back.
+// First page of a ring mapping, written by the sentry (S) before anyone maps it and never read back.
 struct RingHeader {
   uint32_t magic;
   uint32_t version;
@@ -118,8 +118,7 @@ static_assert(offsetof(PlanStep, fd) == 32);
 static_assert(offsetof(PlanStep, reserved0) == 36);
 static_assert(sizeof(PlanStep) == 40);
 
-// A request to the launcher for one more executor; its descriptors follow by SCM_RIGHTS: ring,
-// doorbell, files.
+// A request to the launcher for one more executor; its descriptors follow by SCM_RIGHTS: ring, doorbell, files.
 struct SpawnRequest {
   uint64_t token;
   uint32_t file_count;

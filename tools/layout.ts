@@ -74,7 +74,15 @@ const HEADER = "Generated from ring/ring.fbs by `npm run gen`. Do not edit.";
 
 /** The structs as a C++ header: plain structs with their offsets asserted. */
 export function toCpp(structs: readonly LayoutStruct[], namespace: string): string {
-  const out = [`// ${HEADER}`, "#pragma once", "", "#include <cstddef>", "#include <cstdint>", ""];
+  const out = [
+    `// ${HEADER}`,
+    "// clang-format off",
+    "#pragma once",
+    "",
+    "#include <cstddef>",
+    "#include <cstdint>",
+    "",
+  ];
   out.push(`namespace ${namespace} {`, "");
   for (const struct of structs) {
     for (const line of struct.comment) out.push(line === "" ? "//" : `// ${line}`);
