@@ -176,3 +176,13 @@ export function dump(guest: Guest, path = "/", withLinks = true): string[] {
   visit(path);
   return lines;
 }
+
+/**
+ * Names, types and attributes of everything, without content and link counts: what a journal alone says,
+ * and what a call changes at once.
+ */
+export function shape(guest: Guest): string {
+  return dump(guest, "/", false)
+    .map((line) => line.replace(/ \d+ ".*$/, ""))
+    .join("\n");
+}

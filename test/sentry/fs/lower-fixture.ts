@@ -81,3 +81,12 @@ export function lowerOf(spec: { [name: string]: Spec }, directory: string): Lowe
     close: () => closeFd(fd),
   });
 }
+
+/** A lower tree with everything that copy-up has to keep. */
+const shared = new File("two names");
+export const LOWER: { [name: string]: Spec } = {
+  a: { a: new File("lower a/a"), b: { c: new File("deep", 0o600) }, c: { link: "/b" } },
+  b: new File("lower b"),
+  c: { a: shared, b: shared },
+  ".wh.a": new File("an ordinary name"),
+};

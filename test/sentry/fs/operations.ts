@@ -66,3 +66,11 @@ function run(guest: Guest, call: Operation): Errno | undefined {
     }
   }
 }
+
+/** How many calls {@link sampleCalls} gives. */
+const SAMPLE_SIZE = 3000;
+
+/** The same long series of calls for the same seed. */
+export function sampleCalls(seed: number): Operation[] {
+  return fc.sample(operation, { seed, numRuns: SAMPLE_SIZE });
+}

@@ -10,8 +10,8 @@ import { tmpfs } from "../../../sentry/fs/tmpfs.ts";
 import { HOST_O, openHostPath } from "../../../sentry/host/fs.ts";
 import { chmod } from "../../../sentry/vfs/attributes.ts";
 import { fsContract } from "./contract.ts";
-import { dump, Guest, ok, readAll, scratch } from "./fixture.ts";
-import { File, lowerOf, type Spec } from "./lower-fixture.ts";
+import { dump, Guest, ok, readAll, scratch, shape } from "./fixture.ts";
+import { File, LOWER, lowerOf, type Spec } from "./lower-fixture.ts";
 import { operation, perform } from "./operations.ts";
 
 fsContract(test, "overlay", () => {
@@ -21,15 +21,6 @@ fsContract(test, "overlay", () => {
     done: directory.done,
   };
 });
-
-/** A lower tree with everything that copy-up has to keep. */
-const shared = new File("two names");
-const LOWER: { [name: string]: Spec } = {
-  a: { a: new File("lower a/a"), b: { c: new File("deep", 0o600) }, c: { link: "/b" } },
-  b: new File("lower b"),
-  c: { a: shared, b: shared },
-  ".wh.a": new File("an ordinary name"),
-};
 
 function fill(guest: Guest, spec: { [name: string]: Spec }, at: string, made: Map<Spec, string>) {
   for (const [name, item] of Object.entries(spec)) {
@@ -118,11 +109,10 @@ test("a journal cut anywhere gives the tree after some call", (t) => {
       (calls, where) => {
         const directory = scratch();
         const { fs, guest, upper } = open(directory.path);
-        const names = (at: Guest) => shape(at);
-        const seen = new Set([names(guest)]);
+        const seen = new Set([shape(guest)]);
         for (const call of calls) {
           perform(guest, call);
-          seen.add(names(guest));
+          seen.add(shape(guest));
         }
         // What a kill leaves behind, less a part of the journal that never reached the disk.
         const crashed = join(directory.path, "crashed");
@@ -131,7 +121,7 @@ test("a journal cut anywhere gives the tree after some call", (t) => {
         const journal = join(crashed, "upper", "journal");
         truncateSync(journal, Math.floor(statSync(journal).size * where));
         const after = open(crashed);
-        t.true(seen.has(names(after.guest)));
+        t.true(seen.has(shape(after.guest)));
         after.fs.release();
         fs.release();
         directory.done();
@@ -140,13 +130,6 @@ test("a journal cut anywhere gives the tree after some call", (t) => {
     { numRuns: 60 },
   );
 });
-
-/** Names, types and attributes, without content and link counts: those of the blobs are not in the journal. */
-function shape(guest: Guest): string {
-  return dump(guest, "/", false)
-    .map((line) => line.replace(/ \d+ ".*$/, ""))
-    .join("\n");
-}
 
 test("a killed container keeps what its calls had done", (t) => {
   const directory = scratch();
