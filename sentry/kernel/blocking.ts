@@ -54,13 +54,20 @@ export function blockOn(
     const { conclude } = options;
     task.complete(typeof result === "number" && conclude ? conclude(result) : result);
   };
+  let trying = false;
   const retry = () => {
+    // An attempt may itself change what it waits for.
+    if (trying) return;
+    trying = true;
     const result = attempt();
+    trying = false;
     if (result !== EAGAIN) finish(result);
   };
   task.park((result) => {
     if (options.deadlineNs !== undefined) task.restartUntil(options.deadlineNs, result);
-    finish(done() ?? result);
+    // As in Linux, what has become ready at the same time counts more than the signal.
+    const last = task.exited ? EAGAIN : attempt();
+    finish(last === EAGAIN ? (done() ?? result) : last);
   }, options.interrupted ?? ERESTARTSYS);
   for (const { source, events } of waits) cleanups.push(source.subscribe(events, retry));
   if (options.deadlineNs !== undefined) {

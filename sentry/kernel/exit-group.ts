@@ -14,5 +14,7 @@ export function exitGroup(process: Process, status: number): void {
     task.exited = true;
     task.interruptCall();
   }
-  process.kernel.machine.kill(process);
+  const { machine } = process.kernel;
+  process.usage = machine.usage?.(process) ?? process.usage;
+  machine.kill(process);
 }

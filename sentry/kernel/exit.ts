@@ -66,7 +66,6 @@ export function finishExit(process: Process): void {
   const { kernel } = process;
   if (process.state !== "running" && process.state !== "exiting") return;
   process.state = "exiting";
-  process.usage = kernel.machine.usage?.(process) ?? process.usage;
   for (const task of [...process.tasks]) dropTask(task);
   process.timers.cancelAll();
   // The leader's end hangs up the session's terminal.
@@ -102,7 +101,8 @@ export function announce(child: Process): void {
   if (child.exitSignal !== 0 && !(unwanted && action.handler === SIG_IGN)) {
     sendToProcess(parent, exitInfo(child, child.exitSignal));
   }
-  if (unwanted) reap(child);
+  // The parent may have waited for it on hearing the signal.
+  if (unwanted && child.state === "zombie") reap(child);
   parent.childEvents.wake(POLLIN);
 }
 

@@ -168,10 +168,12 @@ function continueProcess(process: Process): void {
 function notifyParent(process: Process, code: number, status: number): void {
   const { parent } = process;
   if (parent === undefined) return;
+  // The signal first: its handler runs before a wait(2) that this ends returns.
+  if (!(parent.actions.get(SIGCHLD).flags & SA_NOCLDSTOP)) {
+    const uid = process.credentials.ruid;
+    sendToProcess(parent, childEvent(code, process.pid, uid, status));
+  }
   parent.childEvents.wake(POLLIN);
-  if (parent.actions.get(SIGCHLD).flags & SA_NOCLDSTOP) return;
-  const uid = process.credentials.ruid;
-  sendToProcess(parent, childEvent(code, process.pid, uid, status));
 }
 
 /** Prints the line strace would. */

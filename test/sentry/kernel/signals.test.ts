@@ -479,3 +479,15 @@ test("an exec keeps ignored and pending signals and forgets handlers", (t) => {
   t.is(actions.get(SIGUSR1).handler, SIG_IGN);
   t.is(actions.get(SIGUSR2).handler, SIG_DFL);
 });
+
+test("a wait that the child's own SIGCHLD hits returns the child, and the handler has run by then", (t) => {
+  const world = new World();
+  const parent = childOf(world);
+  const child = world.fork(parent);
+  onSignal(parent, SIGCHLD);
+  parent.call("wait4", -1, 0, 0, 0);
+  child.call("exit_group", 0);
+  world.settle();
+  t.is(parent.result, child.task.tid);
+  t.deepEqual(signals(parent), [SIGCHLD]);
+});
