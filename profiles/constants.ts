@@ -92,6 +92,7 @@ export const NAMESPACE_FLAGS = {
 /** getrlimit(2): the number of each resource (`asm-generic/resource.h`). */
 export const RESOURCE_NUMBERS = {
   FSIZE: 1,
+  DATA: 2,
   CORE: 4,
   NPROC: 6,
   NOFILE: 7,

@@ -87,9 +87,9 @@ function barrierText(barrier: Barrier): string {
     case "root":
       return "the file tree";
     case "limit":
-      return barrier.value === "processes"
-        ? `\`RLIMIT_${barrier.resource}\`: the container's limit`
-        : `\`RLIMIT_${barrier.resource}\`: ${barrier.value}`;
+      return typeof barrier.value === "number"
+        ? `\`RLIMIT_${barrier.resource}\`: ${barrier.value}`
+        : `\`RLIMIT_${barrier.resource}\`: the container's limit of ${barrier.value}`;
     case "capabilities":
       return barrier.keep.length === 0
         ? "all capabilities"

@@ -107,7 +107,7 @@ export type Barrier =
       readonly kind: "limit";
       readonly resource: Resource;
       /** Both the soft and the hard limit; a parameter's name when given at start. */
-      readonly value: number | "processes";
+      readonly value: number | "processes" | "memory";
       readonly why: string;
     }
   /** All but those kept. */
@@ -140,6 +140,7 @@ export type Capability =
   | "SETGID";
 export type Resource =
   | "CORE"
+  | "DATA"
   | "FSIZE"
   | "MEMLOCK"
   | "MSGQUEUE"

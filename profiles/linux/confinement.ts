@@ -34,6 +34,11 @@ export interface ConfinementParameters {
   readonly hostGid: number;
   /** The most threads and processes, host view: the guest's limit and the launcher. */
   readonly processes: number;
+  /**
+   * The most writable private memory of each process, in bytes: for a container with a limit that no
+   * control group can hold. Absent: not limited.
+   */
+  readonly memoryBytes?: number;
 }
 
 /** All that the launcher and the executors need to confine themselves on Linux. */
@@ -58,6 +63,8 @@ const UNPRIVILEGED_ID_MAX = 0xfffffffe;
 /** The launcher and one executor. */
 const PROCESSES_MIN = 2;
 const PROCESSES_MAX = 4_194_304;
+/** The runtime itself needs some of it. */
+const MEMORY_BYTES_MIN = 1 << 20;
 const ANY_STUB: AddressRange = { start: 0x1000n, end: 0x2000n };
 
 /**
@@ -65,10 +72,14 @@ const ANY_STUB: AddressRange = { start: 0x1000n, end: 0x2000n };
  * @throws RangeError when a parameter could only weaken it: host id 0, an empty stub range.
  */
 export function executorConfinement(parameters: ConfinementParameters): Confinement {
-  const { isa, stub = ANY_STUB, hostUid, hostGid, processes } = parameters;
+  const { isa, stub = ANY_STUB, hostUid, hostGid, processes, memoryBytes } = parameters;
   checkRange("Host user id", hostUid, 1, UNPRIVILEGED_ID_MAX);
   checkRange("Host group id", hostGid, 1, UNPRIVILEGED_ID_MAX);
   checkRange("Process limit", processes, PROCESSES_MIN, PROCESSES_MAX);
+  if (memoryBytes !== undefined) {
+    checkRange("Memory limit", memoryBytes, MEMORY_BYTES_MIN, Number.MAX_SAFE_INTEGER);
+  }
+  const given = { processes, memory: memoryBytes };
   const { barriers } = executorProfile;
   const namespaces = ofKind(barriers, "namespace").map((barrier) => barrier.namespace);
   const outer = namespaces.filter((name) => name === "user" || name === "mount");
@@ -80,10 +91,10 @@ export function executorConfinement(parameters: ConfinementParameters): Confinem
     hostGid,
     outerNamespaces: flags(outer),
     innerNamespaces: flags(inner),
-    limits: ofKind(barriers, "limit").map(({ resource, value }) => ({
-      resource,
-      value: value === "processes" ? processes : value,
-    })),
+    limits: ofKind(barriers, "limit").flatMap(({ resource, value }) => {
+      const limit = typeof value === "number" ? value : given[value];
+      return limit === undefined ? [] : [{ resource, value: limit }];
+    }),
     landlock: profileRuleset(executorProfile),
     speculation: ofKind(barriers, "speculation").map(({ control }) => SPECULATION_NUMBERS[control]),
     window: DESCRIPTOR_WINDOW,

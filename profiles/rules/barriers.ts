@@ -53,6 +53,12 @@ export const executorBarriers: readonly Barrier[] = [
     value: "processes",
     why: "Threads and processes are counted per container even without a control group.",
   },
+  {
+    kind: "limit",
+    resource: "DATA",
+    value: "memory",
+    why: "Where no control group limits the container's memory, each of its processes is limited.",
+  },
   { kind: "capabilities", keep: [], why: "No privilege, even over what the namespaces contain." },
   { kind: "no-new-privileges", why: "No program can give privilege back." },
   {

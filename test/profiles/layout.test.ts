@@ -75,9 +75,25 @@ test("C++ refuses a description that is cut short, foreign or weaker than allowe
 });
 
 test("a confinement for host root, or without processes, cannot be described", (t) => {
-  for (const wrong of [{ hostUid: 0 }, { hostGid: 0 }, { processes: 1 }, { hostUid: 1.5 }]) {
+  for (const wrong of [
+    { hostUid: 0 },
+    { memoryBytes: 4096 },
+    { hostGid: 0 },
+    { processes: 1 },
+    { hostUid: 1.5 },
+  ]) {
     t.throws(() => executorConfinement({ ...PARAMETERS, ...wrong }), { instanceOf: RangeError });
   }
+});
+
+test("a memory limit becomes a limit of each process, and is absent otherwise", (t) => {
+  const limitOf = (memoryBytes?: number): number | undefined =>
+    executorConfinement({
+      ...PARAMETERS,
+      ...(memoryBytes === undefined ? {} : { memoryBytes }),
+    }).limits.find(({ resource }) => resource === "DATA")?.value;
+  t.is(limitOf(1 << 30), 1 << 30);
+  t.is(limitOf(), undefined);
 });
 
 test("decodeReport() reads a report and refuses what is none", (t) => {

@@ -1,0 +1,208 @@
+/** Control groups of the host: what holds all processes of a container to one limit. See cgroups(7). */
+import { readdirSync, readFileSync } from "node:fs";
+import type { ByteString } from "../abi/bytes.ts";
+import { EINVAL, ENOENT, Errno, ESRCH } from "../abi/errno.ts";
+import { call } from "./call.ts";
+import { AT_FDCWD, closeFd, HOST_O, mkdirAt, openHostPath, rmdirAt, write } from "./fs.ts";
+
+/** Absent: not limited. */
+export interface ControlGroupLimits {
+  /** Memory of all processes together; beyond it the host kills one of them. */
+  readonly memoryBytes?: number;
+  /** Processes and threads together; beyond it fork fails with EAGAIN. */
+  readonly processes?: number;
+}
+
+type Controller = "memory" | "pids";
+
+/** A directory below which groups can be made, and the dialect of its files. */
+interface Hierarchy {
+  readonly parent: string;
+  readonly version: 1 | 2;
+}
+
+const NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/;
+/** Our groups: the name of the container, then the process that made the group. */
+const OURS = /^dd-.+-(\d+)$/;
+
+/**
+ * One container's group. It holds the processes that are added and all that they fork. The files and
+ * pipes that the sentry keeps for the container are the sentry's, and not counted.
+ */
+export class ControlGroup {
+  readonly #directories: readonly string[];
+
+  private constructor(directories: readonly string[]) {
+    this.#directories = directories;
+  }
+
+  /**
+   * Makes the group. Groups that a killed sentry left behind are removed on the way.
+   * @returns the host's error when a limit cannot be had: ENOENT without the controller, EACCES or EPERM
+   *   when it is not delegated to this user; then there is no group.
+   */
+  static create(name: string, limits: ControlGroupLimits): ControlGroup | Errno {
+    if (!NAME.test(name)) return EINVAL;
+    const wanted: Controller[] = [];
+    if (limits.memoryBytes !== undefined) wanted.push("memory");
+    if (limits.processes !== undefined) wanted.push("pids");
+    const made: string[] = [];
+    const group = new ControlGroup(made);
+    for (const controller of wanted) {
+      const hierarchy = hierarchyOf(controller, wanted);
+      const failed =
+        hierarchy === undefined ? ENOENT : enter(hierarchy, name, controller, limits, made);
+      if (failed !== undefined) {
+        group.remove();
+        return failed;
+      }
+    }
+    return group;
+  }
+
+  /** Moves a process, with all its threads, into the group. */
+  add(pid: number): Errno | undefined {
+    for (const directory of this.#directories) {
+      const failed = writeControl(`${directory}/cgroup.procs`, `${pid}`);
+      if (failed !== undefined) return failed;
+    }
+    return undefined;
+  }
+
+  /** Removes the group, which must be empty: its processes have ended and been waited for. */
+  remove(): void {
+    for (const directory of this.#directories) rmdirAt(AT_FDCWD, directory);
+  }
+}
+
+/** Makes the group's directory in one hierarchy, unless it is there from another controller, and limits it. */
+function enter(
+  { parent, version }: Hierarchy,
+  name: string,
+  controller: Controller,
+  limits: ControlGroupLimits,
+  made: string[],
+): Errno | undefined {
+  const directory = `${parent}/dd-${name}-${process.pid}`;
+  if (!made.includes(directory)) {
+    sweep(parent);
+    const failed = mkdirAt(AT_FDCWD, directory, 0o755);
+    if (failed !== undefined) return failed;
+    made.push(directory);
+  }
+  if (controller === "pids") return writeControl(`${directory}/pids.max`, `${limits.processes}`);
+  const [memory, swap] =
+    version === 1
+      ? ["memory.limit_in_bytes", "memory.memsw.limit_in_bytes"]
+      : ["memory.max", "memory.swap.max"];
+  const failed = writeControl(`${directory}/${memory}`, `${limits.memoryBytes}`);
+  if (failed !== undefined) return failed;
+  // Without swap accounting there is no such file, and nothing to forbid.
+  const unswapped = writeControl(
+    `${directory}/${swap}`,
+    version === 1 ? `${limits.memoryBytes}` : "0",
+  );
+  return unswapped === ENOENT ? undefined : unswapped;
+}
+
+/** Where a controller's groups can be made; the unified hierarchy must have all that are wanted. */
+function hierarchyOf(controller: Controller, wanted: readonly Controller[]): Hierarchy | undefined {
+  const mounts = cgroupMounts();
+  const unified = mounts.find((mount) => mount.version === 2);
+  if (unified !== undefined) {
+    const own = ownGroup("");
+    // A group with processes, such as our own, cannot have limited children: the one above can.
+    const above = own.replace(/\/[^/]*$/, "");
+    for (const group of [above, own, ""]) {
+      const parent = `${unified.path}${group}`;
+      if (delegates(parent, wanted)) return { parent, version: 2 };
+    }
+  }
+  const mount = mounts.find(({ controllers }) => controllers.includes(controller));
+  if (mount === undefined) return undefined;
+  // In a container the group has the host's name, but is mounted as the root.
+  const named = `${mount.path}${ownGroup(controller)}`;
+  return { parent: exists(named) ? named : mount.path, version: 1 };
+}
+
+/** Whether groups made below a version 2 group get these controllers; asks for them where it may. */
+function delegates(parent: string, wanted: readonly Controller[]): boolean {
+  const file = `${parent}/cgroup.subtree_control`;
+  const has = (): boolean => {
+    const active = readText(file).trim().split(" ");
+    return wanted.every((controller) => active.includes(controller));
+  };
+  if (has()) return true;
+  const asked = writeControl(file, wanted.map((controller) => `+${controller}`).join(" "));
+  return asked === undefined && has();
+}
+
+interface CgroupMount {
+  readonly path: string;
+  readonly version: 1 | 2;
+  readonly controllers: readonly string[];
+}
+
+/** The control group file systems in /proc/self/mountinfo; see proc_pid_mountinfo(5). */
+function cgroupMounts(): readonly CgroupMount[] {
+  return readText("/proc/self/mountinfo")
+    .split("\n")
+    .flatMap((line): CgroupMount[] => {
+      const [before = "", after = ""] = line.split(" - ");
+      const [type, , options = ""] = after.split(" ");
+      const path = before.split(" ")[4];
+      if (path === undefined) return [];
+      if (type === "cgroup2") return [{ path, version: 2, controllers: [] }];
+      return type === "cgroup" ? [{ path, version: 1, controllers: options.split(",") }] : [];
+    });
+}
+
+/** The group of this process in a version 1 hierarchy, or for "" in the unified one; "" for the root. */
+function ownGroup(controller: Controller | ""): string {
+  for (const line of readText("/proc/self/cgroup").split("\n")) {
+    const [, controllers, ...path] = line.split(":");
+    if (controllers?.split(",").includes(controller) === true)
+      return path.join(":").replace(/\/$/, "");
+  }
+  return "";
+}
+
+/** Removes what sentries that are no more have left in a group. One that is in use does not go. */
+function sweep(parent: string): void {
+  let names: string[] = [];
+  try {
+    names = readdirSync(parent);
+  } catch {
+    return;
+  }
+  for (const name of names) {
+    const pid = OURS.exec(name)?.[1];
+    if (pid !== undefined && call("kill", Number(pid), 0) === ESRCH) {
+      rmdirAt(AT_FDCWD, `${parent}/${name}`);
+    }
+  }
+}
+
+function writeControl(path: ByteString, text: string): Errno | undefined {
+  const fd = openHostPath(path, HOST_O.WRONLY);
+  if (fd instanceof Errno) return fd;
+  const bytes = Buffer.from(text);
+  const written = write(fd, bytes, bytes.length);
+  closeFd(fd);
+  return written instanceof Errno ? written : undefined;
+}
+
+function exists(path: ByteString): boolean {
+  const fd = openHostPath(path, HOST_O.PATH);
+  if (fd instanceof Errno) return false;
+  closeFd(fd);
+  return true;
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, "latin1");
+  } catch {
+    return "";
+  }
+}
