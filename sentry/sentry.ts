@@ -114,6 +114,8 @@ export class Sentry implements SentryContainer {
           : {
               confinement: {
                 isa: spec.isa,
+                id: spec.id,
+                memoryBytes: spec.limits.memoryBytes,
                 processes: (spec.limits.pids ?? DEFAULT_TASKS) + 2,
                 confineSentry: () => confineSentry(spec),
               },

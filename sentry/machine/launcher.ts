@@ -13,6 +13,7 @@ import { native } from "../../ring/native.ts";
 import { EAGAIN, ENOENT, Errno, errnoOf } from "../abi/errno.ts";
 import type { Isa } from "../abi/numbers.ts";
 import { call } from "../host/call.ts";
+import { ControlGroup } from "../host/control-group.ts";
 import type { Reactor, Watch } from "../host/reactor.ts";
 import type { HostAuxv } from "../kernel/machine.ts";
 
@@ -45,8 +46,12 @@ export interface LauncherOptions {
   /** Absent: trusted mode. */
   readonly confinement?: {
     readonly isa: Isa;
+    /** Names the container's control group. */
+    readonly id: string;
     /** The most threads and processes of the container, as the host counts them. */
     readonly processes: number;
+    /** The most memory of its executors; absent: not limited. */
+    readonly memoryBytes?: number | undefined;
     /** Confines the sentry itself: called at the one moment when it can be done. */
     readonly confineSentry: () => void;
   };
@@ -78,6 +83,7 @@ export class Launcher {
   readonly pid: number;
   readonly #control: number;
   readonly #listener: number;
+  readonly #group: ControlGroup | undefined;
   readonly #watches: Watch[];
 
   /** Descriptor numbers an executor may get, in turn. See `kWindowFirst` in guest/confine. */
@@ -107,6 +113,7 @@ export class Launcher {
     this.pid = started.pid;
     this.#control = started.control;
     this.#listener = started.listener;
+    this.#group = started.group;
     const { reactor, notified, gone } = options;
     this.#watches = [
       reactor.watch(this.#listener, POLLIN, () => {
@@ -170,6 +177,7 @@ export class Launcher {
     call("close", this.#listener);
     call("kill", this.pid, 9);
     call("wait4", this.pid, null, 0, null);
+    this.#group?.remove();
   }
 
   #receive(): Notification | undefined {
@@ -206,6 +214,8 @@ interface Started {
   readonly control: number;
   readonly listener: number;
   readonly hello: Uint8Array;
+  /** What holds its executors to a limit; absent: nothing, or limits of each process. */
+  readonly group: ControlGroup | undefined;
 }
 
 function controlPair(): { readonly ours: number; readonly theirs: number } {
@@ -234,7 +244,7 @@ function startTrusted(lifeFd: number): Started {
   call("close", theirs);
   const fds = new Int32Array(1);
   const hello = receiveHello(ours, fds);
-  return { pid, control: ours, listener: fds[0] as number, hello };
+  return { pid, control: ours, listener: fds[0] as number, hello, group: undefined };
 }
 
 /** One message of a launcher that confines itself. @throws ConfinementRefused */
@@ -249,7 +259,29 @@ function receiveReport(control: number, kind: Report["kind"], fds: Int32Array): 
 
 /** See profiles/README.md for the order. */
 function startConfined(options: NonNullable<LauncherOptions["confinement"]>): Started {
-  const description = describeConfinement(options.isa, options.processes);
+  const { memoryBytes } = options;
+  const limits = memoryBytes === undefined ? {} : { memoryBytes };
+  const group = ControlGroup.create(options.id, limits);
+  if (group instanceof Errno) return startInGroup(options, limits, undefined);
+  try {
+    return startInGroup(options, {}, group);
+  } catch (error) {
+    group.remove();
+    throw error;
+  }
+}
+
+/** @param limits what no control group holds and each process is held to instead. */
+function startInGroup(
+  options: NonNullable<LauncherOptions["confinement"]>,
+  limits: { readonly memoryBytes?: number },
+  group: ControlGroup | undefined,
+): Started {
+  const description = describeConfinement({
+    isa: options.isa,
+    processes: options.processes,
+    ...limits,
+  });
   const { ours, theirs } = controlPair();
   const namespaces = new Int32Array(2);
   try {
@@ -266,9 +298,12 @@ function startConfined(options: NonNullable<LauncherOptions["confinement"]>): St
       const report = receiveReport(ours, "started", fds);
       const pid = report.kind === "started" ? report.pid : 0;
       call("close", theirs);
+      // Before its first executor: whatever it forks from now on is in the group.
+      const ungrouped = group?.add(pid);
+      if (ungrouped !== undefined) throw new ConfinementRefused("limits", ungrouped);
       receiveReport(ours, "listening", fds);
       const hello = receiveHello(ours, new Int32Array(1));
-      return { pid, control: ours, listener: fds[0] as number, hello };
+      return { pid, control: ours, listener: fds[0] as number, hello, group };
     } finally {
       call("wait4", launcher, null, 0, null);
     }
@@ -278,11 +313,14 @@ function startConfined(options: NonNullable<LauncherOptions["confinement"]>): St
 }
 
 /** A memfd with the description that guest/confine reads. */
-function describeConfinement(isa: Isa, processes: number): number {
+function describeConfinement(limits: {
+  readonly isa: Isa;
+  readonly processes: number;
+  readonly memoryBytes?: number;
+}): number {
   const root = process.getuid?.() === 0;
   const confinement = executorConfinement({
-    isa,
-    processes,
+    ...limits,
     hostUid: root ? randomInt(CONTAINER_IDS.first, CONTAINER_IDS.end) : (process.getuid?.() ?? 0),
     hostGid: root ? randomInt(CONTAINER_IDS.first, CONTAINER_IDS.end) : (process.getgid?.() ?? 0),
   });
