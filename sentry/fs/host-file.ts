@@ -35,7 +35,12 @@ export class HostFile extends VfsFile {
   }
 
   override write(buffer: IoBuffer): Transfer {
-    return this.#modified(write(this.fd, buffer.address, buffer.length));
+    return this.writeSome(buffer, buffer.length);
+  }
+
+  /** Writes the first `length` bytes. */
+  protected writeSome(buffer: IoBuffer, length: number): Transfer {
+    return this.#modified(write(this.fd, buffer.address, length));
   }
 
   override pread(buffer: IoBuffer, offset: number): Transfer {
@@ -43,7 +48,12 @@ export class HostFile extends VfsFile {
   }
 
   override pwrite(buffer: IoBuffer, offset: number): Transfer {
-    return this.#modified(pwrite(this.fd, buffer.address, buffer.length, offset));
+    return this.pwriteSome(buffer, buffer.length, offset);
+  }
+
+  /** Writes the first `length` bytes at `offset`. */
+  protected pwriteSome(buffer: IoBuffer, length: number, offset: number): Transfer {
+    return this.#modified(pwrite(this.fd, buffer.address, length, offset));
   }
 
   override seek(offset: number, whence: number): number | Errno {

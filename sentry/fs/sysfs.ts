@@ -1,5 +1,6 @@
 import type { ByteString } from "../abi/bytes.ts";
 import { FileSystem, type Inode, type Statfs } from "../vfs/inode.ts";
+import { cpuMask } from "./virtual/cpu-mask.ts";
 import { FixedDirectory, type VirtualFs } from "./virtual/nodes.ts";
 
 const SYSFS_MAGIC = 0x62656572;
@@ -32,12 +33,21 @@ export class SysFs extends FileSystem implements VirtualFs {
       text(`${at}/online`, "1");
       text(`${at}/topology/core_id`, String(cpu));
       text(`${at}/topology/physical_package_id`, "0");
-      text(`${at}/topology/thread_siblings_list`, String(cpu));
-      text(`${at}/topology/core_siblings_list`, cpus);
+      for (const name of ["thread_siblings", "core_cpus"]) {
+        text(`${at}/topology/${name}`, cpuMask(1, cpu));
+        text(`${at}/topology/${name}_list`, String(cpu));
+      }
+      for (const name of ["core_siblings", "package_cpus"]) {
+        text(`${at}/topology/${name}`, cpuMask(system.cpuCount));
+        text(`${at}/topology/${name}_list`, cpus);
+      }
     }
     text("devices/system/node/online", "0");
     text("devices/system/node/possible", "0");
+    text("devices/system/node/has_cpu", "0");
     text("devices/system/node/node0/cpulist", cpus);
+    text("devices/system/node/node0/cpumap", cpuMask(system.cpuCount));
+    text("devices/system/node/node0/distance", "10");
     text("kernel/mm/transparent_hugepage/enabled", "always [madvise] never");
     text("kernel/mm/transparent_hugepage/hpage_pmd_size", "2097152");
     this.root = root;

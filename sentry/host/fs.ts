@@ -410,7 +410,11 @@ export function* readDirectory(fd: number): Generator<HostEntry, Errno | undefin
       const size = bytes.readUInt16LE(at + 16);
       const name = untilNul(bytes.subarray(at + 19, at + size));
       if (name !== "." && name !== "..") {
-        yield { name, ino: Number(bytes.readBigUInt64LE(at)), type: bytes.readUInt8(at + 18) };
+        yield {
+          name,
+          ino: bytes.readUInt32LE(at) + bytes.readUInt32LE(at + 4) * WORD,
+          type: bytes.readUInt8(at + 18),
+        };
       }
       at += size;
     }

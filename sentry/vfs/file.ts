@@ -81,6 +81,7 @@ export class PathFile extends VfsFile {
 }
 
 const DIRENT_HEADER = 19;
+const WORD = 4294967296;
 
 /** `struct linux_dirent64` of one entry; `next` is the offset that seeks behind it. */
 function dirent(
@@ -94,8 +95,9 @@ function dirent(
   const size = (DIRENT_HEADER + name.length + 1 + 7) & ~7;
   if (at + size > out.length) return 0;
   out.fill(0, at, at + size);
-  out.writeBigUInt64LE(BigInt(ino), at);
-  out.writeBigInt64LE(BigInt(next), at + 8);
+  out.writeUInt32LE(ino % WORD, at);
+  out.writeUInt32LE(Math.floor(ino / WORD), at + 4);
+  out.writeUInt32LE(next, at + 8);
   out.writeUInt16LE(size, at + 16);
   out.writeUInt8(type, at + 18);
   out.write(name, at + DIRENT_HEADER, "latin1");

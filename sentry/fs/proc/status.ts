@@ -1,5 +1,6 @@
 /** `stat`, `status`, `statm`, `io`, `limits` of a process or thread. See proc_pid_stat(5) and its neighbours. */
 import type { ByteString } from "../../abi/bytes.ts";
+import { cpuMask } from "../virtual/cpu-mask.ts";
 import type { ProcessInfo, SystemInfo, TaskInfo } from "./info.ts";
 
 const TICK_NS = 10_000_000n;
@@ -81,16 +82,6 @@ const STATES: Record<TaskInfo["state"], string> = {
 };
 
 const hex16 = (mask: bigint) => mask.toString(16).padStart(16, "0");
-
-/** A mask of the container's CPUs, as `ffffffff,ffffffff`. */
-export function cpuMask(count: number): string {
-  const mask = (1n << BigInt(count)) - 1n;
-  const digits = mask.toString(16);
-  const words: string[] = [];
-  for (let end = digits.length; end > 0; end -= 8)
-    words.unshift(digits.slice(Math.max(0, end - 8), end));
-  return words.map((word, index) => (index === 0 ? word : word.padStart(8, "0"))).join(",");
-}
 
 export function status(system: SystemInfo, process: ProcessInfo, task: TaskInfo): ByteString {
   const { credentials: who, state } = task;

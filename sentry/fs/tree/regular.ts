@@ -122,22 +122,32 @@ class BlobFile extends HostFile {
   }
 
   override write(buffer: IoBuffer): Transfer {
-    if (this.#limited) {
-      const append = (this.flags & O_APPEND) !== 0;
-      const at = this.seek(0, append ? SEEK_END : SEEK_CUR);
-      if (at instanceof Errno) return at;
-      const refused = this.#refuse(at + buffer.length);
-      if (refused !== undefined) return refused;
-    }
     this.#dropPrivileges();
-    return this.#counted(super.write(buffer));
+    if (!this.#limited) return super.write(buffer);
+    const append = (this.flags & O_APPEND) !== 0;
+    const at = this.seek(0, append ? SEEK_END : SEEK_CUR);
+    if (at instanceof Errno) return at;
+    // SEEK_END has moved the offset, which an appending write would have done as well.
+    const length = this.#room(at, buffer.length);
+    return length instanceof Errno ? length : this.#counted(this.writeSome(buffer, length));
   }
 
   override pwrite(buffer: IoBuffer, offset: number): Transfer {
-    const refused = this.#refuse(offset + buffer.length);
-    if (refused !== undefined) return refused;
     this.#dropPrivileges();
-    return this.#counted(super.pwrite(buffer, offset));
+    if (!this.#limited) return super.pwrite(buffer, offset);
+    const length = this.#room(offset, buffer.length);
+    return length instanceof Errno
+      ? length
+      : this.#counted(this.pwriteSome(buffer, length, offset));
+  }
+
+  /** How many of `length` bytes at `offset` the file system still has room for. @returns `ENOSPC` for none. */
+  #room(offset: number, length: number): number | Errno {
+    const inode = this.#inode;
+    inode.refresh();
+    if (inode.fs.hasRoom(inode, Math.max(inode.size, offset + length))) return length;
+    const room = inode.fs.roomFor(inode) - offset;
+    return room > 0 ? room : ENOSPC;
   }
 
   override truncate(length: number): Errno | undefined {

@@ -115,9 +115,14 @@ export class TreeFs extends FileSystem {
     return ino === this.root.ino ? this.root : this.#kept.get(ino);
   }
 
+  /** How long the inode's blob may become. */
+  roomFor(inode: TreeInode): number {
+    return this.sizeLimit - this.#usedBytes + (inode.blob ? inode.size : 0);
+  }
+
   /** Whether `size` bytes may take the place of what the inode has. */
   hasRoom(inode: TreeInode, size: number): boolean {
-    return this.#usedBytes - (inode.blob ? inode.size : 0) + size <= this.sizeLimit;
+    return size <= this.roomFor(inode);
   }
 
   /** The blob of the inode has `size` bytes now; {@link TreeInode.size} still says what it had. */

@@ -16,7 +16,9 @@ test("a tmpfs with a size refuses bytes beyond it and has room again after unlin
   const g = new Guest(fs);
   const file = ok(g.open("/a", O_CREAT | O_RDWR));
   t.is(file.write(ioBuffer(Buffer.alloc(9000))), 9000);
+  t.is(file.write(ioBuffer(Buffer.alloc(2000))), 1000);
   t.is(file.write(ioBuffer(Buffer.alloc(2000))), ENOSPC);
+  t.is(file.truncate(9000), undefined);
   t.is(file.truncate(11_000), ENOSPC);
   t.false(ok(file.backing()).direct);
   t.is(g.write("/b", "x".repeat(1000)), undefined);
