@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { type ByteString, fromText, toText } from "./abi/bytes.ts";
 import { ENOENT, ENOTDIR, Errno } from "./abi/errno.ts";
-import { O_RDONLY, S_IFDIR } from "./abi/file.ts";
+import { O_RDONLY, O_RDWR, S_IFDIR } from "./abi/file.ts";
 import { confineSentry } from "./confine-sentry.ts";
 import { Dispatcher } from "./dispatch.ts";
 import { buildMounts, type ContainerTree } from "./fs/build-mounts.ts";
@@ -10,7 +10,11 @@ import { hostImage } from "./fs/host-image.ts";
 import { HostStream } from "./fs/host-stream.ts";
 import { imageLower } from "./fs/image.ts";
 import type { Lower } from "./fs/tree/lower.ts";
+import { Devpts } from "./fs/tty/devpts.ts";
+import type { Pty } from "./fs/tty/pty.ts";
+import { TerminalPump } from "./fs/tty/terminal-pump.ts";
 import { EpollReactor } from "./host/epoll-reactor.ts";
+import { close as closeFd } from "./host/io.ts";
 import type { Reactor } from "./host/reactor.ts";
 import { openImage } from "./image/merged-tree.ts";
 import { storedLayers } from "./image/stored-layers.ts";
@@ -41,6 +45,7 @@ import type {
   UlimitName,
   WindowSize,
 } from "./spec.ts";
+import type { Credentials } from "./vfs/credentials.ts";
 import type { FsContext } from "./vfs/fs-context.ts";
 import { HostBuffer } from "./vfs/host-buffer.ts";
 import { inodeAt } from "./vfs/mount.ts";
@@ -70,11 +75,19 @@ const ULIMITS: Readonly<Record<UlimitName, number>> = {
 const DEFAULT_TASKS = 32_768;
 const MACHINE_NAMES = { x86_64: "x86_64", arm64: "aarch64" } as const;
 
+/** A process's terminal as its caller sees it. */
+interface OpenTerminal {
+  /** The host descriptor behind which its master is; the caller's. */
+  readonly fd: number;
+  readonly pty: Pty;
+}
+
 /** See {@link SentryContainer}. */
 export class Sentry implements SentryContainer {
   readonly #spec: ContainerSpec;
   readonly #reactor = new EpollReactor();
   readonly #kernel: Kernel;
+  readonly #terminals: Devpts;
   readonly #tree: ContainerTree;
   readonly #machine: ExecutorMachine;
   readonly #loop: SentryLoop;
@@ -92,6 +105,7 @@ export class Sentry implements SentryContainer {
       trace: spec.trace ? options.log : undefined,
     });
     this.#kernel = kernel;
+    this.#terminals = new Devpts(this.#reactor, kernel.jobControl);
     this.#tree = buildMounts({
       lower: openLower(spec),
       upper: spec.rootfs.upper,
@@ -101,7 +115,9 @@ export class Sentry implements SentryContainer {
       etc: etcFiles(spec),
       system: new KernelInfo(kernel, MACHINE_NAMES[spec.isa]),
       reactor: this.#reactor,
+      devpts: this.#terminals,
     });
+    this.#terminals.register(this.#tree.namespace.special);
     const hub = new RingHub();
     try {
       this.#machine = new ExecutorMachine({
@@ -212,8 +228,11 @@ export class Sentry implements SentryContainer {
     const cwd = this.#enter(fs, spec, first);
     if (cwd !== undefined) return cwd;
     const files = new FdTable();
-    const failed = this.#openStdio(files, stdio);
+    const terminal =
+      "terminal" in stdio ? this.#openTerminal(files, stdio.terminal, credentials) : undefined;
+    const failed = "terminal" in stdio ? undefined : this.#openStdio(files, stdio);
     if (failed !== undefined) return failed;
+    if (terminal !== undefined && "errno" in terminal) return terminal;
     const name = this.#find(fs, spec);
     const started =
       name instanceof Errno
@@ -230,13 +249,15 @@ export class Sentry implements SentryContainer {
           });
     if (started instanceof Errno) {
       if (name instanceof Errno) files.leave();
+      if (terminal !== undefined) closeFd(terminal.fd);
       return {
         errno: started,
         what: "program",
         message: `${toText(spec.argv[0] ?? "")}: ${started.text}`,
       };
     }
-    return this.#handle(started);
+    if (terminal !== undefined) terminal.pty.becomeControlling(started.leader);
+    return this.#handle(started, terminal);
   }
 
   /** Makes the working directory the context's. */
@@ -255,8 +276,30 @@ export class Sentry implements SentryContainer {
     return undefined;
   }
 
-  #openStdio(files: FdTable, stdio: Stdio): StartFailure | undefined {
-    if ("terminal" in stdio) throw new Error("Terminals are not composed yet");
+  /** A fresh pty as the standard streams, its master pumped to a descriptor for the caller. */
+  #openTerminal(
+    files: FdTable,
+    size: WindowSize,
+    credentials: Credentials,
+  ): OpenTerminal | StartFailure {
+    const opened = this.#terminals.openTerminal({ credentials }, size, O_RDWR);
+    const fd = opened instanceof Errno ? opened : TerminalPump.open(this.#reactor, opened.master);
+    if (opened instanceof Errno || fd instanceof Errno) {
+      const errno = opened instanceof Errno ? opened : (fd as Errno);
+      return { errno, what: "container", message: `Terminal: ${errno.text}` };
+    }
+    const { slave, master } = opened;
+    const limit = Number.POSITIVE_INFINITY;
+    for (const file of [slave, slave.retain(), slave.retain()]) {
+      files.install(file, { cloexec: false, limit });
+    }
+    return { fd, pty: master.pty };
+  }
+
+  #openStdio(
+    files: FdTable,
+    stdio: Exclude<Stdio, { readonly terminal: WindowSize }>,
+  ): StartFailure | undefined {
     const limit = Number.POSITIVE_INFINITY;
     for (const fd of [stdio.stdin, stdio.stdout, stdio.stderr]) {
       const file = HostStream.open(this.#reactor, fd);
@@ -304,15 +347,16 @@ export class Sentry implements SentryContainer {
     return new Limits(overrides);
   }
 
-  #handle(process: Process): ProcessHandle {
+  #handle(process: Process, terminal: OpenTerminal | undefined): ProcessHandle {
     return {
       pid: process.pid,
-      terminal: undefined,
+      terminal: terminal?.fd,
       signal: (signo) => {
         if (process.state === "running")
           sendToProcess(process, fromKernel(signo), { outside: true });
       },
-      resize: (_size: WindowSize) => {},
+      resize: ({ rows, cols }: WindowSize) =>
+        terminal?.pty.resize({ row: rows, col: cols, xpixel: 0, ypixel: 0 }),
       onExit: (callback) => this.#onExit(process, callback),
     };
   }
