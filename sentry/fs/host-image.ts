@@ -50,6 +50,9 @@ const LINKS: readonly (readonly [path: ByteString, target: ByteString])[] = [
 const DEVICE_ROOM = 2 ** 40;
 const DEVICE_MAX = 16;
 
+/** How many listings are remembered. */
+const LISTINGS_MAX = 8;
+
 const NO_XATTRS: ReadonlyMap<ByteString, Uint8Array> = new Map();
 
 /**
@@ -75,6 +78,8 @@ class HostTree {
   readonly #directories: DirectoryCache<HostNode>;
   /** The devices of the shown directories; what is mounted below them is not shown. */
   readonly #devices: number[] = [];
+  /** What the last listings have found: most who list a directory look at its files next. */
+  readonly #listings = new Map<HostNode, ReadonlyMap<ByteString, HostNode>>();
   #nextIno = 1;
 
   constructor(rootFd: number, stat: HostStat) {
@@ -100,6 +105,18 @@ class HostTree {
     let directory = this.root;
     for (const step of names) directory = directory.children.get(step) as SyntheticNode;
     directory.children.set(name, new SyntheticNode(this.#nextIno++, mode, mtime, target));
+  }
+
+  listed(directory: HostNode): ReadonlyMap<ByteString, HostNode> | undefined {
+    return this.#listings.get(directory);
+  }
+
+  remember(directory: HostNode, nodes: ReadonlyMap<ByteString, HostNode>): void {
+    this.#listings.delete(directory);
+    this.#listings.set(directory, nodes);
+    if (this.#listings.size <= LISTINGS_MAX) return;
+    const [oldest] = this.#listings.keys();
+    if (oldest !== undefined) this.#listings.delete(oldest);
   }
 
   /** A descriptor of a directory; stays ours. */
@@ -260,6 +277,10 @@ class HostNode implements ImageNode {
 
   lookup(name: ByteString): HostNode | undefined {
     if (this.type !== "directory") return undefined;
+    return this.#tree.listed(this)?.get(name) ?? this.#see(name);
+  }
+
+  #see(name: ByteString): HostNode | undefined {
     const fd = this.#tree.directory(this);
     if (fd instanceof Errno) return undefined;
     const stat = statAt(fd, name);
@@ -275,10 +296,13 @@ class HostNode implements ImageNode {
     const entries = [...readDirectory(fd)];
     closeFd(fd);
     // A listing names only what a lookup would find.
+    const nodes = new Map<ByteString, HostNode>();
     for (const { name } of entries) {
-      const node = this.lookup(name);
-      if (node !== undefined) yield { name, ino: node.ino, type: node.type };
+      const node = this.#see(name);
+      if (node !== undefined) nodes.set(name, node);
     }
+    this.#tree.remember(this, nodes);
+    for (const [name, node] of nodes) yield { name, ino: node.ino, type: node.type };
   }
 
   content(): Content | undefined {
