@@ -47,6 +47,7 @@ import type { Path } from "../vfs/mount.ts";
 import type { OpenFile } from "../vfs/open-file.ts";
 import { DirectoryCache } from "./directory-cache.ts";
 import { HostFile } from "./host-file.ts";
+import { HostLocks } from "./host-locks.ts";
 
 /** How a host directory appears. */
 export interface HostFsOptions {
@@ -192,6 +193,7 @@ export class HostInode extends Inode {
   parent: HostInode | undefined;
   name: ByteString;
   #stat: HostStat;
+  #locks: HostLocks | undefined;
   /** The descriptor the file was made with, for the one who made it. */
   #made: number | undefined;
 
@@ -218,6 +220,11 @@ export class HostInode extends Inode {
   override get rdev(): number {
     // A device of the host never is one of the container.
     return 0;
+  }
+
+  override get outerLocks(): HostLocks {
+    this.#locks ??= new HostLocks();
+    return this.#locks;
   }
 
   /** It has just been seen there. */

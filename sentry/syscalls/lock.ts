@@ -2,6 +2,7 @@
 import { EBADF, EINVAL, EOVERFLOW, Errno } from "../abi/errno.ts";
 import { O_PATH, SEEK_CUR, SEEK_END, SEEK_SET } from "../abi/file.ts";
 import { i16, i32, i64, struct } from "../abi/struct.ts";
+import type { Timer } from "../host/reactor.ts";
 import { blockOn } from "../kernel/blocking.ts";
 import type { Task } from "../kernel/task.ts";
 import type { VfsFile } from "../vfs/file.ts";
@@ -42,8 +43,32 @@ function released(file: VfsFile): Pollable {
   return { poll: () => 0, subscribe: (events, waiter) => queue.subscribe(events, waiter) };
 }
 
+/** How often a lock is tried again that somebody outside of the container may hold: nobody tells us. */
+const RETRY_NS = 10_000_000n;
+
+/** A source that is heard of regularly. */
+function regularly(task: Task): Pollable {
+  const { reactor } = task.kernel;
+  return {
+    poll: () => 0,
+    subscribe: (_events, waiter) => {
+      let timer: Timer;
+      const arm = () => {
+        timer = reactor.at(reactor.now() + RETRY_NS, () => {
+          arm();
+          waiter(POLLIN);
+        });
+      };
+      arm();
+      return () => timer.cancel();
+    },
+  };
+}
+
 function waitForLock(task: Task, file: VfsFile, attempt: () => Errno | undefined): Result {
-  return blockOn(task, [{ source: released(file), events: POLLIN }], () => attempt() ?? 0);
+  const waits = [{ source: released(file), events: POLLIN }];
+  if (file.inode.outerLocks !== undefined) waits.push({ source: regularly(task), events: POLLIN });
+  return blockOn(task, waits, () => attempt() ?? 0);
 }
 
 /** The range a `struct flock` means. @returns `EINVAL`, `EOVERFLOW`. */
@@ -87,7 +112,7 @@ function recordCommand(
 
   if (command === F_GETLK || command === F_OFD_GETLK) {
     if (lock.type !== F_RDLCK && lock.type !== F_WRLCK) return EINVAL;
-    const held = conflictingRecord(vfs.inode, { owner, pid, type: lock.type, ...span });
+    const held = conflictingRecord(vfs.inode, { owner, pid, type: lock.type, ...span }, file);
     return task.memory.copyOut(address, answer(lock, held)) ?? 0;
   }
   if (lock.type === F_UNLCK) {
@@ -97,7 +122,7 @@ function recordCommand(
   if (lock.type !== F_RDLCK && lock.type !== F_WRLCK) return EINVAL;
   if (lock.type === F_RDLCK ? !file.readable : !file.writable) return EBADF;
   const wanted: RecordLock = { owner, pid, type: lock.type, ...span };
-  const attempt = () => lockRecord(vfs.inode, wanted);
+  const attempt = () => lockRecord(vfs.inode, wanted, file);
   const waits = command === F_SETLKW || command === F_OFD_SETLKW;
   return waits ? waitForLock(task, vfs, attempt) : (attempt() ?? 0);
 }
@@ -119,9 +144,7 @@ for (const command of [F_GETLK, F_SETLK, F_SETLKW, F_OFD_GETLK, F_OFD_SETLK, F_O
 
 export const LOCK: readonly Syscall[] = [
   syscall("flock", {
-    support: {
-      partial: "locks hold within the container: the host does not see those on bind mounts",
-    },
+    support: "full",
     args: { fd, operation: int },
     run: (task, { fd, operation }) => {
       const file = vfsFile(task, fd);

@@ -3,6 +3,7 @@ import { EACCES, EINVAL, ENODATA, ENOTDIR, EOPNOTSUPP, EPERM, type Errno } from 
 import { makeDev, S_IFDIR, S_IFMT } from "../abi/file.ts";
 import { Dentry } from "./dentry.ts";
 import type { Actor } from "./fs-context.ts";
+import type { OuterLocks } from "./lock.ts";
 import type { Path } from "./mount.ts";
 import type { Watchers } from "./notify.ts";
 import type { OpenFile } from "./open-file.ts";
@@ -125,6 +126,10 @@ export abstract class Inode {
   }
   /** Whether {@link open} opens it whatever its type says: what stands for an already open file. */
   readonly opensItself: boolean = false;
+  /** Where locks have to hold as well; absent for files that only this container has. */
+  get outerLocks(): OuterLocks | undefined {
+    return undefined;
+  }
   /** inotify watches; absent when nobody watches. */
   watchers: Watchers | undefined = undefined;
 

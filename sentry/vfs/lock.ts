@@ -16,6 +16,21 @@ export const LOCK_UN = 8;
 /** The most record locks on one file. */
 const RECORD_MAX = 65536;
 
+/**
+ * Where locks must also hold outside of the container: on a directory of the host, which other containers
+ * and the host itself use too.
+ */
+export interface OuterLocks {
+  /** Takes or gives up the whole-file lock of an open file. @returns `EAGAIN`. */
+  flock(file: OpenFile, operation: number): Errno | undefined;
+  /** Takes a record lock. @returns `EAGAIN`. */
+  lock(file: OpenFile, wanted: RecordLock): Errno | undefined;
+  unlock(owner: LockOwner, start: number, end: number): void;
+  release(owner: LockOwner): void;
+  /** Somebody's lock outside that is in the way. */
+  conflict(file: OpenFile, wanted: RecordLock): RecordLock | undefined;
+}
+
 /** Who holds a record lock: a process (POSIX locks), or an open file description (`F_OFD_*`). */
 export type LockOwner = object;
 
@@ -57,7 +72,10 @@ export function flock(file: OpenFile, inode: Inode, operation: number): Errno | 
   const locks = locksOf(inode);
   switch (operation & ~LOCK_NB) {
     case LOCK_UN:
-      if (locks.whole.delete(file)) locks.waiters.wake(POLLIN);
+      if (locks.whole.delete(file)) {
+        inode.outerLocks?.flock(file, LOCK_UN);
+        locks.waiters.wake(POLLIN);
+      }
       return undefined;
     case LOCK_SH:
     case LOCK_EX: {
@@ -65,6 +83,8 @@ export function flock(file: OpenFile, inode: Inode, operation: number): Errno | 
       for (const [holder, theirs] of locks.whole) {
         if (holder !== file && (exclusive || theirs)) return EAGAIN;
       }
+      const refused = inode.outerLocks?.flock(file, operation);
+      if (refused !== undefined) return refused;
       const downgraded = locks.whole.get(file) === true && !exclusive;
       locks.whole.set(file, exclusive);
       if (downgraded) locks.waiters.wake(POLLIN);
@@ -79,13 +99,17 @@ export function flock(file: OpenFile, inode: Inode, operation: number): Errno | 
 export function releaseFlock(file: OpenFile, inode: Inode): void {
   const locks = byInode.get(inode);
   if (locks === undefined) return;
-  if (locks.whole.delete(file)) locks.waiters.wake(POLLIN);
+  flock(file, inode, LOCK_UN);
   releaseRecords(inode, file);
 }
 
-/** The first lock that keeps `wanted` from being granted. See `F_GETLK`. */
-export function conflictingRecord(inode: Inode, wanted: RecordLock): RecordLock | undefined {
-  return byInode
+/** A lock that keeps `wanted` from being granted. See `F_GETLK`. */
+export function conflictingRecord(
+  inode: Inode,
+  wanted: RecordLock,
+  file?: OpenFile,
+): RecordLock | undefined {
+  const inner = byInode
     .get(inode)
     ?.records.find(
       (held) =>
@@ -94,13 +118,21 @@ export function conflictingRecord(inode: Inode, wanted: RecordLock): RecordLock 
         wanted.start < held.end &&
         (held.type === F_WRLCK || wanted.type === F_WRLCK),
     );
+  if (inner !== undefined || file === undefined) return inner;
+  return inode.outerLocks?.conflict(file, wanted);
 }
 
-/** Grants `wanted`, replacing the owner's own locks in its range. @returns `EAGAIN`, `ENOLCK`. */
-export function lockRecord(inode: Inode, wanted: RecordLock): Errno | undefined {
+/**
+ * Grants `wanted`, replacing the owner's own locks in its range.
+ * @param file by which the owner has the inode open.
+ * @returns `EAGAIN`, `ENOLCK`.
+ */
+export function lockRecord(inode: Inode, wanted: RecordLock, file: OpenFile): Errno | undefined {
   const locks = locksOf(inode);
   if (conflictingRecord(inode, wanted) !== undefined) return EAGAIN;
   if (locks.records.length >= RECORD_MAX) return ENOLCK;
+  const refused = inode.outerLocks?.lock(file, wanted);
+  if (refused !== undefined) return refused;
   cut(locks, wanted.owner, wanted.start, wanted.end);
   let { start, end } = wanted;
   // Locks of one owner and type that touch are one lock.
@@ -122,6 +154,7 @@ export function unlockRecord(inode: Inode, owner: LockOwner, start: number, end:
   const locks = byInode.get(inode);
   if (locks === undefined) return;
   cut(locks, owner, start, end);
+  inode.outerLocks?.unlock(owner, start, end);
   locks.waiters.wake(POLLIN);
 }
 
@@ -131,7 +164,9 @@ export function releaseRecords(inode: Inode, owner: LockOwner): void {
   if (locks === undefined || locks.records.length === 0) return;
   const before = locks.records.length;
   locks.records = locks.records.filter((held) => held.owner !== owner);
-  if (locks.records.length !== before) locks.waiters.wake(POLLIN);
+  if (locks.records.length === before) return;
+  inode.outerLocks?.release(owner);
+  locks.waiters.wake(POLLIN);
 }
 
 function cut(locks: Locks, owner: LockOwner, start: number, end: number): void {
