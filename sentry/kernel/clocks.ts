@@ -20,7 +20,10 @@ const CLOCK_TAI = 11;
 /** Which of a process's CPU times a clock shows: all, or only that in user mode. */
 export type CpuTimeKind = "total" | "user";
 
-/** A clock: that of the loop (which is the host's CLOCK_MONOTONIC), another of the host's, or the CPU time of a process or thread. */
+/**
+ * A clock: that of the loop (which is the host's CLOCK_MONOTONIC), another of the host's, or the CPU time of
+ * a process or thread.
+ */
 export type Clock =
   | { readonly kind: "monotonic"; readonly reactor: Reactor }
   | { readonly kind: "host"; readonly id: number }

@@ -1,4 +1,7 @@
-/** What a program finds on its stack: argc, argv, envp and the auxiliary vector. See the psABI, "Process Initialization". */
+/**
+ * What a program finds on its stack: argc, argv, envp and the auxiliary vector. See the psABI, "Process
+ * Initialization".
+ */
 import type { ByteString } from "../abi/bytes.ts";
 
 export const AT_PHDR = 3;

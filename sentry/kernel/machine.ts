@@ -138,7 +138,10 @@ export interface Machine {
 export interface KernelEvents {
   /** A system call arrived; the machine completes it with the result unless parked. */
   syscall(task: Task, frame: import("../syscalls/define.ts").CallFrame, number: number): void;
-  /** The thread asks for its next deliverable signal. Answered by {@link GuestThread.deliver}, now or later (a stopped task is answered when it continues). */
+  /**
+   * The thread asks for its next deliverable signal. Answered by {@link GuestThread.deliver}, now or later (a
+   * stopped task is answered when it continues).
+   */
   signalRequest(task: Task): void;
   /** Guest code faulted: a synchronous signal, forced on the task. Answered as a signal request. */
   fault(task: Task, signo: number, code: number, addr: number): void;
