@@ -25,6 +25,7 @@ enum Nr : long {
   kClone = 56,
   kFork = 57,
   kVfork = 58,
+  kExecve = 59,
   kExit = 60,
   kRtSigsuspend = 130,
   kSigaltstack = 131,
@@ -45,6 +46,7 @@ enum Nr : long {
   kGetRobustList = 274,
   kEpollPwait = 281,
   kSeccomp = 317,
+  kExecveat = 322,
   kRseq = 334,
   kPidfdOpen = 434,
   kClone3 = 435,
@@ -75,6 +77,7 @@ constexpr uint64_t kPage = 4096;
 enum Mman : uint32_t {
   kProtRead = 1,
   kProtWrite = 2,
+  kProtExec = 4,
   kProtAll = 7,
   kProtSem = 8,  // accepted by mprotect(2), without meaning
   kMapShared = 0x01,

@@ -1,5 +1,6 @@
 #include "guest/native/signals.h"
 
+#include "guest/native/fast.h"
 #include "guest/native/syscalls.h"
 
 extern "C" {
@@ -186,7 +187,15 @@ void OnSyscall(int signo, Siginfo* info, void* context) {
   Thread* thread = Current();
   if (thread == nullptr) return Chain(signo, info, context);
   Mcontext& m = uc->mcontext;
+  if (m.rip == Address(dd_finish_trap)) {
+    // A patched site's call is done; only now is the guest's whole state at hand.
+    m.rip = thread->finish_address;
+    m.rcx = thread->finish_address;
+    FinishCall(thread, uc, thread->finish_nr, thread->finish_result);
+    return;
+  }
   const auto nr = static_cast<long>(m.rax);
+  m.rip = PatchSite(thread, m.rip, nr);
   const uint64_t args[6] = {m.rdi, m.rsi, m.rdx, m.r10, m.r8, m.r9};
   const long result = Dispatch(thread, uc, nr, args);
   if (result == kNoResult) {
@@ -216,6 +225,13 @@ void OnKick(int, Siginfo*, void* context) {
   if (thread == nullptr) return;
   if (InRange(rip, dd_wait_begin, dd_wait_end)) {
     uc->mcontext.rip = Address(dd_wait_aborted);
+    return;
+  }
+  if (InRange(rip, dd_fast_exit_begin, dd_fast_exit_end)) {
+    // On its way back to guest code, perhaps already on the guest's stack: it looks for signals
+    // again.
+    uc->mcontext.rip = Address(dd_fast_exit_begin);
+    uc->mcontext.rsp = thread->fast_stack;
     return;
   }
   if (InRuntime(thread, rip)) {

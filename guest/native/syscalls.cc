@@ -54,7 +54,7 @@ long MapFile(Thread* thread, const uint64_t args[6], const Reply& reply) {
 long Forward(Thread* thread, Ucontext* uc, long nr, const uint64_t args[6]) {
   const long error = ApplyTemporaryMask(thread, nr, args);
   if (error != 0) return error;
-  const Reply reply = RingCall(thread, static_cast<uint32_t>(nr), args);
+  const Reply reply = ForwardCall(thread, nr, args);
   switch (reply.verb) {
     case ring::Verb::kReturn:
       return reply.result;
@@ -76,6 +76,10 @@ long Forward(Thread* thread, Ucontext* uc, long nr, const uint64_t args[6]) {
 }
 
 }  // namespace
+
+Reply ForwardCall(Thread* thread, long nr, const uint64_t args[6]) {
+  return RingCall(thread, static_cast<uint32_t>(nr), args);
+}
 
 long Dispatch(Thread* thread, Ucontext* uc, long nr, const uint64_t args[6]) {
   long result = SignalCall(thread, uc, nr, args);

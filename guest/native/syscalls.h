@@ -19,6 +19,9 @@ long ThreadCall(Thread* thread, long nr, const uint64_t args[6]);
 long SignalCall(Thread* thread, Ucontext* uc, long nr, const uint64_t args[6]);
 long FutexCall(Thread* thread, const uint64_t args[6]);
 
+// Forwards a call to the sentry, staging what it points at.
+Reply ForwardCall(Thread* thread, long nr, const uint64_t args[6]);
+
 // Carries out the replies that make tasks: kThread, kFork, kVfork.
 long Clone(Thread* thread, Ucontext* uc, const Reply& reply);
 

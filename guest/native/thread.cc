@@ -42,6 +42,8 @@ Thread* ThreadForSlot(AddressSpace* space, uint32_t slot) {
   thread->slot = ring.slot(slot);
   thread->staging = ring.staging(slot);
   thread->altstack.flags = kSsDisable;
+  // Aligned as at a call, with room for the frame of fast.S above.
+  thread->fast_stack = (StackBottom(thread) & ~uint64_t{63}) - 128;
   return thread;
 }
 
@@ -136,6 +138,10 @@ void Reserve(AddressSpace* space, uint64_t begin, uint64_t end) {
 }
 
 bool OverlapsReserved(const AddressSpace* space, uint64_t addr, uint64_t length) {
+  for (uint32_t i = 0; i < space->trampoline_count; i++) {
+    const uint64_t page = space->trampolines[i].addr;
+    if (addr < page + kPage && page < addr + length) return true;
+  }
   const Environment& environment = space->environment;
   const uint64_t end = addr + length;
   for (uint32_t i = 0; i < environment.reserved_count; i++) {

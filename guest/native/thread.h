@@ -43,6 +43,13 @@ struct Environment {
   uint32_t xsave_bytes;  // size of the extended state the host saves
 };
 
+// A page of trampolines: see patch.cc.
+struct TrampolinePage {
+  uint64_t addr;
+  uint64_t used;
+};
+constexpr uint32_t kTrampolinePages = 64;
+
 // One guest address space: what its threads share.
 struct AddressSpace {
   Environment environment;
@@ -53,13 +60,18 @@ struct AddressSpace {
       lock;  // guards brk; a spin lock that survives fork because the forking thread holds none
   uint64_t brk_start;
   uint64_t brk;
+  TrampolinePage trampolines[kTrampolinePages];
+  uint32_t trampoline_count;
+  uint32_t patch_lock;            // whoever does not get it goes on without patching
   Thread* threads[kThreadLimit];  // by slot; blocks are made once and used again
 };
 
 struct Thread {
   Thread* self;
-  AddressSpace* space;
+  uint64_t guest_sp;  // these three are known to fast.S
+  uint64_t fast_stack;
   ring::Slot* slot;
+  AddressSpace* space;
   uint8_t* staging;
   uint32_t slot_index;
   // The host writes the thread's id here and clears it when the thread is gone: then the block is
@@ -79,6 +91,10 @@ struct Thread {
   bool has_saved_mask;
   // The mask became smaller since the sentry was last asked for a signal.
   bool unblocked;
+  // A call by a patched site that goes on by trap.
+  long finish_result;
+  long finish_nr;
+  uint64_t finish_address;
   // The frame a starting child resumes, or what it runs instead.
   Ucontext* resume;
   void (*entry)(Thread* thread);
@@ -96,12 +112,19 @@ inline Thread* Current() {
 // if any, must have left it (host_tid == 0).
 Thread* ThreadForSlot(AddressSpace* space, uint32_t slot);
 
+static_assert(offsetof(Thread, guest_sp) == 8 && offsetof(Thread, fast_stack) == 16 &&
+              offsetof(Thread, slot) == 24 && offsetof(ring::Slot, attention) == 200);
+
+// Stack of patched sites, between the block and the signal stack.
+constexpr uint64_t kFastStackBytes = 16 * 1024;
+
 // The top of the thread's runtime stack.
 inline uint64_t StackTop(Thread* thread) {
   return (reinterpret_cast<uint64_t>(thread) + kThreadStackBytes) & ~uint64_t{63};
 }
 inline uint64_t StackBottom(Thread* thread) {
-  return (reinterpret_cast<uint64_t>(thread) + sizeof(Thread) + 63) & ~uint64_t{63};
+  return (reinterpret_cast<uint64_t>(thread) + sizeof(Thread) + kFastStackBytes + 63) &
+         ~uint64_t{63};
 }
 
 // A call to the sentry; returns when the reply is complete. See ring/protocol.h for the verbs.

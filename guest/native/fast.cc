@@ -1,0 +1,74 @@
+// What a patched call site reaches: the calls that need no more of the guest than their arguments.
+#include "guest/native/fast.h"
+
+#include "guest/native/signals.h"
+#include "guest/native/syscalls.h"
+
+namespace dd::native {
+namespace {
+
+constexpr FastResult kByTrap{0, FastAction::kTrap};
+
+// Calls that read or change more of the guest's state than six arguments: frames, stacks, tasks,
+// masks, and waits that a kick must be able to interrupt.
+constexpr long kSlow[] = {
+    kMmap,  kRtSigreturn, kClone,        kFork,        kVfork,          kExecve,
+    kExit,  kExecveat,    kRtSigsuspend, kSigaltstack, kExitGroup,      kPselect6,
+    kPpoll, kEpollPwait,  kEpollPwait2,  kClone3,      kRestartSyscall, kArchPrctl,
+};
+
+constexpr long kNumbers = 512;
+struct SlowSet {
+  bool slow[kNumbers] = {};
+  constexpr SlowSet() {
+    for (const long nr : kSlow) slow[nr] = true;
+  }
+};
+constexpr SlowSet kSlowSet;
+
+bool WaitsOnFutex(const FastFrame* frame) {
+  constexpr uint64_t kCommandMask = 0x7f;
+  constexpr uint64_t kWait = 0;
+  constexpr uint64_t kWaitBitset = 9;
+  const uint64_t command = frame->args[1] & kCommandMask;
+  return frame->nr == kFutex && (command == kWait || command == kWaitBitset);
+}
+
+FastResult Finish(const FastFrame* frame, long result) {
+  dd_fast_remember(frame, result);
+  return {result, FastAction::kFinish};
+}
+
+FastResult Run(Thread* thread, const FastFrame* frame) {
+  const auto nr = static_cast<long>(frame->nr);
+  if (static_cast<uint64_t>(nr) >= kNumbers || kSlowSet.slow[nr] || WaitsOnFutex(frame)) {
+    return kByTrap;
+  }
+  long result = ThreadCall(thread, nr, frame->args);
+  if (result == kNotHere) result = MemoryCall(thread, nr, frame->args);
+  if (result == kNotHere && nr == kRtSigprocmask) {
+    result = SignalCall(thread, nullptr, nr, frame->args);
+    return thread->unblocked ? Finish(frame, result) : FastResult{result, FastAction::kReturn};
+  }
+  if (result == kNotHere) {
+    const Reply reply = ForwardCall(thread, nr, frame->args);
+    if (reply.verb != ring::Verb::kReturn) Die(79);
+    result = reply.result;
+    if (result <= -kErestartsys && result >= -kErestartRestartblock) return Finish(frame, result);
+  }
+  return {result, FastAction::kReturn};
+}
+
+}  // namespace
+}  // namespace dd::native
+
+dd::native::FastResult dd_fast_dispatch(const dd::native::FastFrame* frame) {
+  return dd::native::Run(dd::native::Current(), frame);
+}
+
+void dd_fast_remember(const dd::native::FastFrame* frame, long result) {
+  dd::native::Thread* thread = dd::native::Current();
+  thread->finish_result = result;
+  thread->finish_nr = static_cast<long>(frame->nr);
+  thread->finish_address = frame->return_address;
+}

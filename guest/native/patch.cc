@@ -1,0 +1,224 @@
+// Rewriting call sites. Two shapes cover nearly all of libc; everything else stays a trap, which is
+// slower and just as correct.
+//
+//   mov $nr, %eax; syscall              the five bytes of the mov become a jump. The syscall stays
+//   where it
+//                                       was, so whoever jumps to it, or was about to execute it,
+//                                       traps.
+//   xor %eax, %eax; syscall;            ten bytes become a jump and padding: only while there is a
+//   single cmp $-4096, %rax                    thread, so that nobody can be in between.
+//
+// A trampoline carries a syscall instruction of its own and what the jump has overwritten after it:
+// the slow way for calls that need the guest's whole state, and the place a restarted call begins
+// again.
+#include "guest/native/fast.h"
+
+namespace dd::native {
+namespace {
+
+constexpr uint64_t kTrampolineBytes = 64;
+constexpr uint64_t kSitesPerPage = kPage / kTrampolineBytes;
+// A jump reaches 2 GiB; libraries are smaller than the rest.
+constexpr int64_t kReach = 0x70000000;
+// Where to look for room near a library: below it, in steps.
+constexpr uint64_t kSearchStep = 1 << 20;
+constexpr int kSearchLimit = 512;
+
+// Where a trampoline goes on after its own syscall instruction.
+constexpr uint64_t kResume = 30;
+
+constexpr uint8_t kMovEax = 0xb8;
+constexpr uint8_t kJump = 0xe9;
+constexpr uint8_t kNop = 0x90;
+
+struct Site {
+  uint64_t start;    // where the jump goes
+  uint32_t patched;  // bytes rewritten
+  uint64_t back;     // where guest code goes on
+  uint8_t tail[6];   // instructions after the syscall that the patch has covered
+  uint32_t tail_length;
+};
+
+bool IsRex(uint8_t byte) { return (byte & 0xf0) == 0x40; }
+
+bool Equal(const uint8_t* a, const uint8_t* b, uint32_t length) {
+  for (uint32_t i = 0; i < length; i++) {
+    if (a[i] != b[i]) return false;
+  }
+  return true;
+}
+
+bool SamePage(uint64_t a, uint64_t b) { return (a & ~(kPage - 1)) == (b & ~(kPage - 1)); }
+
+uint32_t CountThreads(const AddressSpace* space) {
+  uint32_t count = 0;
+  for (const Thread* thread : space->threads) {
+    if (thread != nullptr && (thread->host_tid != 0 || thread->slot_index == 0)) count++;
+  }
+  return count;
+}
+
+bool FindMovSite(uint64_t rip, long nr, Site* site) {
+  uint8_t code[8];  // the byte before, mov, syscall
+  const uint64_t start = rip - 7;
+  if (!SamePage(start - 1, rip - 1) || CopyIn(code, start - 1, sizeof code) != 0) return false;
+  const auto number = static_cast<uint32_t>(nr);
+  const uint8_t expected[7] = {kMovEax,
+                               static_cast<uint8_t>(number),
+                               static_cast<uint8_t>(number >> 8),
+                               static_cast<uint8_t>(number >> 16),
+                               static_cast<uint8_t>(number >> 24),
+                               0x0f,
+                               0x05};
+  // With a REX prefix the mov would be a longer one, whose last bytes only look like this.
+  if (IsRex(code[0]) || !Equal(code + 1, expected, 7)) return false;
+  *site = {start, 5, rip, {}, 0};
+  return true;
+}
+
+bool FindXorSite(uint64_t rip, long nr, Site* site) {
+  constexpr uint8_t kExpected[10] = {0x31, 0xc0, 0x0f, 0x05, 0x48, 0x3d, 0x00, 0xf0, 0xff, 0xff};
+  uint8_t code[11];
+  const uint64_t start = rip - 4;
+  if (nr != 0 || !SamePage(start - 1, start + 9)) return false;
+  if (CopyIn(code, start - 1, sizeof code) != 0) return false;
+  if (IsRex(code[0]) || !Equal(code + 1, kExpected, sizeof kExpected)) return false;
+  *site = {start, 10, start + 10, {0x48, 0x3d, 0x00, 0xf0, 0xff, 0xff}, 6};
+  return true;
+}
+
+bool Reaches(uint64_t from, uint64_t to) {
+  const auto distance = static_cast<int64_t>(to - from);
+  return distance < kReach && distance > -kReach;
+}
+
+// A page for trampolines within reach of `near`, or null.
+TrampolinePage* PageFor(AddressSpace* space, uint64_t near) {
+  for (uint32_t i = 0; i < space->trampoline_count; i++) {
+    TrampolinePage& page = space->trampolines[i];
+    if (page.used < kSitesPerPage && Reaches(near, page.addr)) return &page;
+  }
+  if (space->trampoline_count == kTrampolinePages) return nullptr;
+  for (int i = 1; i <= kSearchLimit; i++) {
+    const uint64_t wanted = (near & ~(kPage - 1)) - static_cast<uint64_t>(i) * kSearchStep;
+    const long got = Host(kMmap, wanted, kPage, kProtRead | kProtExec,
+                          kMapPrivate | kMapAnonymous | kMapFixedNoreplace, -1, 0);
+    if (got < 0) continue;
+    TrampolinePage* page = &space->trampolines[space->trampoline_count++];
+    *page = {static_cast<uint64_t>(got), 0};
+    return page;
+  }
+  return nullptr;
+}
+
+// Appends instructions to a buffer.
+class Code {
+ public:
+  void Byte(uint8_t byte) { bytes_[length_++] = byte; }
+  void Bytes(const uint8_t* bytes, uint32_t count) {
+    for (uint32_t i = 0; i < count; i++) Byte(bytes[i]);
+  }
+  void Word(uint64_t value, int bytes) {
+    for (int i = 0; i < bytes; i++) Byte(static_cast<uint8_t>(value >> (8 * i)));
+  }
+  void Jump(uint64_t here, uint64_t to) {
+    Byte(kJump);
+    Word(to - (here + length_ + 4), 4);
+  }
+  const uint8_t* data() const { return bytes_; }
+  uint32_t length() const { return length_; }
+
+ private:
+  uint8_t bytes_[kTrampolineBytes] = {};
+  uint32_t length_ = 0;
+};
+
+Code Trampoline(uint64_t at, const Site& site, long nr) {
+  // mov $nr,%eax (5); movabs $resume,%rcx (10); movabs $entry,%r11 (10); jmp *%r11 (3); syscall (2)
+  Code code;
+  code.Byte(kMovEax);
+  code.Word(static_cast<uint64_t>(nr), 4);
+  code.Byte(0x48);
+  code.Byte(0xb9);
+  code.Word(at + kResume, 8);
+  code.Byte(0x49);
+  code.Byte(0xbb);
+  code.Word(__builtin_bit_cast(uint64_t, &dd_fast_entry), 8);
+  code.Byte(0x41);
+  code.Byte(0xff);
+  code.Byte(0xe3);
+  code.Byte(0x0f);
+  code.Byte(0x05);
+  code.Bytes(site.tail, site.tail_length);
+  code.Jump(at, site.back);
+  return code;
+}
+
+// Stores code at a place that is readable and executable.
+bool StoreCode(uint64_t at, const uint8_t* bytes, uint32_t length) {
+  const uint64_t page = at & ~(kPage - 1);
+  if (Host(kMprotect, page, kPage, kProtRead | kProtWrite | kProtExec) != 0) return false;
+  bool stored = true;
+  if (length == 8 && (at & 7) == 0) {
+    uint64_t word;
+    dd_copy(&word, bytes, sizeof word);
+    std::atomic_ref(*reinterpret_cast<uint64_t*>(at)).store(word);
+  } else {
+    stored = CopyOut(at, bytes, length) == 0;
+  }
+  Host(kMprotect, page, kPage, kProtRead | kProtExec);
+  return stored;
+}
+
+// Rewrites `length` bytes, in one store if they lie in one aligned word: other threads then execute
+// either the old instruction or the new one.
+bool Rewrite(uint64_t at, const uint8_t* bytes, uint32_t length, bool alone) {
+  const uint64_t word = at & ~uint64_t{7};
+  if (at + length <= word + 8) {
+    uint8_t whole[8];
+    if (CopyIn(whole, word, sizeof whole) != 0) return false;
+    for (uint32_t i = 0; i < length; i++) whole[at - word + i] = bytes[i];
+    return StoreCode(word, whole, sizeof whole);
+  }
+  return alone && StoreCode(at, bytes, length);
+}
+
+bool IsWritable(uint64_t addr) {
+  uint8_t byte = 0;
+  // A store of what is there already: changes nothing, but faults on ordinary code.
+  return CopyIn(&byte, addr, 1) != 0 || CopyOut(addr, &byte, 1) == 0;
+}
+
+bool TryLock(AddressSpace* space) {
+  return std::atomic_ref(space->patch_lock).exchange(1, std::memory_order_acquire) == 0;
+}
+
+// The address of the site's trampoline, or 0 when it has none.
+uint64_t Patch(AddressSpace* space, const Site& site, long nr, bool alone) {
+  TrampolinePage* page = PageFor(space, site.start);
+  if (page == nullptr) return 0;
+  const uint64_t at = page->addr + page->used * kTrampolineBytes;
+  const Code trampoline = Trampoline(at, site, nr);
+  if (!StoreCode(at, trampoline.data(), trampoline.length())) return 0;
+  page->used++;
+  Code jump;
+  jump.Jump(site.start, at);
+  while (jump.length() < site.patched) jump.Byte(kNop);
+  return Rewrite(site.start, jump.data(), site.patched, alone) ? at : 0;
+}
+
+}  // namespace
+
+uint64_t PatchSite(Thread* thread, uint64_t rip, long nr) {
+  AddressSpace* space = thread->space;
+  const bool alone = CountThreads(space) == 1;
+  Site site;
+  const bool found = FindMovSite(rip, nr, &site) || (alone && FindXorSite(rip, nr, &site));
+  // Code that can be written is somebody's JIT: it moves and rewrites what it made.
+  if (!found || IsWritable(site.start) || !TryLock(space)) return rip;
+  const uint64_t trampoline = Patch(space, site, nr, alone);
+  std::atomic_ref(space->patch_lock).store(0, std::memory_order_release);
+  return trampoline != 0 && rip < site.start + site.patched ? trampoline + kResume : rip;
+}
+
+}  // namespace dd::native
