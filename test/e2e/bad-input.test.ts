@@ -77,7 +77,8 @@ for (const mode of MODES) {
       const args = ["run", "--rm", ...modeOption(mode), "-v", `${host}:/h:ro`, "busybox:test"];
       const inside = await dd.run(args.concat("sh", "-c", script));
       t.regex(inside.stdout, /\nstill here\n$/, inside.stderr);
-      t.not(inside.stdout.split("\n")[0], "0");
+      // To execve(2) an empty file is no program; to a shell it is an empty script.
+      if (content.length > 0) t.not(inside.stdout.split("\n")[0], "0");
       const direct = await dd.run(args.concat("/h/program"));
       t.true(direct.code >= 126, `${direct.code}: ${direct.stderr}`);
     });
@@ -147,7 +148,8 @@ for (const mode of MODES) {
       ],
       { env: dd.env, stdio: ["ignore", "pipe", "ignore"] },
     );
-    const ended = new Promise((resolve) => child.on("exit", resolve));
+    // Its output closes only when the last guest process that holds it is gone.
+    const ended = new Promise((resolve) => child.on("close", resolve));
     let output = "";
     child.stdout.on("data", (chunk: Buffer) => {
       output += chunk.toString();
@@ -155,8 +157,6 @@ for (const mode of MODES) {
     t.true(await until(() => output === "ready\n"));
     child.kill("SIGKILL");
     await ended;
-    // Output closes only when the last guest process that holds it is gone.
-    await new Promise((resolve) => child.stdout.on("close", resolve));
   });
 
   scenario("kill -9 of a background container keeps what was written", async (t) => {

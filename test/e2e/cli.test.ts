@@ -59,7 +59,17 @@ const ROWS: readonly Row[] = [
   { name: "what cannot be executed is 126", command: ["/etc/passwd"], code: 126 },
   { name: "a directory is 126", command: ["/tmp"], code: 126 },
   { name: "a wrong option is 125", options: ["--no-such-option"], command: ["true"], code: 125 },
-  { name: "death by a signal is 128 + n", command: ["sh", "-c", "kill -9 $$"], code: 137 },
+  {
+    name: "death by a signal is 128 + n",
+    options: ["--init"],
+    command: ["sh", "-c", "kill -9 $$"],
+    code: 137,
+  },
+  {
+    name: "pid 1 is immune to its own container's signals",
+    command: ["sh", "-c", "kill -9 $$; kill $$; echo alive"],
+    stdout: "alive\n",
+  },
   { name: "without -i standard input is empty", command: ["cat"], input: "x", stdout: "" },
   { name: "-i", options: ["-i"], command: ["cat"], input: "a\0b\n", stdout: "a\0b\n" },
   {
