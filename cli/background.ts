@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
 import { closeSync, openSync, writeSync } from "node:fs";
 import { join } from "node:path";
+import type { Directories } from "../sentry/container/directories.ts";
 import { RunningContainer } from "../sentry/container/lifecycle.ts";
 import type { SentryConstructor } from "../sentry/spec.ts";
 import { openContainers } from "./context.ts";
@@ -20,12 +21,17 @@ type Report = { readonly exitCode: number; readonly message: string };
  * Starts a container, held by nobody, in a process of its own that outlives this one.
  * @throws {CliError} `START_FAILED` with the exit code docker gives for the reason.
  */
-export async function startInBackground(program: string, id: string): Promise<void> {
+export async function startInBackground(
+  program: string,
+  id: string,
+  directories: Directories,
+): Promise<void> {
   const child = spawn(process.execPath, [program, id], {
     // A session of its own: a hang-up or Ctrl-C of this terminal is none of its business.
     detached: true,
     stdio: ["ignore", "ignore", "ignore", "pipe"],
     cwd: "/",
+    env: { ...process.env, DD_ROOT: directories.root, DD_RUN: directories.run },
   });
   const report = await new Promise<string>((resolve, reject) => {
     let text = "";

@@ -38,7 +38,8 @@ function section(row: CommandRow): string[] {
   }
   if (row.exitCodes !== undefined) {
     parts.push("", "| exit code | meaning |", "|---|---|");
-    for (const [exitCode, meaning] of row.exitCodes) parts.push(`| ${exitCode} | ${cell(meaning)} |`);
+    for (const [exitCode, meaning] of row.exitCodes)
+      parts.push(`| ${exitCode} | ${cell(meaning)} |`);
   }
   return parts;
 }

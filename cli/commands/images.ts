@@ -70,6 +70,7 @@ function linesOf(image: StoredImage, whole: boolean): Line[] {
       name: reference === undefined ? "" : `${repository}:${tag}`,
       labels: config.Labels,
       row: {
+        Name: reference === undefined ? image.id : `${repository}:${tag}`,
         Repository: repository,
         Tag: tag,
         Digest: digest ?? NONE,
@@ -88,6 +89,7 @@ function hostLine(): Line {
     name: HOST_IMAGE,
     labels: {},
     row: {
+      Name: HOST_IMAGE,
       Repository: HOST_IMAGE,
       Tag: "",
       Digest: NONE,

@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { ContainerError } from "../../sentry/container/errors.ts";
 import { LOG_FILE } from "../../sentry/container/lifecycle.ts";
@@ -19,11 +20,14 @@ export async function main(
   const name = operands[0] ?? "";
   const { record, state } = store.find(name);
   const { id } = record.spec;
-  if (state.status === "running" && !state.logged) {
+  const path = join(store.directoryOf(id), LOG_FILE);
+  const unlogged =
+    state.status === "running" ? !state.logged : state.status === "exited" && !existsSync(path);
+  if (unlogged) {
     throw new ContainerError(
       "NO_LOG",
-      `container ${name} runs in the foreground and keeps no log`,
-      "Its output goes to the terminal it was started in; use -d for a log",
+      `container ${name} was started in the foreground and has no log`,
+      "Its output went to the terminal it was started in; use -d for a log",
     );
   }
   const all = values.tail === undefined || values.tail === "all";
@@ -37,7 +41,7 @@ export async function main(
     const text = values.timestamps ? `${entry.time} ${entry.log}` : entry.log;
     process[entry.stream].write(text);
   };
-  const follower = readLog(join(store.directoryOf(id), LOG_FILE), selection, show);
+  const follower = readLog(path, selection, show);
   if (values.follow) await follower.follow(() => store.read(id)?.state.status === "running");
   else follower.close();
   return EXIT.ok;

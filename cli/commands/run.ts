@@ -1,4 +1,3 @@
-import { startInBackground } from "../background.ts";
 import { openContainers } from "../context.ts";
 import { EXIT, usageError } from "../errors.ts";
 import { runInForeground } from "../foreground.ts";
@@ -26,7 +25,8 @@ export async function main(
   }
   const held = await newContainer(store, values, operands);
   held.release();
-  await startInBackground(services.backgroundProgram, held.id);
+  const { startInBackground } = await import("../background.ts");
+  await startInBackground(services.backgroundProgram, held.id, store.directories);
   process.stdout.write(`${held.id}\n`);
   return EXIT.ok;
 }

@@ -18,7 +18,7 @@ export async function main(
     return each(operands, async (name) => {
       const { record, state } = store.find(name);
       if (state.status !== "running") {
-        await startInBackground(services.backgroundProgram, record.spec.id);
+        await startInBackground(services.backgroundProgram, record.spec.id, store.directories);
       }
       return name;
     });
