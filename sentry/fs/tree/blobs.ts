@@ -22,10 +22,10 @@ export class BlobDirectory {
     this.#dirfd = dirfd;
   }
 
-  /** A new empty blob. @returns its descriptor, open for reading and writing; the caller's. */
-  create(ino: number): number | Errno {
+  /** A new empty blob. @param flags host flags for its descriptor, which is the caller's. */
+  create(ino: number, flags: number = HOST_O.RDWR): number | Errno {
     // A blob that a crash left behind before its inode was recorded is nobody's.
-    return openAt(this.#dirfd, name(ino), HOST_O.RDWR | HOST_O.CREAT | HOST_O.TRUNC, 0o600);
+    return openAt(this.#dirfd, name(ino), flags | HOST_O.CREAT | HOST_O.TRUNC, 0o600);
   }
 
   /** @param flags host flags. @returns a descriptor of the caller's. */

@@ -48,6 +48,21 @@ export function ensureBlob(inode: TreeInode, length: number): Errno | undefined 
   return undefined;
 }
 
+/** Gives an inode that nobody knows yet an empty blob, open with the guest's `flags` for its first user. */
+export function createBlob(inode: TreeInode, flags: number): Errno | undefined {
+  const fd = inode.fs.blobs.create(inode.ino, hostFlags(flags));
+  if (fd instanceof Errno) return fd;
+  inode.made = fd;
+  inode.blob = true;
+  inode.fresh = false;
+  return undefined;
+}
+
+/** The host's flags for a descriptor that is used as the guest uses its own. */
+function hostFlags(flags: number): number {
+  return Math.min(flags & O_ACCMODE, O_RDWR) | (flags & O_APPEND);
+}
+
 function copyUp(inode: TreeInode, fd: number, count: number): Errno | undefined {
   const { fs, lower } = inode;
   if (lower !== undefined && count > 0) {
@@ -100,8 +115,8 @@ export function openRegular(
   }
   const failed = ensureBlob(inode, inode.size);
   if (failed !== undefined) return failed;
-  const access = Math.min(flags & O_ACCMODE, O_RDWR);
-  const fd = inode.fs.blobs.open(inode.ino, access | (flags & O_APPEND));
+  const fd = inode.made ?? inode.fs.blobs.open(inode.ino, hostFlags(flags));
+  inode.made = undefined;
   if (fd instanceof Errno) return fd;
   // Whoever opens it is taken for whoever writes.
   const privileged = isCapable(actor.credentials, CAP_FSETID);

@@ -1,6 +1,7 @@
 import type { ByteString } from "../../abi/bytes.ts";
 import { ENOSPC, Errno } from "../../abi/errno.ts";
 import { S_IFDIR } from "../../abi/file.ts";
+import { closeFd } from "../../host/fs.ts";
 import type { ImageNode } from "../../image/tree.ts";
 import { wallClockNs } from "../../vfs/clock.ts";
 import { FileSystem, type Statfs } from "../../vfs/inode.ts";
@@ -96,8 +97,10 @@ export class TreeFs extends FileSystem {
   }
 
   /** Takes back {@link make}. */
-  unmake(_inode: TreeInode): void {
+  unmake(inode: TreeInode): void {
     this.#usedInodes--;
+    if (inode.made !== undefined) closeFd(inode.made);
+    if (inode.blob) this.blobs.remove(inode.ino);
   }
 
   /** Records changes, if this tree records any, before they are made. */

@@ -34,7 +34,7 @@ import {
 import type { Path } from "../../vfs/mount.ts";
 import type { OpenFile } from "../../vfs/open-file.ts";
 import type { Change, InodeRecord } from "./changes.ts";
-import { openRegular, resize } from "./regular.ts";
+import { createBlob, openRegular, resize } from "./regular.ts";
 import type { TreeFs } from "./tree-fs.ts";
 
 /** LINK_MAX of ext4. */
@@ -103,6 +103,8 @@ export class TreeInode extends Inode {
   writers = 0;
   /** A descriptor that can change the bytes has left the sentry's sight: look at the host every time. */
   shared = false;
+  /** The descriptor its blob was made with, for the open(2) that makes the file. */
+  made: number | undefined;
   /** Whether `size`, `blocks` and `mtimeNs` are those of the blob. */
   fresh = true;
 
@@ -194,6 +196,11 @@ export class TreeInode extends Inode {
     return this.#make(name, birth, rdev, "");
   }
 
+  /** Makes the file with its blob, and keeps that open for the open(2) that follows. */
+  override create(name: ByteString, birth: Birth, flags: number): TreeInode | Errno {
+    return this.#make(name, birth, 0, "", flags);
+  }
+
   override mkdir(name: ByteString, birth: Birth): TreeInode | Errno {
     return this.#make(name, birth, 0, "");
   }
@@ -202,11 +209,22 @@ export class TreeInode extends Inode {
     return this.#make(name, birth, 0, target);
   }
 
-  #make(name: ByteString, birth: Birth, rdev: number, target: ByteString): TreeInode | Errno {
+  #make(
+    name: ByteString,
+    birth: Birth,
+    rdev: number,
+    target: ByteString,
+    openFlags?: number,
+  ): TreeInode | Errno {
     if (this.nlink === 0) return ENOENT;
     const timeNs = wallClockNs();
     const made = this.fs.make({ ...birth, rdev, nlink: 1, timeNs, target });
     if (made instanceof Errno) return made;
+    const refused = openFlags === undefined ? undefined : createBlob(made, openFlags);
+    if (refused !== undefined) {
+      this.fs.unmake(made);
+      return refused;
+    }
     const failed = this.fs.record(() => [
       ...this.saving(),
       made.record(),
