@@ -1,6 +1,7 @@
 import { Errno } from "../abi/errno.ts";
 import { O_RDONLY, O_RDWR, O_WRONLY } from "../abi/file.ts";
-import { closeFd, flock, getRecordLock, reopen, setRecordLock } from "../host/fs.ts";
+import { flock, getRecordLock, setRecordLock } from "../host/file-lock.ts";
+import { closeFd, reopen } from "../host/fs.ts";
 import {
   F_RDLCK,
   F_UNLCK,

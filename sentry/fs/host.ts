@@ -8,23 +8,19 @@ import {
   chownAt,
   closeFd,
   ftruncate,
-  getxattr,
   HOST_O,
   type HostStat,
   linkAt,
-  listxattr,
   mkdirAt,
   mknodAt,
   openAt,
   ownIds,
   readDirectory,
   readlinkAt,
-  removexattr,
   renameAt,
   reopen,
   rmdirAt,
   setTimesAt,
-  setxattr,
   statAt,
   statFd,
   statfsFd,
@@ -32,6 +28,7 @@ import {
   syncfs,
   unlinkAt,
 } from "../host/fs.ts";
+import { getxattr, listxattr, removexattr, setxattr } from "../host/xattr.ts";
 import { DirectoryFile } from "../vfs/file.ts";
 import type { Actor } from "../vfs/fs-context.ts";
 import {

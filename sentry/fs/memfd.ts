@@ -2,7 +2,8 @@
 import type { ByteString } from "../abi/bytes.ts";
 import { Errno } from "../abi/errno.ts";
 import { O_ACCMODE, O_APPEND, O_RDWR, S_IFDIR, S_IFREG } from "../abi/file.ts";
-import { ftruncate, memfd, reopen, statFd } from "../host/fs.ts";
+import { ftruncate, reopen, statFd } from "../host/fs.ts";
+import { memfd } from "../host/memfd.ts";
 import { Dentry } from "../vfs/dentry.ts";
 import type { Actor } from "../vfs/fs-context.ts";
 import { type AttributeChange, FileSystem, Inode, type Stat, type Statfs } from "../vfs/inode.ts";

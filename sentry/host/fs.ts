@@ -157,7 +157,8 @@ export function setStatusFlags(fd: number, flags: number): Errno | undefined {
   return failure(call("fcntl", fd, F_SETFL, flags));
 }
 
-function failure(result: number | Errno): Errno | undefined {
+/** The error of a call whose success has no value. */
+export function failure(result: number | Errno): Errno | undefined {
   return result instanceof Errno ? result : undefined;
 }
 
@@ -437,104 +438,6 @@ export function statfsFd(fd: number): HostStatfs | Errno {
   if (result instanceof Errno) return result;
   const at = (index: number) => Number(words[index] ?? 0n);
   return { bsize: at(1), blocks: at(2), bfree: at(3), bavail: at(4), files: at(5), ffree: at(6) };
-}
-
-const XATTR_SIZE_MAX = 65536;
-
-/** The extended attribute `name` of the open file. @returns `ENODATA`, `EOPNOTSUPP`. */
-export function getxattr(fd: number, name: ByteString): Uint8Array | Errno {
-  const bytes = Buffer.allocUnsafeSlow(XATTR_SIZE_MAX);
-  const length = call("fgetxattr", fd, cstring(name), bytes, bytes.length);
-  return length instanceof Errno ? length : Uint8Array.prototype.slice.call(bytes, 0, length);
-}
-export function setxattr(
-  fd: number,
-  name: ByteString,
-  value: Uint8Array,
-  flags: number,
-): Errno | undefined {
-  return failure(call("fsetxattr", fd, cstring(name), value, value.length, flags));
-}
-export function listxattr(fd: number): ByteString[] | Errno {
-  const bytes = Buffer.allocUnsafeSlow(XATTR_SIZE_MAX);
-  const length = call("flistxattr", fd, bytes, bytes.length);
-  if (length instanceof Errno) return length;
-  return length === 0 ? [] : bytes.toString("latin1", 0, length - 1).split("\0");
-}
-export function removexattr(fd: number, name: ByteString): Errno | undefined {
-  return failure(call("fremovexattr", fd, cstring(name)));
-}
-
-export const LOCK_SH = 1;
-export const LOCK_EX = 2;
-export const LOCK_NB = 4;
-export const LOCK_UN = 8;
-
-/** See flock(2). */
-export function flock(fd: number, operation: number): Errno | undefined {
-  return failure(call("flock", fd, operation));
-}
-
-const F_OFD_GETLK = 36;
-const F_OFD_SETLK = 37;
-const FLOCK_SIZE = 32;
-
-/** A record lock of an open file description; `end` is exclusive, `Infinity` for all there will ever be. */
-export interface HostRecordLock {
-  /** `F_RDLCK`, `F_WRLCK`, `F_UNLCK`. */
-  readonly type: number;
-  readonly start: number;
-  readonly end: number;
-}
-
-function recordLock(fd: number, command: number, lock: HostRecordLock): HostRecordLock | Errno {
-  const bytes = Buffer.alloc(FLOCK_SIZE);
-  const length = lock.end === Number.POSITIVE_INFINITY ? 0 : lock.end - lock.start;
-  bytes.writeInt16LE(lock.type, 0);
-  bytes.writeBigInt64LE(BigInt(lock.start), 8);
-  bytes.writeBigInt64LE(BigInt(length), 16);
-  const result = call("fcntl", fd, command, bytes);
-  if (result instanceof Errno) return result;
-  const start = Number(bytes.readBigInt64LE(8));
-  const found = Number(bytes.readBigInt64LE(16));
-  const end = found === 0 ? Number.POSITIVE_INFINITY : start + found;
-  return { type: bytes.readInt16LE(0), start, end };
-}
-
-/** Takes or gives up a lock of the description `fd`; see `F_OFD_SETLK` in fcntl(2). @returns `EAGAIN`. */
-export function setRecordLock(fd: number, lock: HostRecordLock): Errno | undefined {
-  const result = recordLock(fd, F_OFD_SETLK, lock);
-  return result instanceof Errno ? result : undefined;
-}
-
-/** Somebody else's lock that is in the way of `lock`; its type is `F_UNLCK` when there is none. */
-export function getRecordLock(fd: number, lock: HostRecordLock): HostRecordLock | Errno {
-  return recordLock(fd, F_OFD_GETLK, lock);
-}
-
-const MFD_CLOEXEC = 1;
-const MFD_ALLOW_SEALING = 2;
-const F_ADD_SEALS = 1033;
-const F_SEAL_ALL = 0xf;
-
-/** A file in memory that nobody else can name. See memfd_create(2). */
-export function memfd(name: ByteString, sealable = true): number | Errno {
-  return call("memfd_create", cstring(name), MFD_CLOEXEC | (sealable ? MFD_ALLOW_SEALING : 0));
-}
-
-/** Nothing can change the content of the memory file any more. */
-export function seal(fd: number): Errno | undefined {
-  return failure(call("fcntl", fd, F_ADD_SEALS, F_SEAL_ALL));
-}
-
-const F_GET_SEALS = 1034;
-
-/** See `F_ADD_SEALS` in fcntl(2). */
-export function addSeals(fd: number, seals: number): Errno | undefined {
-  return failure(call("fcntl", fd, F_ADD_SEALS, seals));
-}
-export function getSeals(fd: number): number | Errno {
-  return call("fcntl", fd, F_GET_SEALS, 0);
 }
 
 /** The directory a path of the operator names, made if it is missing (its parent exists). `O_PATH`. */

@@ -34,7 +34,7 @@ import {
 } from "../abi/file.ts";
 import { big64, struct } from "../abi/struct.ts";
 import { MemfdFile, memfdFile } from "../fs/memfd.ts";
-import { addSeals, getSeals } from "../host/fs.ts";
+import { addSeals, getSeals } from "../host/memfd.ts";
 import { blockOn } from "../kernel/blocking.ts";
 import { RLIMIT_FSIZE } from "../kernel/limits.ts";
 import type { Task } from "../kernel/task.ts";

@@ -14,7 +14,8 @@ import {
   SEEK_HOLE,
   SEEK_SET,
 } from "../../abi/file.ts";
-import { closeFd, copyRange, ftruncate, HOST_O, memfd, pread, seal } from "../../host/fs.ts";
+import { closeFd, copyRange, ftruncate, HOST_O, pread } from "../../host/fs.ts";
+import { memfd, seal } from "../../host/memfd.ts";
 import { withoutPrivileges } from "../../vfs/attributes.ts";
 import { CAP_FSETID, isCapable } from "../../vfs/credentials.ts";
 import { VfsFile } from "../../vfs/file.ts";
