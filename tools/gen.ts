@@ -3,7 +3,12 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { COMMANDS } from "../cli/commands.ts";
 import { reference } from "../cli/reference.ts";
+import { explainProfile } from "../profiles/explain.ts";
 import { layoutHeader } from "../profiles/linux/header.ts";
+import { executorProfile, sentryProfile } from "../profiles/profiles.ts";
+import { SYSCALLS } from "../sentry/syscalls/table.ts";
+import { compatibility } from "./compat.ts";
+import { embed } from "./embed.ts";
 import { compileSchema, hasFlatc } from "./flatbuffers.ts";
 import { parseStructs, toCpp, toTypeScript } from "./layout.ts";
 
@@ -13,7 +18,13 @@ const read = (path: string) => readFileSync(new URL(path, root), "utf8");
 
 /** Path in the tree -> what makes its content. */
 const GENERATED: Record<string, () => string> = {
+  "SECURITY.md": () =>
+    embed(read("SECURITY.md"), {
+      "executor profile": explainProfile(executorProfile),
+      "sentry profile": explainProfile(sentryProfile),
+    }),
   "docs/ddcli.md": () => reference(COMMANDS),
+  "docs/syscalls.md": () => compatibility(SYSCALLS),
   "guest/confine/confinement_layout.h": layoutHeader,
   "ring/layout.h": () => toCpp(parseStructs(read("ring/ring.fbs")), "dd::ring"),
   "ring/layout.ts": () => toTypeScript(parseStructs(read("ring/ring.fbs"))),
