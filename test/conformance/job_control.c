@@ -27,18 +27,26 @@ static void drain(void) {
   }
 }
 
-// Stops until told, then ends: a job in a group of its own.
+// A job in a group of its own. It has default actions when this returns.
 static pid_t job(void (*body)(void)) {
+  int ready[2];
+  must(pipe(ready));
   pid_t pid = must(fork());
   if (pid == 0) {
     close(master);
+    close(ready[0]);
     setpgid(0, 0);
     static const int reset[] = {SIGTTOU, SIGINT, SIGQUIT, SIGTSTP, SIGHUP, SIGWINCH};
     for (size_t i = 0; i < sizeof reset / sizeof *reset; i++) handle(reset[i], SIG_DFL);
+    close(ready[1]);
     body();
     _exit(0);
   }
   setpgid(pid, pid);
+  char end;
+  close(ready[1]);
+  must(read(ready[0], &end, 1));
+  close(ready[0]);
   return pid;
 }
 
