@@ -37,8 +37,8 @@ export class KernelJobControl implements JobControl {
     if (found !== undefined) found.terminal = terminal;
   }
 
-  hasGroup(session: number, group: number): boolean {
-    return this.#pids.group(group)?.session.sid === session;
+  sessionOf(group: number): number | undefined {
+    return this.#pids.group(group)?.session.sid;
   }
 
   blocksOrIgnores(caller: unknown, signo: number): boolean {

@@ -1,6 +1,6 @@
 /** Making, replacing, ending and awaiting processes. */
 import type { ByteString } from "../abi/bytes.ts";
-import { E2BIG, EAGAIN, EBADF, EINVAL, ENAMETOOLONG, Errno, ESRCH } from "../abi/errno.ts";
+import { E2BIG, EAGAIN, EBADF, EINVAL, ENAMETOOLONG, Errno, ESRCH, ETXTBSY } from "../abi/errno.ts";
 import { CLONE_ARGS_SIZE_VER0, CloneArgs } from "../abi/process-structs.ts";
 import { SIGCHLD, SIGMAX } from "../abi/signal.ts";
 import { blockOn, PARKED, type Parked } from "../kernel/blocking.ts";
@@ -18,9 +18,15 @@ import { execProgram } from "../kernel/exec.ts";
 import { exitTask } from "../kernel/exit.ts";
 import { exitGroup } from "../kernel/exit-group.ts";
 import { RLIMIT_STACK } from "../kernel/limits.ts";
-import { ARG_STRLEN_MAX, type ExecRequest, loadProgram } from "../kernel/load-program.ts";
+import {
+  ARG_STRLEN_MAX,
+  type ExecRequest,
+  type Executable,
+  loadProgram,
+} from "../kernel/load-program.ts";
 import { PidFile } from "../kernel/pid-file.ts";
 import type { Task } from "../kernel/task.ts";
+import { isOpenForWriting } from "../kernel/text-busy.ts";
 import * as wait from "../kernel/wait.ts";
 import { addr, dirfd, int, path, size, uint } from "./args.ts";
 import { startAt } from "./at.ts";
@@ -121,6 +127,13 @@ function stringsAt(task: Task, at: number): ByteString[] | Errno {
   }
 }
 
+function unlessBusy(task: Task, program: Executable | Errno): Executable | Errno {
+  if (program instanceof Errno || !isOpenForWriting(program.inode, task.kernel.pids))
+    return program;
+  program.file.close();
+  return ETXTBSY;
+}
+
 function execute(
   task: Task,
   name: ByteString,
@@ -137,7 +150,7 @@ function execute(
     name,
     argv,
     envp,
-    open,
+    open: () => unlessBusy(task, open()),
     openInterpreter: (interpreter) => kernel.openProgram(task, task.fs.cwd, interpreter),
     credentials,
     noNewPrivileges: process.noNewPrivileges,
@@ -288,7 +301,7 @@ export const PROCESS: readonly Syscall[] = [
   syscall("execve", {
     support: {
       partial:
-        "File capabilities are not honoured; a file open for writing can be executed (no ETXTBSY)",
+        "File capabilities are not honoured; a program that runs can be opened for writing (no ETXTBSY there)",
     },
     args: { path, argv: addr, envp: addr },
     run: (task, { path: name, argv, envp }) =>

@@ -33,8 +33,8 @@ export interface JobControl {
   terminal(caller: unknown): ControllingTerminal | undefined;
   /** Makes `terminal` the controlling terminal of `session`, or takes it away. */
   setTerminal(session: number, terminal: ControllingTerminal | undefined): void;
-  /** Whether process group `group` exists in `session`. */
-  hasGroup(session: number, group: number): boolean;
+  /** The session that process group `group` belongs to; undefined when there is no such group. */
+  sessionOf(group: number): number | undefined;
   /** Whether `caller` blocks or ignores `signo`: then a terminal does not stop it. */
   blocksOrIgnores(caller: unknown, signo: number): boolean;
   /** Whether nobody outside `group` but in its session could continue it. */

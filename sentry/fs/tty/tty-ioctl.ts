@@ -135,7 +135,9 @@ const setForeground = inInt((pty, group, { caller }) => {
   const { jobControl } = pty.context;
   if (!controls(pty, caller) || pty.session !== jobControl.session(caller)) return ENOTTY;
   if (group > 0x7fff_ffff) return EINVAL;
-  if (!jobControl.hasGroup(pty.session, group)) return EPERM;
+  const session = jobControl.sessionOf(group);
+  if (session === undefined) return ESRCH;
+  if (session !== pty.session) return EPERM;
   pty.foregroundGroup = group;
   return 0;
 });
@@ -226,7 +228,7 @@ const MASTER: ReadonlyMap<number, Request> = new Map<number, Request>([
     tty.TIOCSPGRP,
     inInt((pty, group) => {
       if (pty.session === 0) return ENOTTY;
-      if (!pty.context.jobControl.hasGroup(pty.session, group)) return ESRCH;
+      if (pty.context.jobControl.sessionOf(group) !== pty.session) return ESRCH;
       pty.foregroundGroup = group;
       return 0;
     }),

@@ -38,8 +38,9 @@ class FakeJobControl implements JobControl {
     if (terminal === undefined) this.terminals.delete(session);
     else this.terminals.set(session, terminal);
   }
-  hasGroup(_session: number, group: number): boolean {
-    return group < 100;
+  sessionOf(group: number): number | undefined {
+    if (group >= 300) return undefined;
+    return group < 100 ? 5 : 6;
   }
   blocksOrIgnores(_caller: unknown, signo: number): boolean {
     return this.blocked.has(signo);
@@ -322,6 +323,7 @@ test("a background group is stopped when it reads, and when it writes if TOSTOP 
   t.is(ioctl(slave, tty.TIOCSPGRP, int(9), background), 0);
   t.is(pty.foregroundGroup, 9);
   t.is(ioctl(slave, tty.TIOCSPGRP, int(200), leader), "EPERM");
+  t.is(ioctl(slave, tty.TIOCSPGRP, int(300), leader), "ESRCH");
   jobs.blocked.clear();
   jobs.orphaned = true;
   t.is(String(slave.read(buffer, leader)), "EIO (Input/output error)");
