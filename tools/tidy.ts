@@ -147,7 +147,7 @@ export const RULES: readonly Rule[] = [
 /** Comments may run a little over, as ours do where a word would stand alone. */
 const COMMENT_SLACK = 20;
 /** Files that a command starts. */
-const ENTRY = /(^|\/)main\.ts$/;
+const ENTRY = /(^|[/-])main\.ts$/;
 
 /** All files of the tree that git tracks or would track. Binary files are left out. */
 export function readTree(): TreeFile[] {

@@ -34,16 +34,16 @@ export class LogWriter {
     this.size = fstatSync(this.fd).size;
   }
 
-  /** Appends an entry; the text is bytes of the container, shown as UTF-8. */
-  append(stream: StreamName, text: Uint8Array): void {
-    const entry = {
-      log: Buffer.from(text.buffer, text.byteOffset, text.byteLength).toString("utf8"),
-      stream,
-      time: new Date().toISOString(),
-    };
+  /** Appends entries; their texts are bytes of the container, shown as UTF-8. */
+  append(stream: StreamName, ...texts: readonly Buffer[]): void {
+    if (texts.length === 0) return;
+    const time = new Date().toISOString();
+    const entries = texts.map(
+      (text) => `${JSON.stringify({ log: text.toString("utf8"), stream, time })}\n`,
+    );
     try {
       if (this.size >= this.limits.fileBytes) this.rotate();
-      this.size += writeSync(this.fd, `${JSON.stringify(entry)}\n`);
+      this.size += writeSync(this.fd, entries.join(""));
     } catch {
       // A full disk costs log entries, not the container.
     }
@@ -102,14 +102,16 @@ export class LogPump {
 
   private take(bytes: Buffer): void {
     let rest = Buffer.concat([this.line, bytes]);
+    const complete: Buffer[] = [];
     while (rest.length > 0) {
       const newline = rest.subarray(0, LOG_LINE_BYTES_MAX).indexOf(NEWLINE);
       if (newline < 0 && rest.length < LOG_LINE_BYTES_MAX) break;
       const end = newline < 0 ? wholeCharacters(rest, LOG_LINE_BYTES_MAX) : newline + 1;
-      this.log.append(this.stream, rest.subarray(0, end));
+      complete.push(rest.subarray(0, end));
       rest = rest.subarray(end);
     }
     this.line = rest;
+    this.log.append(this.stream, ...complete);
   }
 
   private stop(): void {
