@@ -98,7 +98,11 @@ export class Sentry implements SentryContainer {
     const kernel = new Kernel({
       reactor: this.#reactor,
       hostname: spec.hostname,
-      network: { mode: spec.network.mode, egress: () => spec.network.egress === "open" },
+      network: {
+        mode: spec.network.mode,
+        egress: () => spec.network.egress === "open",
+        hostSockets: spec.mode === "trusted",
+      },
       log: options.log,
       ...(spec.limits.pids === undefined ? {} : { maxTasks: spec.limits.pids }),
       ...(spec.limits.memoryBytes === undefined ? {} : { memoryLimit: spec.limits.memoryBytes }),

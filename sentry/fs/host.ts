@@ -1,7 +1,16 @@
 /** A directory of the host inside a container: bind mounts and volumes. */
 import type { ByteString } from "../abi/bytes.ts";
-import { EACCES, ENOENT, EOPNOTSUPP, EPERM, Errno, ESTALE } from "../abi/errno.ts";
-import { O_ACCMODE, O_APPEND, S_IFBLK, S_IFCHR, S_IFDIR, S_IFMT, S_IFREG } from "../abi/file.ts";
+import { EACCES, ECONNREFUSED, ENOENT, EOPNOTSUPP, EPERM, Errno, ESTALE } from "../abi/errno.ts";
+import {
+  O_ACCMODE,
+  O_APPEND,
+  S_IFBLK,
+  S_IFCHR,
+  S_IFDIR,
+  S_IFMT,
+  S_IFREG,
+  S_IFSOCK,
+} from "../abi/file.ts";
 import {
   chmodAt,
   chmodFd,
@@ -470,6 +479,10 @@ export class HostInode extends Inode {
     const here = this.fs.directory(this);
     if (here instanceof Errno) return here;
     return this.type === S_IFDIR ? openAt(here, ".", flags) : reopen(here, flags);
+  }
+
+  override openHostSocket(): number | Errno {
+    return this.type === S_IFSOCK ? this.#openHost(HOST_O.PATH) : ECONNREFUSED;
   }
 
   override open(flags: number, path: Path, actor: Actor): OpenFile | Errno {

@@ -45,6 +45,8 @@ export interface NetworkOptions {
   readonly mode: "none" | "bridge" | "host";
   /** Whether a destination outside may be reached; default: none may. */
   readonly egress?: (to: Endpoint, protocol: "tcp" | "udp") => boolean;
+  /** Whether sockets of the host that lie in bind mounts can be connected to; default: no. */
+  readonly hostSockets?: boolean;
   /** Interfaces beside `lo`, with the container's own addresses; default: docker's first in `bridge`. */
   readonly interfaces?: readonly Interface[];
 }
@@ -63,7 +65,7 @@ export class NetworkNamespace {
   constructor(reactor: Reactor, options: NetworkOptions) {
     this.#reactor = reactor;
     this.mode = options.mode;
-    this.#names = new UnixNames(new RightsInFlight(reactor));
+    this.#names = new UnixNames(new RightsInFlight(reactor), options.hostSockets === true);
     this.#egress = options.egress ?? (() => false);
     const ownInterfaces = options.mode === "bridge" ? [BRIDGE_INTERFACE] : [];
     this.interfaces =

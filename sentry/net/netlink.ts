@@ -2,6 +2,7 @@
 import {
   EAGAIN,
   EINVAL,
+  ENODEV,
   ENOTCONN,
   EOPNOTSUPP,
   EPERM,
@@ -67,6 +68,8 @@ function number32(value: number): Uint8Array {
   return out;
 }
 
+/** A lifetime that does not end. */
+const FOREVER = number32(0xffff_ffff);
 const text = (value: string) => Buffer.from(`${value}\0`, "latin1");
 const ipBytes = (ip: Ip) => (isV4(ip) ? v4Bytes(ip) : Buffer.from(ip, "latin1"));
 
@@ -77,6 +80,7 @@ function link(of: Interface): Uint8Array {
     LinkInfo.bytes({ ...info, change: 0 }),
     attribute(3, text(of.name)), // IFLA_IFNAME
     attribute(13, number32(1000)), // IFLA_TXQLEN
+    attribute(27, number32(0)), // IFLA_GROUP
     attribute(16, Uint8Array.of(loopback ? 0 : 6)), // IFLA_OPERSTATE
     attribute(4, number32(of.mtu)), // IFLA_MTU
     attribute(6, text(loopback ? "noqueue" : "pfifo_fast")), // IFLA_QDISC
@@ -100,6 +104,7 @@ function address(of: Interface, entry: { readonly ip: Ip; readonly prefix: numbe
     attribute(1, ipBytes(entry.ip)), // IFA_ADDRESS
     ...(isV4(entry.ip) ? [attribute(2, ipBytes(entry.ip)), attribute(3, text(of.name))] : []),
     attribute(8, number32(IFA_F_PERMANENT)), // IFA_FLAGS
+    attribute(6, Buffer.concat([FOREVER, FOREVER, number32(0), number32(0)])), // IFA_CACHEINFO
   ]);
 }
 
@@ -226,6 +231,10 @@ export class NetlinkSocket extends Socket {
   #answer(request: Uint8Array): void {
     const header = Header.parse(request);
     const dump = DUMPS.get(header.type);
+    if (header.type === RTM_GETLINK && (header.flags & NLM_F_DUMP) === 0) {
+      this.#answerLink(header, request);
+      return;
+    }
     if (dump === undefined || (header.flags & NLM_F_DUMP) === 0) {
       const isGet = header.type >= RTM_NEWLINK && (header.type & 3) === 2;
       this.#refuse(header, request, isGet ? EOPNOTSUPP : EPERM);
@@ -237,6 +246,18 @@ export class NetlinkSocket extends Socket {
       .map((body) => this.#message(dump.type, NLM_F_MULTI, header.seq, body));
     if (parts.length > 0) this.#push(Buffer.concat(parts));
     this.#push(this.#message(NLMSG_DONE, NLM_F_MULTI, header.seq, number32(0)));
+  }
+
+  /** One link, asked for by its index or its name. */
+  #answerLink(header: ReturnType<typeof Header.parse>, request: Uint8Array): void {
+    const body = request.subarray(Header.size);
+    const index = body.length < LinkInfo.size ? 0 : LinkInfo.parse(body).index;
+    const rest = Buffer.from(body.subarray(LinkInfo.size)).toString("latin1");
+    const found = this.#net.interfaces.find(
+      (each) => each.index === index || (index === 0 && rest.slice(4).startsWith(`${each.name}\0`)),
+    );
+    if (found === undefined) this.#refuse(header, request, ENODEV);
+    else this.#push(this.#message(RTM_NEWLINK, 0, header.seq, link(found)));
   }
 
   #refuse(header: ReturnType<typeof Header.parse>, request: Uint8Array, error: Errno): void {

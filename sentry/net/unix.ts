@@ -1,6 +1,7 @@
 /** AF_UNIX sockets: names in the container's file tree and its abstract names, bytes through the host. */
 import {
   EADDRINUSE,
+  EAGAIN,
   ECONNREFUSED,
   EDESTADDRREQ,
   EINVAL,
@@ -22,7 +23,9 @@ import {
   SOCK_DGRAM,
   SOL_SOCKET,
 } from "../abi/socket.ts";
+import { close } from "../host/io.ts";
 import type { Reactor } from "../host/reactor.ts";
+import * as host from "../host/socket.ts";
 import type { Owner } from "../vfs/anonymous.ts";
 import type { Actor } from "../vfs/fs-context.ts";
 import type { Inode } from "../vfs/inode.ts";
@@ -53,10 +56,15 @@ export class UnixNames {
   readonly rights: RightsInFlight;
   readonly #abstract = new Map<string, UnixSocket>();
   readonly #byInode = new WeakMap<Inode, UnixSocket>();
+  /** Keeps the nodes of open sockets, which file systems would otherwise make anew. */
+  readonly #nodes = new Map<UnixSocket, Inode>();
+  readonly #hostSockets: boolean;
   #lastAuto = 0;
 
-  constructor(rights: RightsInFlight) {
+  /** @param hostSockets whether sockets of the host in bind mounts can be connected to. */
+  constructor(rights: RightsInFlight, hostSockets: boolean) {
     this.rights = rights;
+    this.#hostSockets = hostSockets;
   }
 
   /** Gives `socket` a name. @returns the name; `EADDRINUSE`, `EINVAL`, and what making a file answers. */
@@ -72,13 +80,17 @@ export class UnixNames {
         const inode = createSocketNode(caller, name.bytes);
         if (inode instanceof Errno) return inode;
         this.#byInode.set(inode, socket);
+        this.#nodes.set(socket, inode);
         return name;
       }
     }
   }
 
-  /** The socket a name stands for. @returns `ECONNREFUSED` when nobody holds it. */
-  find(name: UnixName, caller: Actor): UnixSocket | Errno {
+  /**
+   * The socket a name stands for, or a descriptor (`O_PATH`, the caller's) of a socket of the host.
+   * @returns `ECONNREFUSED` when nobody holds it.
+   */
+  find(name: UnixName, caller: Actor): UnixSocket | number | Errno {
     switch (name.kind) {
       case "unnamed":
         return EINVAL;
@@ -88,13 +100,15 @@ export class UnixNames {
         const inode = findSocketNode(caller, name.bytes);
         if (inode instanceof Errno) return inode;
         const socket = this.#byInode.get(inode);
-        return socket === undefined || socket.closed ? ECONNREFUSED : socket;
+        if (socket !== undefined && !socket.closed) return socket;
+        return this.#hostSockets ? inode.openHostSocket() : ECONNREFUSED;
       }
     }
   }
 
   /** The socket is gone, its abstract name is free; a name in the file tree stays until it is unlinked. */
-  release(name: UnixName): void {
+  release(socket: UnixSocket, name: UnixName): void {
+    this.#nodes.delete(socket);
     if (name.kind === "abstract") this.#abstract.delete(name.bytes);
   }
 
@@ -121,6 +135,8 @@ export class UnixStream extends StreamSocket {
   #name: UnixName = UNNAMED;
   /** Whether the name is this socket's own to give back, and not its listener's. */
   #ownsName = false;
+  /** Connected to a program of the host. */
+  #outside = false;
   #target: StreamSocket | undefined;
 
   constructor(reactor: Reactor, names: UnixNames, type: number, flags: number, owner: Owner) {
@@ -151,9 +167,27 @@ export class UnixStream extends StreamSocket {
     if (this.connected) return EISCONN;
     const found = this.#names.find(name, caller);
     if (found instanceof Errno) return found;
+    if (typeof found === "number") return this.#connectHost(found);
     if (!(found instanceof UnixStream) || found.type !== this.type) return EPROTOTYPE;
     this.#target = found;
     return this.connectTo(found, caller);
+  }
+
+  /** Connects to a socket of the host by its node. */
+  #connectHost(node: number): Errno | undefined {
+    const fd = host.socket(AF_UNIX, this.type, 0);
+    const name: UnixName = { kind: "path", bytes: `/proc/self/fd/${node}` };
+    const error = fd instanceof Errno ? fd : host.connect(fd, formatUnixName(name));
+    close(node);
+    if (fd instanceof Errno) return fd;
+    if (error !== undefined) {
+      close(fd);
+      // To wait for a host's listener would need a thread: a full queue is as good as no listener.
+      return error === EAGAIN ? ECONNREFUSED : error;
+    }
+    this.#outside = true;
+    this.adopt(fd);
+    return undefined;
   }
 
   override waitToConnect(): Pollable {
@@ -173,6 +207,9 @@ export class UnixStream extends StreamSocket {
 
   override send(message: OutgoingMessage, caller?: Actor): Transfer {
     if (message.address !== undefined) return this.connected ? EISCONN : EOPNOTSUPP;
+    // What the guest calls a file means nothing to a program of the host.
+    if (this.#outside && (message.ancillary?.files.length ?? 0) > 0) return EPERM;
+    if (this.#outside) return super.send({ buffer: message.buffer, flags: message.flags });
     return super.send(message, caller);
   }
 
@@ -182,6 +219,7 @@ export class UnixStream extends StreamSocket {
 
   peerAddress(): Uint8Array | Errno {
     const { peer } = this;
+    if (this.#outside) return formatUnixName(UNNAMED);
     return peer instanceof UnixStream && this.connected ? formatUnixName(peer.#name) : ENOTCONN;
   }
 
@@ -193,7 +231,7 @@ export class UnixStream extends StreamSocket {
 
   protected override release(): void {
     this.closed = true;
-    if (this.#ownsName) this.#names.release(this.#name);
+    if (this.#ownsName) this.#names.release(this, this.#name);
     super.release();
   }
 }
@@ -343,7 +381,7 @@ export class UnixDatagram extends Socket {
 
   protected override release(): void {
     this.closed = true;
-    this.#names.release(this.#name);
+    this.#names.release(this, this.#name);
     this.readiness.close();
     this.#inbox.close();
   }
@@ -361,6 +399,10 @@ export class UnixDatagram extends Socket {
     if (name instanceof Errno) return name;
     const found = this.#names.find(name, caller);
     if (found instanceof Errno) return found;
+    if (typeof found === "number") {
+      close(found);
+      return ECONNREFUSED;
+    }
     return found instanceof UnixDatagram ? found : EPROTOTYPE;
   }
 }

@@ -1,6 +1,16 @@
 /** ioctl(2): what concerns descriptors here; everything else is the file's own business. */
 import { EFAULT, ENOTTY, EOPNOTSUPP, Errno } from "../abi/errno.ts";
-import { O_ASYNC, O_NONBLOCK, S_IFMT, S_IFREG, SEEK_CUR } from "../abi/file.ts";
+import {
+  O_ASYNC,
+  O_CLOEXEC,
+  O_NONBLOCK,
+  openFlags,
+  S_IFMT,
+  S_IFREG,
+  SEEK_CUR,
+} from "../abi/file.ts";
+import { TIOCGPTPEER } from "../abi/tty.ts";
+import { PtyMaster } from "../fs/tty/pty.ts";
 import type { Task } from "../kernel/task.ts";
 import { interfaceIoctl } from "../net/interfaces.ts";
 import { intBytes } from "../net/options.ts";
@@ -8,6 +18,7 @@ import { Socket } from "../net/socket.ts";
 import type { IoctlContext, OpenFile } from "../vfs/open-file.ts";
 import { addr, fd, uint } from "./args.ts";
 import { type Result, type Syscall, syscall } from "./define.ts";
+import { installFile } from "./fd.ts";
 import { fileAt } from "./transfer.ts";
 
 const FIONBIO = 0x5421;
@@ -38,6 +49,15 @@ const REQUESTS: ReadonlyMap<number, Request> = new Map<number, Request>([
   [FIONCLEX, (task, _file, _context, number) => task.files.setCloexec(number, false) ?? 0],
   [FIONBIO, setFlag(O_NONBLOCK)],
   [FIOASYNC, setFlag(O_ASYNC)],
+  [
+    TIOCGPTPEER,
+    (task, file, { argument }) => {
+      if (!(file instanceof PtyMaster)) return ENOTTY;
+      const flags = openFlags(task.process.isa, argument);
+      const peer = file.openPeer(flags & ~O_CLOEXEC);
+      return peer instanceof Errno ? peer : installFile(task, peer, (flags & O_CLOEXEC) !== 0);
+    },
+  ],
   // Tools that would share extents copy the bytes instead.
   [FICLONE, () => EOPNOTSUPP],
   [FICLONERANGE, () => EOPNOTSUPP],

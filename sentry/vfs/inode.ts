@@ -1,5 +1,14 @@
 import type { ByteString } from "../abi/bytes.ts";
-import { EACCES, EINVAL, ENODATA, ENOTDIR, EOPNOTSUPP, EPERM, type Errno } from "../abi/errno.ts";
+import {
+  EACCES,
+  ECONNREFUSED,
+  EINVAL,
+  ENODATA,
+  ENOTDIR,
+  EOPNOTSUPP,
+  EPERM,
+  type Errno,
+} from "../abi/errno.ts";
 import { makeDev, S_IFDIR, S_IFMT } from "../abi/file.ts";
 import { Dentry } from "./dentry.ts";
 import type { Actor } from "./fs-context.ts";
@@ -245,6 +254,14 @@ export abstract class Inode {
    */
   open(_flags: number, _path: Path, _actor: Actor): OpenFile | Errno {
     return EACCES;
+  }
+
+  /**
+   * A socket node of the host, for connecting to whoever of the host listens there.
+   * @returns a descriptor (`O_PATH`), the caller's; `ECONNREFUSED` for a node that is the container's own.
+   */
+  openHostSocket(): number | Errno {
+    return ECONNREFUSED;
   }
 
   /** The entries of a directory, without `.` and `..`. */

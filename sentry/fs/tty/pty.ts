@@ -1,5 +1,5 @@
 /** Pseudoterminals: a master, which plays the terminal, and slaves, which programs open. See pty(7). */
-import { EAGAIN, EIO, ENXIO, ERESTARTSYS, Errno } from "../../abi/errno.ts";
+import { EAGAIN, EBUSY, EIO, ENXIO, ERESTARTSYS, Errno } from "../../abi/errno.ts";
 import { makeDev, O_ACCMODE, O_NOCTTY, O_NONBLOCK, O_WRONLY } from "../../abi/file.ts";
 import { SIGCONT, SIGHUP, SIGTTIN, SIGTTOU, SIGWINCH } from "../../abi/signal.ts";
 import type { Winsize } from "../../abi/structs.ts";
@@ -137,6 +137,7 @@ export class Pty implements ControllingTerminal {
   openFor(flags: number, caller: unknown): OpenFile | Errno {
     if (this.locked || this.hungUp || !this.#masterOpen) return EIO;
     const { jobControl } = this.context;
+    if (this.exclusive && !jobControl.mayStealTerminal(caller)) return EBUSY;
     const wants = (flags & O_NOCTTY) === 0 && (flags & O_ACCMODE) !== O_WRONLY;
     if (wants && this.session === 0 && jobControl.isSessionLeader(caller)) {
       if (jobControl.terminal(caller) === undefined) this.becomeControlling(caller);
@@ -233,7 +234,10 @@ export class Pty implements ControllingTerminal {
 
   slaveClosed(): void {
     this.#slaves--;
-    if (this.#slaves === 0) this.masterQueue.wake(HUNG_UP);
+    if (this.#slaves === 0) {
+      this.exclusive = false;
+      this.masterQueue.wake(HUNG_UP);
+    }
     this.#releaseIfUnused();
   }
 

@@ -2,11 +2,14 @@ import type { AddressInfo } from "node:net";
 import { createServer } from "node:net";
 import test from "ava";
 import { S_IFSOCK } from "../../../sentry/abi/file.ts";
+import { HostFs } from "../../../sentry/fs/host.ts";
 import { ipv4 } from "../../../sentry/net/address.ts";
 import type { NetworkOptions } from "../../../sentry/net/namespace.ts";
-import { inodeAt } from "../../../sentry/vfs/mount.ts";
+import { FsContext } from "../../../sentry/vfs/fs-context.ts";
+import { inodeAt, MountNamespace } from "../../../sentry/vfs/mount.ts";
 import { unlink } from "../../../sentry/vfs/namei.ts";
 import { lookup } from "../../../sentry/vfs/resolve.ts";
+import { scratch } from "../fs/fixture.ts";
 import { Guest } from "./guest.ts";
 
 const AF_UNIX = 1;
@@ -440,6 +443,35 @@ test("the container's loopback is not the host's, and the way out obeys the poli
   t.is((nameOf(guest, "getpeername", client) as Buffer).toString("latin1", 4, 8), target.slice(12));
   guest.call("close", client);
   server.close();
+});
+
+test("a socket of the host in a bind mount is reached only where the container may", async (t) => {
+  const directory = scratch();
+  const server = createServer((socket) => socket.on("data", (data) => socket.end(`host: ${data}`)));
+  await new Promise<void>((resolve) => server.listen(`${directory.path}/sock`, resolve));
+  for (const hostSockets of [false, true]) {
+    const files = new MountNamespace(new HostFs({ dirfd: directory.dirfd() }));
+    const fs = new FsContext(files.root.rootPath);
+    const guest = new Guest({ fs, network: { mode: "none", hostSockets } });
+    const client = fd(guest.call("socket", AF_UNIX, STREAM, 0));
+    const result = guest.call("connect", client, ...unixAddress(guest, "/sock"));
+    t.is(result, hostSockets ? 0 : "ECONNREFUSED");
+    const own = fd(guest.call("socket", AF_UNIX, STREAM, 0));
+    t.is(guest.call("bind", own, ...unixAddress(guest, `/own${hostSockets}`)), 0);
+    if (!hostSockets) continue;
+    t.is(guest.write(client, "hello"), 5);
+    t.is(guest.call("sendmsg", client, header(guest, "x", cmsg(1, client)).at, 0), "EPERM");
+    const at = guest.alloc(64);
+    t.is(guest.call("read", client, at, 64), "parked");
+    while (guest.result === undefined) {
+      await new Promise((resolve) => setImmediate(resolve));
+      guest.reactor.turn(0);
+    }
+    t.is(guest.text(at, Number(guest.result)), "host: hello");
+    guest.call("close", client);
+  }
+  server.close();
+  directory.done();
 });
 
 test("netlink lists the interfaces and their addresses", (t) => {
