@@ -1,10 +1,14 @@
 import { closeSync, openSync } from "node:fs";
+import { SIGINT, SIGKILL } from "../sentry/abi/signal.ts";
 import { type Attachment, RunningContainer } from "../sentry/container/lifecycle.ts";
 import type { ContainerStore, HeldContainer } from "../sentry/container/store.ts";
 import type { ConfinementLayer, SentryConstructor } from "../sentry/spec.ts";
 import { explanation } from "./explanation.ts";
 import { forwardSignals } from "./signals.ts";
 import { UserTerminal } from "./user-terminal.ts";
+
+/** So many SIGINTs, and the container is killed. Docker's client leaves then. */
+const INTERRUPTS_MAX = 3;
 
 /**
  * Runs a held container here: this process is its sentry, its descriptors or its terminal are the
@@ -28,9 +32,18 @@ export async function runInForeground(
   // From the first moment on: a signal that comes while the container starts is its own, too.
   let running: RunningContainer | undefined;
   const early: number[] = [];
+  let interrupts = 0;
   forwardSignals((signo) => {
-    if (running === undefined) early.push(signo);
-    else running.signal(signo);
+    if (running === undefined) {
+      early.push(signo);
+      return;
+    }
+    // Pid 1 is deaf to signals it does not handle; nobody should have to look for another terminal.
+    if (signo === SIGINT) interrupts += 1;
+    if (interrupts === INTERRUPTS_MAX - 1) {
+      process.stderr.write("ddcli: passed on; once more ends the container\n");
+    }
+    running.signal(interrupts >= INTERRUPTS_MAX ? SIGKILL : signo);
   });
   let layers: readonly ConfinementLayer[] = [];
   let startedMs = 0;

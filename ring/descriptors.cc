@@ -66,7 +66,9 @@ napi_value SpawnLauncher(napi_env env, napi_callback_info info) {
   sigfillset(&all);
   posix_spawnattr_setsigmask(&attributes, &none);
   posix_spawnattr_setsigdefault(&attributes, &all);
-  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+  // A session of its own: Ctrl-C on the sentry's terminal is for the sentry to pass on.
+  posix_spawnattr_setflags(&attributes,
+                           POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSID);
   // Above all sources and targets first, so that no duplicate overwrites another's source.
   const int given = static_cast<int>(fd_count);
   const int* sources = static_cast<const int*>(fds);

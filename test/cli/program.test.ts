@@ -104,6 +104,18 @@ test("signals sent to ddcli reach the container, whose exit code is ddcli's", as
   t.is(code, 9);
 });
 
+test("the third Ctrl-C ends a container that does not listen", async (t) => {
+  const dd = new Ddcli(t);
+  const script = "trap 'echo no' INT; echo ready; while :; do sleep 0.05; done";
+  const child = dd.spawn(["run", "--rm", "host", "sh", "-c", script], ["ignore", "pipe", "ignore"]);
+  for (let i = 0; i < 3; i++) {
+    await once(child.stdout ?? child, "data");
+    child.kill("SIGINT");
+  }
+  const [code] = await once(child, "exit");
+  t.is(code, 137);
+});
+
 test("a container in the background: started, seen, logged, entered, stopped, removed", async (t) => {
   const dd = new Ddcli(t);
   const script = "echo out; echo err >&2; printf unfinished; exec sleep 60";
