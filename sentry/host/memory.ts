@@ -10,10 +10,11 @@ export class HostMemory {
   /** Where `bytes` begin, for the host. Valid while this object is alive. */
   readonly address: number;
 
-  /** @param length at least 1. */
-  constructor(length: number) {
+  /** @param length at least 1: zeroed; or bytes to be used where they are, which stay in place. */
+  constructor(length: number | Uint8Array) {
     // Slow buffers are never carved out of Node's pool, so nobody else shares the allocation.
-    this.bytes = Buffer.allocUnsafeSlow(Math.max(length, 1)).fill(0);
+    this.bytes =
+      typeof length === "number" ? Buffer.allocUnsafeSlow(Math.max(length, 1)).fill(0) : length;
     this.view = new DataView(this.bytes.buffer, this.bytes.byteOffset, this.bytes.byteLength);
     this.address = native.addressOf(this.bytes);
   }

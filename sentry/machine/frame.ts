@@ -34,8 +34,13 @@ export class ThreadFrame implements CallFrame {
   finish(result: number | Errno): number | Errno {
     const output = this.#output;
     this.#output = undefined;
-    if (output === undefined || result instanceof Errno || result <= 0) return result;
-    return this.#memory().copyOut(output.addr, output.buffer.view(result)) ?? result;
+    if (output === undefined) return result;
+    const stored =
+      result instanceof Errno || result <= 0
+        ? result
+        : (this.#memory().copyOut(output.addr, output.buffer.view(result)) ?? result);
+    output.buffer.giveBack();
+    return stored;
   }
 
   s32(index: number): number {
@@ -85,11 +90,11 @@ export class ThreadFrame implements CallFrame {
   input(index: number, length: number): IoBuffer | Errno {
     const count = Math.min(length, COPY_LIMIT);
     const bytes = this.copyIn(index, count);
-    return bytes instanceof Errno ? bytes : HostBuffer.of(bytes);
+    return bytes instanceof Errno ? bytes : HostBuffer.over(bytes);
   }
 
   output(index: number, length: number): IoBuffer | Errno {
-    const buffer = HostBuffer.allocate(Math.min(length, COPY_LIMIT));
+    const buffer = HostBuffer.lease(Math.min(length, COPY_LIMIT));
     this.#output = { addr: this.u64(index), buffer };
     return buffer;
   }
