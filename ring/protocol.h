@@ -45,7 +45,7 @@ enum class Verb : uint32_t {
 enum class RuntimeCall : uint32_t {
   kStart = 0x10000,          // the plan has been carried out; answered by kEnter
   kSignalRequest = 0x10001,  // give me my next signal; answered by kSignal
-  kFault = 0x10002,          // guest code faulted: signo, code, addr; answered by kSignal
+  kFault = 0x10002,          // guest code faulted: signo, code, addr, ip, fatal; answered by kSignal
   kCloneFailed = 0x10003,    // the host refused: tid, errno
   kAttached = 0x10005,       // trusted mode: a new process says who it is: token, host pid
   kPlanFailed = 0x10004,     // the plan could not be carried out: step, errno

@@ -35,8 +35,8 @@ export class Dispatcher implements KernelEvents {
     answerSignalRequest(task);
   }
 
-  fault(task: Task, signo: number, code: number, addr: number): void {
-    deliverFault(task, signo, code, addr);
+  fault(task: Task, signo: number, code: number, addr: number, fatal: boolean): void {
+    deliverFault(task, signo, code, addr, fatal);
   }
 
   cloneFailed(child: Task, error: Errno): void {

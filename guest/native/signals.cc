@@ -120,7 +120,7 @@ bool TakeSignal(Thread* thread, Ucontext* uc, const Reply& reply) {
   dd_copy(&signal, thread->staging, sizeof signal);
   if (!PushFrame(thread, uc, signal)) {
     // No room for the frame: the kernel forces SIGSEGV, and kills if that has no room either.
-    RaiseFault(thread, uc, kSigsegv, 0x80, 0);
+    RaiseFault(thread, uc, kSigsegv, 0x80, 0, signal.signo == kSigsegv);
   }
   return true;
 }
@@ -292,9 +292,9 @@ void FinishCall(Thread* thread, Ucontext* uc, long nr, long result) {
   }
 }
 
-void RaiseFault(Thread* thread, Ucontext* uc, int signo, int code, uint64_t addr) {
+void RaiseFault(Thread* thread, Ucontext* uc, int signo, int code, uint64_t addr, bool fatal) {
   const uint64_t args[6] = {static_cast<uint64_t>(signo), static_cast<uint64_t>(code), addr,
-                            uc->mcontext.rip};
+                            uc->mcontext.rip, fatal ? 1U : 0U};
   const Reply reply = RingCall(thread, static_cast<uint32_t>(ring::RuntimeCall::kFault), args);
   TakeSignal(thread, uc, reply);
   FinishCall(thread, uc, -1, 0);

@@ -18,7 +18,9 @@ void FinishCall(Thread* thread, Ucontext* uc, long nr, long result);
 void ReturnFromHandler(Thread* thread, Ucontext* uc);
 
 // Reports a synchronous signal at the current guest instruction and runs its handler.
-void RaiseFault(Thread* thread, Ucontext* uc, int signo, int code, uint64_t addr);
+// `fatal`: there is no room for the handler's frame, so the default action is taken.
+void RaiseFault(Thread* thread, Ucontext* uc, int signo, int code, uint64_t addr,
+                bool fatal = false);
 
 // Guest signals the thread blocks; only the thread itself changes it.
 void SetMask(Thread* thread, uint64_t mask);

@@ -112,6 +112,8 @@ export interface GuestThread {
    * @param flags MAP_* bits for the host.
    */
   mapFile(fd: number, own: boolean, prot: number, flags: number, offset: number): Parked;
+  /** Completes the thread's mmap(2) with fresh zeroes. */
+  mapZeroes(prot: number, flags: number): Parked;
   /** Ends this thread of a process that goes on (clear-tid and robust futexes are the machine's). */
   exit(): void;
 }
@@ -143,8 +145,11 @@ export interface KernelEvents {
    * stopped task is answered when it continues).
    */
   signalRequest(task: Task): void;
-  /** Guest code faulted: a synchronous signal, forced on the task. Answered as a signal request. */
-  fault(task: Task, signo: number, code: number, addr: number): void;
+  /**
+   * Guest code faulted: a synchronous signal, forced on the task. Answered as a signal request.
+   * @param fatal there is no room for a handler's frame: the default action is taken.
+   */
+  fault(task: Task, signo: number, code: number, addr: number, fatal: boolean): void;
   /** The host could not start `child`; it never ran. */
   cloneFailed(child: Task, error: Errno): void;
   /**

@@ -89,13 +89,20 @@ function runHandler(task: Task, signal: Siginfo, mask: SignalSet): void {
  * Forces a fault's signal on a task and answers it; if the signal is blocked or ignored, the process ends.
  * @param code `si_code`, such as SEGV_MAPERR.
  */
-export function deliverFault(task: Task, signo: number, code: number, addr: number): void {
+export function deliverFault(
+  task: Task,
+  signo: number,
+  code: number,
+  addr: number,
+  fatal = false,
+): void {
   const { process } = task;
   if (task.exited || process.state !== "running") return;
   const signal = fault(signo, code, addr);
   const { handler } = process.actions.get(signo);
   const mask = task.signalMask;
   traceSignal(task, signal);
-  if (handler === SIG_DFL || handler === SIG_IGN || mask & bit(signo)) exitGroup(process, signo);
+  const unhandled = handler === SIG_DFL || handler === SIG_IGN || (mask & bit(signo)) !== 0n;
+  if (fatal || unhandled) exitGroup(process, signo);
   else runHandler(task, signal, mask);
 }

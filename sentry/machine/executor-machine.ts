@@ -253,7 +253,13 @@ export class ExecutorMachine implements Machine {
         break;
       case RuntimeCall.fault: {
         const { frame } = thread;
-        this.#events.fault(thread.task, frame.s32(0), frame.s32(1), frame.u64(2));
+        this.#events.fault(
+          thread.task,
+          frame.s32(0),
+          frame.s32(1),
+          frame.u64(2),
+          frame.s32(4) !== 0,
+        );
         break;
       }
       case RuntimeCall.cloneFailed:

@@ -88,6 +88,11 @@ export class ExecutorThread implements GuestThread {
     this.answer(Verb.exitThread, 0);
   }
 
+  mapZeroes(prot: number, flags: number): Parked {
+    this.answer(Verb.mapFile, 1, [prot, flags]);
+    return PARKED;
+  }
+
   /** Publishes a reply: the executor goes on. */
   answer(verb: number, result: number, operands?: readonly (number | bigint)[]): void {
     if (!this.inCall) return;

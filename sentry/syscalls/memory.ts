@@ -1,12 +1,14 @@
 /** Mappings of files, and the memory calls the executor cannot answer by itself. See mmap(2). */
-import { EACCES, EBADF, EINVAL, ENODEV, ENOMEM, ENOSYS, Errno } from "../abi/errno.ts";
-import { O_RDONLY, O_RDWR } from "../abi/file.ts";
+import { EACCES, EBADF, EINVAL, ENODEV, ENOMEM, ENOSYS, Errno, ESPIPE } from "../abi/errno.ts";
+import { makeDev, O_RDONLY, O_RDWR, S_IFCHR, S_IFIFO, S_IFMT } from "../abi/file.ts";
 import { call } from "../host/call.ts";
-import type { HostBacking } from "../vfs/open-file.ts";
+import type { HostBacking, OpenFile } from "../vfs/open-file.ts";
 import { addr, int, long, size, uint } from "./args.ts";
 import { type Result, type Syscall, syscall } from "./define.ts";
 
 const PAGE = 4096;
+/** Pages one mincore(2) may ask about: 64 GiB. */
+const MINCORE_MAX = 1 << 24;
 const PROT_WRITE = 2;
 const MAP_SHARED = 0x01;
 const MAP_PRIVATE = 0x02;
@@ -16,6 +18,7 @@ const MAP_TYPE = 0x0f;
 const MAP_PASSED = 0x10 | 0x4000 | 0x20000 | 0x100000;
 const F_GETFL = 3;
 const O_ACCMODE = 3;
+const ZERO_DEVICE = makeDev(1, 5);
 const MS_ASYNC = 1;
 const MS_INVALIDATE = 2;
 const MS_SYNC = 4;
@@ -37,6 +40,12 @@ function leastPowerful(
   return fd instanceof Errno ? fd : { fd, own: true };
 }
 
+/** See zero(4): mapping it gives fresh memory. */
+function isZeroDevice(file: OpenFile): boolean {
+  const stat = file.stat();
+  return !(stat instanceof Errno) && (stat.mode & S_IFMT) === S_IFCHR && stat.rdev === ZERO_DEVICE;
+}
+
 const mmap = syscall("mmap", {
   support: {
     partial: "MAP_HUGETLB is refused; MAP_POPULATE, MAP_LOCKED and MAP_GROWSDOWN are ignored",
@@ -51,18 +60,14 @@ const mmap = syscall("mmap", {
     if (!file.readable) return EACCES;
     const shared = type !== MAP_PRIVATE;
     if (shared && (prot & PROT_WRITE) !== 0 && !file.writable) return EACCES;
+    if (task.thread === undefined) throw new Error("A task that never ran called mmap");
+    const passed = (flags & MAP_PASSED) | (shared ? MAP_SHARED : MAP_PRIVATE);
+    if (isZeroDevice(file)) return task.thread.mapZeroes(prot, passed);
     const backing = file.backing();
     if (backing instanceof Errno) return backing === EBADF ? ENODEV : backing;
     const donated = leastPowerful(backing, shared && (file.flags & O_ACCMODE) === O_RDWR);
     if (donated instanceof Errno) return donated;
-    if (task.thread === undefined) throw new Error("A task that never ran called mmap");
-    return task.thread.mapFile(
-      donated.fd,
-      donated.own,
-      prot,
-      (flags & MAP_PASSED) | (shared ? MAP_SHARED : MAP_PRIVATE),
-      backing.offset + offset,
-    );
+    return task.thread.mapFile(donated.fd, donated.own, prot, passed, backing.offset + offset);
   },
 });
 
@@ -85,6 +90,33 @@ function isMapped(task: Parameters<Syscall["invoke"]>[0], start: number, length:
     !(task.memory.copyIn(last, 1) instanceof Errno)
   );
 }
+
+const mincore = syscall("mincore", {
+  support: { partial: "every page that is mapped counts as resident" },
+  args: { addr, length: size, vec: addr },
+  run(task, { addr: start, length, vec }) {
+    if (start % PAGE !== 0) return EINVAL;
+    const pages = Math.ceil(length / PAGE);
+    if (pages > MINCORE_MAX) return ENOMEM;
+    for (let i = 0; i < pages; i++) {
+      if (task.memory.copyIn(start + i * PAGE, 1) instanceof Errno) return ENOMEM;
+    }
+    return task.memory.copyOut(vec, new Uint8Array(pages).fill(1)) ?? 0;
+  },
+});
+
+/** posix_fadvise(2): advice about files is accepted and not needed. */
+const fadvise64 = syscall("fadvise64", {
+  support: { partial: "advice is checked and then ignored" },
+  args: { fd: int, offset: long, length: long, advice: int },
+  run(task, { fd, length, advice }) {
+    const file = task.files.get(fd);
+    if (file instanceof Errno) return file;
+    const stat = file.stat();
+    if (!(stat instanceof Errno) && (stat.mode & S_IFMT) === S_IFIFO) return ESPIPE;
+    return length < 0 || advice < 0 || advice > 5 ? EINVAL : 0;
+  },
+});
 
 /** mlock(2) and its relatives: memory is never locked, which the limit of 0 bytes of a container also says. */
 function lock(name: "mlock" | "munlock" | "mlock2") {
@@ -136,6 +168,8 @@ const EXECUTOR: readonly Syscall[] = [
 export const MEMORY: readonly Syscall[] = [
   mmap,
   msync,
+  mincore,
+  fadvise64,
   lock("mlock"),
   lock("munlock"),
   lock("mlock2"),

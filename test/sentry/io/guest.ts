@@ -174,6 +174,7 @@ export class Guest {
       },
       clone: () => PARKED,
       mapFile: () => PARKED,
+      mapZeroes: () => PARKED,
       exit: () => {},
     };
     this.task.thread = thread;

@@ -266,7 +266,7 @@ export class FakeThread implements GuestThread {
 
   /** Guest code faults. */
   fault(signo: number, code: number, addr: number): void {
-    this.#machine.events.fault(this.task, signo, code, addr);
+    this.#machine.events.fault(this.task, signo, code, addr, false);
   }
 
   #ask(): void {
@@ -324,6 +324,10 @@ export class FakeThread implements GuestThread {
 
   mapFile(): Parked {
     throw new Error("No test of the kernel maps a file");
+  }
+
+  mapZeroes(): Parked {
+    throw new Error("No test of the kernel maps the zero device");
   }
 
   exit(): void {
