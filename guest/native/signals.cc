@@ -244,7 +244,8 @@ void OnKick(int, Siginfo*, void* context) {
 long Install(int signo, void (*handler)(int, Siginfo*, void*), uint64_t mask) {
   Sigaction action;
   action.handler = __builtin_bit_cast(void*, handler);
-  action.flags = kSaSiginfo | kSaOnstack | kSaRestorer;
+  // The mask alone says what waits: without this, a fault would block itself in its own handler.
+  action.flags = kSaSiginfo | kSaOnstack | kSaRestorer | kSaNodefer;
   action.restorer = __builtin_bit_cast(void*, &dd_sigreturn);
   action.mask = mask;
   return Host(kRtSigaction, signo, &action, &g_previous[signo], 8);
