@@ -5,7 +5,6 @@ import type { Completion } from "./option.ts";
 const SOURCES: Readonly<Record<Completion, string>> = {
   file: 'compgen -f -- "$cur"',
   directory: 'compgen -d -- "$cur"',
-  command: 'compgen -c -- "$cur"',
   image: `_ddcli_words "$(ddcli images --format '{{.Name}}' 2>/dev/null)"`,
   container: `_ddcli_words "$(ddcli ps -a --format '{{.Names}}' 2>/dev/null)"`,
   volume: `_ddcli_words "$(ddcli volume ls -q 2>/dev/null)"`,

@@ -4,7 +4,9 @@ import { ContainerError } from "../../sentry/container/errors.ts";
 import type { Container, ContainerState } from "../../sentry/container/record.ts";
 import { ContainerStore } from "../../sentry/container/store.ts";
 import { VolumeStore } from "../../sentry/container/volumes.ts";
+import type { ConfinementLayer } from "../../sentry/spec.ts";
 import { openDirectories } from "../context.ts";
+import { askOnce } from "../control.ts";
 import { CliError, EXIT } from "../errors.ts";
 import type { Values } from "../option.ts";
 import type { INSPECT_OPTIONS } from "../options.ts";
@@ -37,7 +39,11 @@ export async function main(
 async function lookUp(name: string, type: string | undefined): Promise<unknown> {
   const directories = openDirectories();
   const attempts: Readonly<Record<string, () => unknown>> = {
-    container: () => describe(new ContainerStore(directories).find(name)),
+    container: async () => {
+      const store = new ContainerStore(directories);
+      const container = store.find(name);
+      return { ...describe(container), Confinement: await confinementOf(store, container) };
+    },
     image: () => describeImage(name, directories.root),
     volume: () => {
       const {
@@ -89,8 +95,22 @@ async function describeImage(name: string, root: string): Promise<unknown> {
   };
 }
 
+/** The layers around a running container; none around one that does not run, or has ended just now. */
+async function confinementOf(
+  store: ContainerStore,
+  container: Container,
+): Promise<readonly ConfinementLayer[]> {
+  if (container.state.status !== "running") return [];
+  try {
+    const { layers } = await askOnce(store, container, { op: "confinement" }, "confinement");
+    return layers;
+  } catch {
+    return [];
+  }
+}
+
 /** A container in docker's words, with what docker has no word for beside it. */
-function describe({ record, state }: Container): unknown {
+function describe({ record, state }: Container): object {
   const { spec, process } = record;
   const [path = "", ...args] = process.argv.map(toText);
   return {
