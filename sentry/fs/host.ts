@@ -30,7 +30,16 @@ export interface HostFsOptions {
   readonly gid?: number;
 }
 
-const EXT_MAGIC = 0xef53;
+/** Names of the host's file systems by magic number; others are called what they are to us. */
+const TYPE_NAMES: ReadonlyMap<number, ByteString> = new Map([
+  [0xef53, "ext4"],
+  [0x58465342, "xfs"],
+  [0x9123683e, "btrfs"],
+  [0x2fc12fc1, "zfs"],
+  [0x01021994, "tmpfs"],
+  [0x794c7630, "overlay"],
+  [0x6969, "nfs"],
+]);
 const NOBODY = 65534;
 
 /**
@@ -38,7 +47,7 @@ const NOBODY = 65534;
  * before it and refuses symlinks, so that whoever swaps names on the host leads nobody anywhere.
  */
 export class HostFs extends FileSystem {
-  readonly type = "ext4";
+  readonly type: ByteString;
   readonly root: HostInode;
   /** Names change on the host as well. */
   override readonly cachesNames = false;
@@ -66,6 +75,8 @@ export class HostFs extends FileSystem {
     const stat = statFd(options.dirfd);
     if (stat instanceof Errno) throw new Error(`The mount's source cannot be used: ${stat}`);
     this.#device = stat.dev;
+    const system = statfsFd(options.dirfd);
+    this.type = (system instanceof Errno ? undefined : TYPE_NAMES.get(system.type)) ?? "bind";
     this.root = this.inode(undefined, "", stat);
   }
 
@@ -138,7 +149,7 @@ export class HostFs extends FileSystem {
     if (fd instanceof Errno) return fd;
     const stat = statfsFd(fd);
     closeFd(fd);
-    return stat instanceof Errno ? stat : { type: EXT_MAGIC, ...stat };
+    return stat;
   }
 
   override sync(): Errno | undefined {

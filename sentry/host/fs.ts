@@ -424,6 +424,8 @@ export function* readDirectory(fd: number): Generator<HostEntry, Errno | undefin
 
 /** What the host tells of the file system behind `fd`. */
 export interface HostStatfs {
+  /** The magic number, `<linux/magic.h>`. */
+  readonly type: number;
   readonly bsize: number;
   readonly blocks: number;
   readonly bfree: number;
@@ -437,7 +439,16 @@ export function statfsFd(fd: number): HostStatfs | Errno {
   const result = call("fstatfs", fd, words);
   if (result instanceof Errno) return result;
   const at = (index: number) => Number(words[index] ?? 0n);
-  return { bsize: at(1), blocks: at(2), bfree: at(3), bavail: at(4), files: at(5), ffree: at(6) };
+  const type = at(0);
+  return {
+    type,
+    bsize: at(1),
+    blocks: at(2),
+    bfree: at(3),
+    bavail: at(4),
+    files: at(5),
+    ffree: at(6),
+  };
 }
 
 /** The directory a path of the operator names, made if it is missing (its parent exists). `O_PATH`. */

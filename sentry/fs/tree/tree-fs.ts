@@ -152,7 +152,7 @@ export class TreeFs extends FileSystem {
     const bsize = 4096;
     if (this.sizeLimit === Number.POSITIVE_INFINITY) {
       const host = this.blobs.statfs();
-      return host instanceof Errno ? host : { type: this.#magic, ...host };
+      return host instanceof Errno ? host : { ...host, type: this.#magic };
     }
     const blocks = Math.floor(this.sizeLimit / bsize);
     const free = Math.max(0, blocks - Math.ceil(this.#usedBytes / bsize));
