@@ -1,7 +1,7 @@
 /** The file tree of a container, put together from what its spec names. */
 import type { ByteString } from "../abi/bytes.ts";
 import { toText } from "../abi/bytes.ts";
-import { EEXIST, ENODEV, ENOENT, Errno } from "../abi/errno.ts";
+import { EEXIST, ELOOP, ENODEV, ENOENT, Errno } from "../abi/errno.ts";
 import {
   MS_NODEV,
   MS_NOEXEC,
@@ -11,6 +11,7 @@ import {
   O_TRUNC,
   O_WRONLY,
   S_IFDIR,
+  S_IFLNK,
 } from "../abi/file.ts";
 import {
   closeFd,
@@ -36,7 +37,7 @@ import {
 } from "../vfs/mount.ts";
 import * as namei from "../vfs/namei.ts";
 import { openNow } from "../vfs/open.ts";
-import { lookup } from "../vfs/resolve.ts";
+import { lookup, SYMLINK_MAX } from "../vfs/resolve.ts";
 import { copyTree } from "./copy-tree.ts";
 import { populateDev, registerMemoryDevices } from "./dev.ts";
 import { HostFs } from "./host.ts";
@@ -102,7 +103,10 @@ const HARMLESS = NOSUID_NODEV | MS_NOEXEC;
  */
 export function buildMounts(spec: TreeSpec): ContainerTree {
   const upper = openDirectory(spec.upper);
-  if (upper instanceof Errno) throw failure("/", spec.upper, upper);
+  if (upper instanceof Errno) {
+    spec.lower.close();
+    throw failure("/", spec.upper, upper);
+  }
   const builder = new Builder(spec, overlay({ lower: spec.lower, dirfd: upper }));
   try {
     builder.mountSystem();
@@ -282,15 +286,26 @@ class Builder {
     this.#target(path, true);
   }
 
-  /** The mount point, made with the directories above it when it is missing. */
-  #target(path: ByteString, isDirectory: boolean): Path {
+  /**
+   * The mount point, made with the directories above it when it is missing. Where a symlink leads to what
+   * is missing (`/etc/resolv.conf` often does), that is made, inside the container.
+   */
+  #target(path: ByteString, isDirectory: boolean, links = 0): Path {
     const names = path.split("/").filter((name) => name !== "" && name !== ".");
     let so = "";
     for (const [index, name] of names.entries()) {
+      const above = so;
       so += `/${name}`;
       if (lookup(this.#actor, this.#root, so) !== ENOENT) continue;
+      const rest = names.slice(index + 1);
+      const link = this.#linkText(so);
+      if (link !== undefined) {
+        if (links >= SYMLINK_MAX) throw failure(path, so, ELOOP);
+        const to = link.startsWith("/") ? link : `${above}/${link}`;
+        return this.#target([to, ...rest].join("/"), isDirectory, links + 1);
+      }
       const failed =
-        isDirectory || index < names.length - 1
+        isDirectory || rest.length > 0
           ? namei.mkdir(this.#actor, this.#root, so, 0o755)
           : namei.mknod(this.#actor, this.#root, so, 0o644, 0);
       if (failed !== undefined) throw failure(path, so, failed);
@@ -298,6 +313,14 @@ class Builder {
     const found = lookup(this.#actor, this.#root, path);
     if (found instanceof Errno) throw failure(path, path, found);
     return found;
+  }
+
+  /** The text of the symlink at `path`, if there is one. */
+  #linkText(path: ByteString): ByteString | undefined {
+    const found = lookup(this.#actor, this.#root, path, { noFollow: true });
+    if (found instanceof Errno || inodeAt(found).type !== S_IFLNK) return undefined;
+    const text = inodeAt(found).readlink(this.#actor);
+    return text instanceof Errno ? undefined : text;
   }
 
   release(): void {

@@ -1,5 +1,5 @@
-import { Errno } from "../abi/errno.ts";
-import { HOST_O, mkdirAt, openAt } from "../host/fs.ts";
+import { EEXIST, Errno } from "../abi/errno.ts";
+import { closeFd, HOST_O, mkdirAt, openAt } from "../host/fs.ts";
 import { BlobDirectory } from "./tree/blobs.ts";
 import type { Lower } from "./tree/lower.ts";
 import { TreeFs } from "./tree/tree-fs.ts";
@@ -23,16 +23,21 @@ export class UpperLayerError extends Error {
 /**
  * Opens the writable tree of a container. What an earlier run changed is there again; of a run that was
  * killed, everything up to some call.
- * @throws UpperLayerError
+ * @throws UpperLayerError; then nothing stays open.
  */
 export function overlay(options: OverlayOptions): TreeFs {
   const { dirfd, lower } = options;
   const made = mkdirAt(dirfd, "blobs", 0o700);
-  if (made !== undefined && made.name !== "EEXIST") throw unusable(made);
+  const unusable = (error: Errno, ...descriptors: readonly number[]): UpperLayerError => {
+    for (const fd of [...descriptors, dirfd]) closeFd(fd);
+    lower.close();
+    return new UpperLayerError(`The container's upper layer cannot be used: ${error}`);
+  };
+  if (made !== undefined && made !== EEXIST) throw unusable(made);
   const blobs = openAt(dirfd, "blobs", HOST_O.RDONLY | HOST_O.DIRECTORY);
   if (blobs instanceof Errno) throw unusable(blobs);
   const opened = Journal.open(dirfd);
-  if (opened instanceof Errno) throw unusable(opened);
+  if (opened instanceof Errno) throw unusable(opened, blobs);
   const { journal, changes } = opened;
   const fs = new TreeFs({
     type: "overlay",
@@ -44,8 +49,4 @@ export function overlay(options: OverlayOptions): TreeFs {
   replay(fs, changes);
   if (journal.length > COMPACT_AT) journal.compact(fs.snapshot());
   return fs;
-}
-
-function unusable(error: Errno): UpperLayerError {
-  return new UpperLayerError(`The container's upper layer cannot be used: ${error}`);
 }

@@ -22,7 +22,11 @@ function container(mounts: (host: string) => readonly MountSpec[] = () => [], re
   const directory = scratch();
   const image = {
     bin: { sh: new File("#!", 0o755) },
-    etc: { hosts: new File("image's") },
+    etc: {
+      hosts: new File("image's"),
+      "resolv.conf": { link: "../run/systemd/resolve/stub-resolv.conf" },
+      loop: { link: "loop" },
+    },
     data: { seed: new File("from the image") },
   };
   const init = new FakeProcess();
@@ -35,6 +39,7 @@ function container(mounts: (host: string) => readonly MountSpec[] = () => [], re
     etc: new Map([
       ["hosts", "127.0.0.1 localhost\n"],
       ["hostname", "box\n"],
+      ["resolv.conf", "nameserver 127.0.0.11\n"],
     ]),
     system: fakeSystem(init),
     reactor: NO_REACTOR,
@@ -74,6 +79,9 @@ test("generated files cover the image's without changing it", (t) => {
   const { guest, done, host } = container();
   t.is(guest.read("/etc/hosts"), "127.0.0.1 localhost\n");
   t.is(guest.read("/etc/hostname"), "box\n");
+  // A dangling link of the image: what it leads to is made inside the container.
+  t.is(guest.read("/etc/resolv.conf"), "nameserver 127.0.0.11\n");
+  t.is(guest.inode("/etc/resolv.conf", true).mode & 0o170000, 0o120000);
   t.is(guest.write("/etc/hosts", "edited"), undefined);
   t.is(guest.read("/etc/hosts"), "edited");
   t.is(readdirSync(join(host, "upper", "blobs")).length, 0);
@@ -135,6 +143,15 @@ test("a mount whose source is missing names itself", (t) => {
   );
   t.regex(error.message, /\/does\/not\/exist.*\/x.*ENOENT/);
   directory.done();
+});
+
+test("a mount on a symlink that leads nowhere else but to itself is refused", (t) => {
+  const error = t.throws(
+    () =>
+      container((host) => [{ kind: "bind", source: host, target: "/etc/loop/d", readOnly: true }]),
+    { instanceOf: MountError },
+  );
+  t.regex(error.message, /ELOOP/);
 });
 
 test("/proc/self shows the process that reads it", (t) => {

@@ -119,12 +119,14 @@ test.serial("a copy-up for which there is no room fails and leaves no blob", (t)
   directory.done();
 });
 
-test("a directory with a foreign journal is refused", (t) => {
+test.serial("a directory with a foreign journal is refused, and nothing stays open", (t) => {
   const directory = scratch();
+  const before = readdirSync("/proc/self/fd").length;
   mkdirSync(join(directory.path, "upper"));
   writeFileSync(join(directory.path, "upper", "journal"), "something else entirely");
   const error = t.throws(() => open(directory.path), { instanceOf: UpperLayerError });
   t.is(error.code, "UPPER_LAYER");
+  t.is(readdirSync("/proc/self/fd").length, before);
   directory.done();
 });
 
