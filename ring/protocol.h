@@ -45,10 +45,11 @@ enum class Verb : uint32_t {
 enum class RuntimeCall : uint32_t {
   kStart = 0x10000,          // the plan has been carried out; answered by kEnter
   kSignalRequest = 0x10001,  // give me my next signal; answered by kSignal
-  kFault = 0x10002,          // guest code faulted: signo, code, addr, ip, fatal; answered by kSignal
-  kCloneFailed = 0x10003,    // the host refused: tid, errno
-  kAttached = 0x10005,       // trusted mode: a new process says who it is: token, host pid
-  kPlanFailed = 0x10004,     // the plan could not be carried out: step, errno
+  kFault = 0x10002,        // guest code faulted: signo, code, addr, ip, fatal; answered by kSignal
+  kCloneFailed = 0x10003,  // the host refused: tid, errno
+  kLease = 0x10006,       // trusted mode: the sentry's descriptor behind a guest's, to use directly
+  kAttached = 0x10005,    // trusted mode: a new process says who it is: token, host pid
+  kPlanFailed = 0x10004,  // the plan could not be carried out: step, errno
 };
 
 // What a thread that ends stores as its slot's `tid`, last of all: it has read kExitThread, and the

@@ -48,6 +48,8 @@ native::AddressSpace g_space;
 // What executors apply to themselves in untrusted mode.
 confine::Confinement g_confinement;
 bool g_untrusted = false;
+// Trusted mode: whose descriptors executors may take.
+pid_t g_sentry_pid = 0;
 
 [[noreturn]] void Fail(const char* what, int error) {
   dprintf(2, "dd-guest: %s: %s\n", what, strerror(error));
@@ -143,6 +145,7 @@ bool Receive(Spawn* spawn) {
   environment.attach_call = confine::kNotifyCall;
   environment.fork_flags = confine::kCloneFlagsForkToLauncher;
   environment.vfork_flags = confine::kCloneFlagsVforkToLauncher;
+  environment.sentry_pid = g_untrusted ? 0 : static_cast<uint32_t>(g_sentry_pid);
   environment.life_fd = g_untrusted ? -1 : native::kLifeFd;
   native::Reserve(&g_space, Address(__executable_start), (Address(end) + 4095) & ~uint64_t{4095});
 
@@ -185,6 +188,7 @@ int Serve(int listener) {
 
 int RunTrusted() {
   if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0) Fail("prctl", errno);
+  g_sentry_pid = getppid();
   const long listener = native::InstallAttachListener();
   if (listener < 0) Fail("seccomp user notification", static_cast<int>(-listener));
   return Serve(static_cast<int>(listener));

@@ -73,6 +73,7 @@ enum Error : long {
 };
 
 constexpr uint64_t kPage = 4096;
+constexpr long kCloexec = 02000000;
 
 enum Mman : uint32_t {
   kProtRead = 1,

@@ -44,7 +44,8 @@ FastResult Run(Thread* thread, const FastFrame* frame) {
   if (static_cast<uint64_t>(nr) >= kNumbers || kSlowSet.slow[nr] || WaitsOnFutex(frame)) {
     return kByTrap;
   }
-  long result = ThreadCall(thread, nr, frame->args);
+  long result = DirectCall(thread, nr, frame->args);
+  if (result == kNotHere) result = ThreadCall(thread, nr, frame->args);
   if (result == kNotHere) result = MemoryCall(thread, nr, frame->args);
   if (result == kNotHere && nr == kRtSigprocmask) {
     result = SignalCall(thread, nullptr, nr, frame->args);

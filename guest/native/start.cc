@@ -90,6 +90,7 @@ void Run(Thread* thread, const Start& start) {
   space->brk_start = reply.operands[2];
   space->brk = reply.operands[2];
   thread->pid = static_cast<uint32_t>(reply.operands[3]);
+  space->pid = thread->pid;
   thread->tid = static_cast<uint32_t>(reply.operands[4]);
   // Entered as a return from a signal handler: registers, stack, mask and (for want of a saved one)
   // the initial extended state change in one step that no kick can split.

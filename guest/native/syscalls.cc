@@ -82,6 +82,7 @@ long Forward(Thread* thread, Ucontext* uc, long nr, const uint64_t args[6]) {
 }  // namespace
 
 Reply ForwardCall(Thread* thread, long nr, const uint64_t args[6]) {
+  DescriptorsChange(thread, nr, args);
   return RingCall(thread, static_cast<uint32_t>(nr), args);
 }
 
@@ -89,6 +90,7 @@ long Dispatch(Thread* thread, Ucontext* uc, long nr, const uint64_t args[6]) {
   long result = SignalCall(thread, uc, nr, args);
   if (result == kNotHere) result = MemoryCall(thread, nr, args);
   if (result == kNotHere) result = ThreadCall(thread, nr, args);
+  if (result == kNotHere) result = DirectCall(thread, nr, args);
   if (result == kNotHere) result = Forward(thread, uc, nr, args);
   return result;
 }

@@ -19,6 +19,11 @@ long ThreadCall(Thread* thread, long nr, const uint64_t args[6]);
 long SignalCall(Thread* thread, Ucontext* uc, long nr, const uint64_t args[6]);
 long FutexCall(Thread* thread, const uint64_t args[6]);
 
+// Trusted mode: a transfer on a file that the sentry has lent; kNotHere if it is not one.
+long DirectCall(Thread* thread, long nr, const uint64_t args[6]);
+// Gives back what the sentry has lent of descriptors that a call is about to close or replace.
+void DescriptorsChange(Thread* thread, long nr, const uint64_t args[6]);
+
 // Forwards a call to the sentry, staging what it points at.
 Reply ForwardCall(Thread* thread, long nr, const uint64_t args[6]);
 

@@ -78,7 +78,6 @@ Reply RingCall(Thread* thread, uint32_t nr, const uint64_t args[6], uint32_t sta
 
 long EndWithSentry(const Environment& environment) {
   constexpr long kAtFdcwd = -100;
-  constexpr long kCloexec = 02000000;
   constexpr long kNonblock = 04000;
   constexpr long kAsync = 020000;
   constexpr long kSetfl = 4;

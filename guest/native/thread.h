@@ -43,6 +43,9 @@ struct Environment {
   uint32_t xsave_bytes;  // size of the extended state the host saves
 };
 
+// Guest descriptors that the direct plane may serve: higher numbers go to the sentry.
+constexpr uint64_t kLeaseLimit = 256;
+
 // A page of trampolines: see patch.cc.
 struct TrampolinePage {
   uint64_t addr;
@@ -60,6 +63,8 @@ struct AddressSpace {
       lock;  // guards brk; a spin lock that survives fork because the forking thread holds none
   uint64_t brk_start;
   uint64_t brk;
+  uint32_t pid;                 // of the guest process it belongs to
+  uint8_t leases[kLeaseLimit];  // by guest descriptor: see direct.cc
   TrampolinePage trampolines[kTrampolinePages];
   uint32_t trampoline_count;
   uint32_t patch_lock;            // whoever does not get it goes on without patching

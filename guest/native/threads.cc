@@ -134,6 +134,7 @@ long Fork(Thread* thread, Ucontext* uc, const Reply& reply) {
   if (fd < 0 || MapRing(thread, static_cast<int>(fd), 0) != 0) Die(74);
   if (EndWithSentry(environment) != 0) Die(78);
   Identify(thread, tid, extra.pid);
+  space->pid = thread->pid;
   // Its own forks are the sentry's children, too, not its.
   environment.fork_flags |= kCloneParent;
   environment.vfork_flags |= kCloneParent;

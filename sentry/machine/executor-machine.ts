@@ -29,6 +29,7 @@ const MAP_NORESERVE = 0x4000;
 const POLLIN = 1;
 const O_CLOEXEC = 0o2000000;
 const SIGKILL = 9;
+const F_DUPFD_CLOEXEC = 1030;
 const P_PIDFD = 3;
 const WNOHANG = 1;
 const WEXITED = 4;
@@ -265,6 +266,9 @@ export class ExecutorMachine implements Machine {
       case RuntimeCall.cloneFailed:
         this.#cloneFailed(thread);
         break;
+      case RuntimeCall.lease:
+        this.#lease(thread);
+        break;
       case RuntimeCall.attached:
         this.#attachedByRing(thread);
         break;
@@ -387,6 +391,27 @@ export class ExecutorMachine implements Machine {
     executor.space.closeRingFd();
     this.#adopt(executor, pid, pidfd);
     thread.answer(Verb.return, 0);
+  }
+
+  /** Lends a descriptor of ours to a thread in trusted mode, if nobody can tell who uses it. */
+  #lease(thread: ExecutorThread): void {
+    if (this.#options.confinement !== undefined) {
+      this.violated(thread.space.ring, "a request for a descriptor in untrusted mode");
+      return;
+    }
+    const file = thread.task.files.get(thread.frame.u32(0));
+    const backing = file instanceof Errno ? file : file.backing();
+    if (backing instanceof Errno || !backing.direct || backing.offset !== 0) {
+      thread.answer(Verb.return, -1);
+      return;
+    }
+    const kept = call("fcntl", backing.fd, F_DUPFD_CLOEXEC, 0);
+    if (kept instanceof Errno) {
+      thread.answer(Verb.return, -1);
+      return;
+    }
+    this.promise(thread, kept);
+    thread.answer(Verb.return, kept);
   }
 
   #adopt(executor: Executor, pid: number, pidfd: number): void {

@@ -21,6 +21,7 @@ export const RuntimeCall = {
   cloneFailed: 0x10003,
   planFailed: 0x10004,
   attached: 0x10005,
+  lease: 0x10006,
 } as const;
 
 /** What the designated host call says in its first register. */
