@@ -1,7 +1,8 @@
 /** Mappings of files, and the memory calls the executor cannot answer by itself. See mmap(2). */
 import { EACCES, EBADF, EINVAL, ENODEV, ENOMEM, ENOSYS, Errno, ESPIPE } from "../abi/errno.ts";
-import { makeDev, O_RDONLY, O_RDWR, S_IFCHR, S_IFIFO, S_IFMT } from "../abi/file.ts";
+import { makeDev, O_RDONLY, O_RDWR, S_IFCHR, S_IFIFO, S_IFMT, S_IFREG } from "../abi/file.ts";
 import { call } from "../host/call.ts";
+import { statFd } from "../host/fs.ts";
 import type { HostBacking, OpenFile } from "../vfs/open-file.ts";
 import { addr, int, long, size, uint } from "./args.ts";
 import { type Result, type Syscall, syscall } from "./define.ts";
@@ -26,12 +27,16 @@ const MS_SYNC = 4;
 /**
  * A descriptor for the backing that can do no more than the guest's own description: what an executor maps
  * it may keep.
- * @returns the descriptor and whether it is to be closed afterwards.
+ * @returns the descriptor and whether it is to be closed afterwards; ENODEV for what is not a regular file.
  */
 function leastPowerful(
   backing: HostBacking,
   writable: boolean,
 ): { fd: number; own: boolean } | Errno {
+  const stat = statFd(backing.fd);
+  if (stat instanceof Errno) return stat;
+  // Pipes, sockets and terminals cannot be mapped, so no executor ever holds one.
+  if ((stat.mode & S_IFMT) !== S_IFREG) return ENODEV;
   const flags = call("fcntl", backing.fd, F_GETFL, 0);
   if (flags instanceof Errno) return flags;
   if (writable || (flags & O_ACCMODE) === O_RDONLY) return { fd: backing.fd, own: false };
