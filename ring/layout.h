@@ -131,6 +131,17 @@ static_assert(offsetof(SpawnRequest, step_count) == 12);
 static_assert(offsetof(SpawnRequest, name) == 16);
 static_assert(sizeof(SpawnRequest) == 32);
 
+// The launcher's word that the host would not let it start an executor.
+struct SpawnFailure {
+  uint64_t token;
+  uint32_t error;
+  uint32_t reserved0;
+};
+static_assert(offsetof(SpawnFailure, token) == 0);
+static_assert(offsetof(SpawnFailure, error) == 8);
+static_assert(offsetof(SpawnFailure, reserved0) == 12);
+static_assert(sizeof(SpawnFailure) == 16);
+
 // What the launcher tells the sentry once, before the first request.
 struct LauncherHello {
   uint64_t stub_start;

@@ -97,6 +97,15 @@ export const SpawnRequest = {
   name: 16,
 } as const;
 
+/** The launcher's word that the host would not let it start an executor. */
+export const SpawnFailure = {
+  size: 16,
+  token: 0,
+  /** the errno of fork(2) */
+  error: 8,
+  reserved0: 12,
+} as const;
+
 /** What the launcher tells the sentry once, before the first request. */
 export const LauncherHello = {
   size: 48,

@@ -29,6 +29,7 @@ import { fromKernel } from "./kernel/siginfo.ts";
 import { startProcess } from "./kernel/start-process.ts";
 import { ExecutorMachine } from "./machine/executor-machine.ts";
 import { RingHub } from "./machine/hub.ts";
+import { HostLimits, hostTasks } from "./machine/limits.ts";
 import { SentryLoop } from "./machine/loop.ts";
 import type {
   ConfinementLayer,
@@ -91,6 +92,7 @@ export class Sentry implements SentryContainer {
   readonly #tree: ContainerTree;
   readonly #machine: ExecutorMachine;
   readonly #loop: SentryLoop;
+  readonly #hostLimits: HostLimits;
   readonly #startedAtMs = Date.now();
 
   constructor(spec: ContainerSpec, options: SentryOptions) {
@@ -123,29 +125,33 @@ export class Sentry implements SentryContainer {
     });
     this.#terminals.register(this.#tree.namespace.special);
     const hub = new RingHub();
+    this.#hostLimits = new HostLimits(spec, options.log);
     try {
       this.#machine = new ExecutorMachine({
         hub,
         reactor: this.#reactor,
         events: new Dispatcher(kernel),
         log: options.log,
+        mayHost: this.#hostLimits.mayHost,
+        launched: (pid) => this.#hostLimits.apply(pid),
         ...(spec.mode === "trusted"
           ? {}
           : {
               confinement: {
                 isa: spec.isa,
-                id: spec.id,
-                memoryBytes: spec.limits.memoryBytes,
-                processes: (spec.limits.pids ?? DEFAULT_TASKS) + 2,
+                processes: hostTasks(spec.limits.pids ?? DEFAULT_TASKS),
+                memoryBytes: this.#hostLimits.processBytes,
                 confineSentry: () => confineSentry(spec),
               },
             }),
       });
     } catch (error) {
+      this.#hostLimits.close();
       this.#tree.release();
       throw error;
     }
     kernel.machine = this.#machine;
+    this.#hostLimits.watch(this.#reactor, this.#machine);
     this.#loop = new SentryLoop(hub, this.#reactor, this.#machine);
   }
 
@@ -209,19 +215,21 @@ export class Sentry implements SentryContainer {
     }
     return {
       cpuMs: Number(cpuNs / 1_000_000n),
-      memoryBytes: this.#machine.residentBytes(),
+      memoryBytes: this.#hostLimits.memoryBytes() ?? this.#machine.residentBytes(),
       memoryLimitBytes: this.#spec.limits.memoryBytes,
       pids,
     };
   }
 
   confinement(): readonly ConfinementLayer[] {
-    return this.#spec.mode === "trusted" ? [] : UNTRUSTED_LAYERS;
+    const layers = this.#spec.mode === "trusted" ? [] : UNTRUSTED_LAYERS;
+    return [...layers, ...this.#hostLimits.layers];
   }
 
   close(): void {
     this.#loop.stop();
     this.#machine.close();
+    this.#hostLimits.close();
     this.#tree.release();
     this.#reactor.close();
   }
@@ -367,7 +375,10 @@ export class Sentry implements SentryContainer {
 
   #onExit(process: Process, callback: (status: ExitStatus) => void): void {
     if (process.isInit) {
-      this.#kernel.onEnd((status) => callback(exitStatus(status)));
+      this.#kernel.onEnd((status) => {
+        const oomKilled = this.#hostLimits.oomKilled;
+        callback({ ...exitStatus(status), ...(oomKilled ? { oomKilled } : {}) });
+      });
       return;
     }
     const report = () => callback(exitStatus(process.exitStatus));

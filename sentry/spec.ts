@@ -158,6 +158,8 @@ export interface ExitStatus {
   readonly code: number;
   /** The number of the signal that ended it. */
   readonly signal?: number;
+  /** Of a container's first process: some process of the container was killed because memory ran out. */
+  readonly oomKilled?: boolean;
 }
 
 /** Why a process could not be started. `ENOENT`: 127 for docker; other errors of the program: 126. */
@@ -243,7 +245,7 @@ export interface SentryContainer {
   /** Live processes in the order of their pids. */
   processes(): readonly ProcessInfo[];
   stats(): ContainerStats;
-  /** Known once `start` has returned. Empty in trusted mode: there is no boundary. */
+  /** Known once `start` has returned. Without a boundary in trusted mode: only what limits the container. */
   confinement(): readonly ConfinementLayer[];
   /**
    * Ends what still runs, writes the upper layer's snapshot and frees everything. Called once pid 1 has

@@ -166,6 +166,7 @@ function describeState(state: ContainerState): unknown {
   return {
     Status: state.status,
     Running: running,
+    OOMKilled: exited?.oomKilled ?? false,
     Pid: running ? state.pid : 0,
     ExitCode: exited?.exitCode ?? 0,
     Error: exited?.error ?? "",

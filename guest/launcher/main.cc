@@ -15,6 +15,7 @@
 #include <sys/auxv.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "guest/confine/confine.h"
@@ -82,6 +83,25 @@ bool SendHello(int listener) {
     memcpy(CMSG_DATA(header), &listener, sizeof(int));
   }
   return sendmsg(kControlFd, &message, MSG_NOSIGNAL) == static_cast<ssize_t>(sizeof hello);
+}
+
+// The host refuses while executors that are to be replaced are still ending.
+constexpr int kForkAttempts = 200;
+constexpr timespec kForkPause = {.tv_sec = 0, .tv_nsec = 5000000};
+
+// fork(2), with patience.
+pid_t Fork() {
+  pid_t pid = fork();
+  for (int i = 1; pid < 0 && errno == EAGAIN && i < kForkAttempts; i++) {
+    nanosleep(&kForkPause, nullptr);
+    pid = fork();
+  }
+  return pid;
+}
+
+void ReportFailure(uint64_t token, int error) {
+  const ring::SpawnFailure failure = {token, static_cast<uint32_t>(error), 0};
+  send(kControlFd, &failure, sizeof failure, MSG_NOSIGNAL);
 }
 
 // A request and its descriptors: ring, doorbell, files.
@@ -178,10 +198,10 @@ int Serve(int listener) {
   if (listener >= 0) close(listener);
   Spawn spawn;
   while (Receive(&spawn)) {
-    const pid_t pid = fork();
+    const pid_t pid = Fork();
     if (pid == 0) BecomeExecutor(spawn);
+    if (pid < 0) ReportFailure(spawn.request.token, errno);
     for (uint32_t i = 0; i < spawn.fd_count; i++) close(spawn.fds[i]);
-    if (pid < 0) Fail("fork", errno);
   }
   return 0;
 }

@@ -150,6 +150,7 @@ export class RunningContainer {
       finishedAt: Date.now(),
       exitCode: status.code,
       ...(status.signal === undefined ? {} : { signal: status.signal }),
+      ...(status.oomKilled === true ? { oomKilled: true } : {}),
     });
     const removed = this.held.record.autoRemove;
     if (removed) removeContainer(this.store, this.held, true);

@@ -51,6 +51,8 @@ export type ContainerState =
       readonly finishedAt: number;
       readonly exitCode: number;
       readonly signal?: number;
+      /** Memory ran out under its limit: docker's `OOMKilled`. */
+      readonly oomKilled?: boolean;
       /** Why it ended when its own process did not decide that. */
       readonly error?: string;
     };

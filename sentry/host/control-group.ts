@@ -1,7 +1,7 @@
 /** Control groups of the host: what holds all processes of a container to one limit. See cgroups(7). */
 import { readdirSync, readFileSync } from "node:fs";
 import type { ByteString } from "../abi/bytes.ts";
-import { EINVAL, ENOENT, Errno, ESRCH } from "../abi/errno.ts";
+import { EBUSY, EINVAL, ENOENT, Errno, ESRCH } from "../abi/errno.ts";
 import { call } from "./call.ts";
 import { AT_FDCWD, closeFd, HOST_O, mkdirAt, openHostPath, rmdirAt, write } from "./fs.ts";
 
@@ -22,6 +22,11 @@ interface Hierarchy {
 }
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/;
+const SIGKILL = 9;
+/** How often to look whether the last member has gone, and for how long to rest in between. */
+const REMOVE_ATTEMPTS = 400;
+const REMOVE_PAUSE_MS = 5;
+const NEVER_WOKEN = new Int32Array(new SharedArrayBuffer(4));
 /** Our groups: the name of the container, then the process that made the group. */
 const OURS = /^dd-.+-(\d+)$/;
 
@@ -69,9 +74,31 @@ export class ControlGroup {
     return undefined;
   }
 
-  /** Removes the group, which must be empty: its processes have ended and been waited for. */
+  /** How many of its processes the host has killed because there was no memory left for them. */
+  oomKills(): number {
+    for (const directory of this.#directories) {
+      for (const file of ["memory.events", "memory.oom_control"]) {
+        const count = /^oom_kill (\d+)$/m.exec(readText(`${directory}/${file}`))?.[1];
+        if (count !== undefined) return Number(count);
+      }
+    }
+    return 0;
+  }
+
+  /** Memory in use in bytes, cached file contents included; undefined when that is not limited. */
+  memoryBytes(): number | undefined {
+    for (const directory of this.#directories) {
+      for (const file of ["memory.current", "memory.usage_in_bytes"]) {
+        const text = readText(`${directory}/${file}`);
+        if (text !== "") return Number(text);
+      }
+    }
+    return undefined;
+  }
+
+  /** Ends the processes that are left and removes the group. */
   remove(): void {
-    for (const directory of this.#directories) rmdirAt(AT_FDCWD, directory);
+    for (const directory of this.#directories) removeWithMembers(directory);
   }
 }
 
@@ -180,6 +207,18 @@ function sweep(parent: string): void {
     if (pid !== undefined && call("kill", Number(pid), 0) === ESRCH) {
       rmdirAt(AT_FDCWD, `${parent}/${name}`);
     }
+  }
+}
+
+/** A process that was killed stays a member until its memory is freed: there may be something to wait for. */
+function removeWithMembers(directory: string): void {
+  for (let attempt = 0; attempt < REMOVE_ATTEMPTS; attempt++) {
+    for (const pid of readText(`${directory}/cgroup.procs`).split("\n").map(Number)) {
+      // 0 is a member that our pid namespace does not show; to kill(2) it is our own process group.
+      if (pid > 0) call("kill", pid, SIGKILL);
+    }
+    if (rmdirAt(AT_FDCWD, directory) !== EBUSY) return;
+    Atomics.wait(NEVER_WOKEN, 0, 0, REMOVE_PAUSE_MS);
   }
 }
 

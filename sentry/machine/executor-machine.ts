@@ -49,6 +49,10 @@ export interface ExecutorMachineOptions {
   readonly log: (line: string) => void;
   /** Absent: trusted mode. */
   readonly confinement?: LauncherOptions["confinement"];
+  /** Guest code may run in this very process; only asked in trusted mode. */
+  readonly mayHost: boolean;
+  /** Called with the launcher's host pid, before it has started any executor. */
+  readonly launched: (pid: number) => void;
 }
 
 /** Runs guest code in executor processes behind rings. */
@@ -82,7 +86,7 @@ export class ExecutorMachine implements Machine {
     this.#events = options.events;
     this.#log = options.log;
     this.#options = options;
-    this.#mayHost = options.confinement === undefined;
+    this.#mayHost = options.confinement === undefined && options.mayHost;
     this.auxv = this.#mayHost ? this.#hostedAuxv() : this.#launch().auxv;
   }
 
@@ -215,12 +219,22 @@ export class ExecutorMachine implements Machine {
           .reduce(addUsage, NO_USAGE);
   }
 
+  /** Host pids of all executors, the sentry's own process not among them. */
+  *pids(): Iterable<number> {
+    for (const { pid, hostedTid } of this.#executors.values()) {
+      if (pid !== undefined && hostedTid === undefined) yield pid;
+    }
+  }
+
+  /** Ends the executor with host pid `pid`, as if the host had. */
+  killPid(pid: number): void {
+    this.#byPid(pid)?.kill();
+  }
+
   /** Bytes of memory all executors have resident. The sentry's own are not the container's. */
   residentBytes(): number {
     let bytes = 0;
-    for (const { pid, hostedTid } of this.#executors.values()) {
-      if (pid !== undefined && hostedTid === undefined) bytes += hostResidentBytes(pid);
-    }
+    for (const pid of this.pids()) bytes += hostResidentBytes(pid);
     return bytes;
   }
 
@@ -307,7 +321,9 @@ export class ExecutorMachine implements Machine {
     this.#launcher ??= new Launcher({
       reactor: this.#reactor,
       notified: (note) => this.#notified(note),
+      failed: (token, error) => this.#spawnFailed(token, error),
       gone: () => this.#launcherGone(),
+      started: this.#options.launched,
       lifeFd: this.#life.read,
       ...(this.#options.confinement === undefined
         ? {}
@@ -563,6 +579,17 @@ export class ExecutorMachine implements Machine {
     if (executor.pidfd >= 0) call("close", executor.pidfd);
     executor.pidfd = -1;
     executor.pid = undefined;
+  }
+
+  /** There is no way back: the program that called execve dies, as it would of an error this late on Linux. */
+  #spawnFailed(token: bigint, error: Errno): void {
+    const executor = this.#expected.get(token);
+    if (executor === undefined) return;
+    this.#log(
+      `The host could not start ${executor.process?.leader?.name ?? "an executor"}: ${error}`,
+    );
+    this.#expected.delete(token);
+    this.#ended(executor);
   }
 
   #launcherGone(): void {

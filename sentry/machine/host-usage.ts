@@ -39,3 +39,18 @@ export function hostResidentBytes(pid: number): number {
     return 0;
   }
 }
+
+/**
+ * Bytes that a host process has written and nobody else has: what it costs the machine, file contents left
+ * out. Memory shared with a fork counts for both.
+ */
+export function hostPrivateBytes(pid: number): number {
+  try {
+    const status = readFileSync(`/proc/${pid}/status`, "latin1");
+    const kilobytes = (name: string) =>
+      Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, "m").exec(status)?.[1] ?? 0);
+    return (kilobytes("RssAnon") + kilobytes("RssShmem")) * 1024;
+  } catch {
+    return 0;
+  }
+}

@@ -8,12 +8,11 @@ import {
   REPORT_SIZE,
   type Report,
 } from "../../profiles/linux/report.ts";
-import { LauncherHello, SpawnRequest } from "../../ring/layout.ts";
+import { LauncherHello, SpawnFailure, SpawnRequest } from "../../ring/layout.ts";
 import { native } from "../../ring/native.ts";
 import { EAGAIN, ENOENT, Errno, errnoOf } from "../abi/errno.ts";
 import type { Isa } from "../abi/numbers.ts";
 import { call } from "../host/call.ts";
-import { ControlGroup } from "../host/control-group.ts";
 import type { Reactor, Watch } from "../host/reactor.ts";
 import type { HostAuxv } from "../kernel/machine.ts";
 
@@ -39,18 +38,20 @@ export interface LauncherOptions {
   readonly reactor: Reactor;
   /** Hears of each designated call, which it must answer with `donate` or `reply`. */
   readonly notified: (note: Notification) => void;
+  /** Hears that an executor asked for could not be started. */
+  readonly failed: (token: bigint, error: Errno) => void;
   /** Hears that the launcher, and with it every executor, has ended. */
   readonly gone: () => void;
+  /** Called with the launcher's host pid, before it has started any executor. */
+  readonly started: (pid: number) => void;
   /** Trusted mode: the reading end of a pipe whose writing end only the sentry has. */
   readonly lifeFd: number;
   /** Absent: trusted mode. */
   readonly confinement?: {
     readonly isa: Isa;
-    /** Names the container's control group. */
-    readonly id: string;
     /** The most threads and processes of the container, as the host counts them. */
     readonly processes: number;
-    /** The most memory of its executors; absent: not limited. */
+    /** The most memory of each executor in bytes; absent: not limited. */
     readonly memoryBytes?: number | undefined;
     /** Confines the sentry itself: called at the one moment when it can be done. */
     readonly confineSentry: () => void;
@@ -83,7 +84,6 @@ export class Launcher {
   readonly pid: number;
   readonly #control: number;
   readonly #listener: number;
-  readonly #group: ControlGroup | undefined;
   readonly #watches: Watch[];
 
   /** Descriptor numbers an executor may get, in turn. See `kWindowFirst` in guest/confine. */
@@ -113,17 +113,22 @@ export class Launcher {
     this.pid = started.pid;
     this.#control = started.control;
     this.#listener = started.listener;
-    this.#group = started.group;
-    const { reactor, notified, gone } = options;
+    const { reactor, notified, failed, gone } = options;
     this.#watches = [
       reactor.watch(this.#listener, POLLIN, () => {
         for (let note = this.#receive(); note !== undefined; note = this.#receive()) notified(note);
       }),
       reactor.watch(this.#control, POLLIN, () => {
+        const failure = this.#receiveFailure();
+        if (failure !== undefined) {
+          failed(failure.token, failure.error);
+          return;
+        }
         this.close();
         gone();
       }),
     ];
+    options.started(this.pid);
   }
 
   /** Asks for a new executor. It announces itself by a notification with the token. */
@@ -177,7 +182,18 @@ export class Launcher {
     call("close", this.#listener);
     call("kill", this.pid, 9);
     call("wait4", this.pid, null, 0, null);
-    this.#group?.remove();
+  }
+
+  /** @returns which executor could not be started, and why; undefined when the launcher has ended. */
+  #receiveFailure(): { readonly token: bigint; readonly error: Errno } | undefined {
+    const bytes = new Uint8Array(SpawnFailure.size);
+    const got = native.receiveDescriptors(this.#control, bytes, new Int32Array(1));
+    if (got !== SpawnFailure.size) return undefined;
+    const view = new DataView(bytes.buffer);
+    return {
+      token: view.getBigUint64(SpawnFailure.token, true),
+      error: errnoOf(view.getUint32(SpawnFailure.error, true)),
+    };
   }
 
   #receive(): Notification | undefined {
@@ -214,8 +230,6 @@ interface Started {
   readonly control: number;
   readonly listener: number;
   readonly hello: Uint8Array;
-  /** What holds its executors to a limit; absent: nothing, or limits of each process. */
-  readonly group: ControlGroup | undefined;
 }
 
 function controlPair(): { readonly ours: number; readonly theirs: number } {
@@ -244,7 +258,7 @@ function startTrusted(lifeFd: number): Started {
   call("close", theirs);
   const fds = new Int32Array(1);
   const hello = receiveHello(ours, fds);
-  return { pid, control: ours, listener: fds[0] as number, hello, group: undefined };
+  return { pid, control: ours, listener: fds[0] as number, hello };
 }
 
 /** One message of a launcher that confines itself. @throws ConfinementRefused */
@@ -259,28 +273,11 @@ function receiveReport(control: number, kind: Report["kind"], fds: Int32Array): 
 
 /** See profiles/README.md for the order. */
 function startConfined(options: NonNullable<LauncherOptions["confinement"]>): Started {
-  const { memoryBytes } = options;
-  const limits = memoryBytes === undefined ? {} : { memoryBytes };
-  const group = ControlGroup.create(options.id, limits);
-  if (group instanceof Errno) return startInGroup(options, limits, undefined);
-  try {
-    return startInGroup(options, {}, group);
-  } catch (error) {
-    group.remove();
-    throw error;
-  }
-}
-
-/** @param limits what no control group holds and each process is held to instead. */
-function startInGroup(
-  options: NonNullable<LauncherOptions["confinement"]>,
-  limits: { readonly memoryBytes?: number },
-  group: ControlGroup | undefined,
-): Started {
+  const { isa, processes, memoryBytes } = options;
   const description = describeConfinement({
-    isa: options.isa,
-    processes: options.processes,
-    ...limits,
+    isa,
+    processes,
+    ...(memoryBytes === undefined ? {} : { memoryBytes }),
   });
   const { ours, theirs } = controlPair();
   const namespaces = new Int32Array(2);
@@ -298,12 +295,9 @@ function startInGroup(
       const report = receiveReport(ours, "started", fds);
       const pid = report.kind === "started" ? report.pid : 0;
       call("close", theirs);
-      // Before its first executor: whatever it forks from now on is in the group.
-      const ungrouped = group?.add(pid);
-      if (ungrouped !== undefined) throw new ConfinementRefused("limits", ungrouped);
       receiveReport(ours, "listening", fds);
       const hello = receiveHello(ours, new Int32Array(1));
-      return { pid, control: ours, listener: fds[0] as number, hello, group };
+      return { pid, control: ours, listener: fds[0] as number, hello };
     } finally {
       call("wait4", launcher, null, 0, null);
     }

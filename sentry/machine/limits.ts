@@ -1,0 +1,156 @@
+/** What the host lets a container's executors use together: memory and processes. */
+import { Errno } from "../abi/errno.ts";
+import { ControlGroup, type ControlGroupLimits } from "../host/control-group.ts";
+import type { Reactor } from "../host/reactor.ts";
+import { limitData } from "../host/rlimit.ts";
+import type { ConfinementLayer, ContainerSpec } from "../spec.ts";
+import { hostPrivateBytes } from "./host-usage.ts";
+
+/** Without a control group, how often to look how much memory there is in use. */
+const LOOK_NS = 100_000_000n;
+/** What a process may map beyond the container's limit: its stack, and memory it will never touch. */
+const DATA_SLACK = 64 << 20;
+/** Of the id, in the name of the group. */
+const NAME_LENGTH = 12;
+/** Tasks of the host that are none of the guest's: the launcher, and what a start takes. */
+const TASKS_SLACK = 16;
+
+/**
+ * Tasks that the host must let a container have whose own limit is `pids`: a program that is executed begins
+ * in a new process while the old one is still ending.
+ */
+export function hostTasks(pids: number): number {
+  return 2 * pids + TASKS_SLACK;
+}
+
+/** Whose memory there is to look at, where no control group does. */
+export interface Members {
+  /** Host pids of all executors. */
+  pids(): Iterable<number>;
+  killPid(pid: number): void;
+}
+
+/** The limits of one container that its own kernel cannot enforce, because memory is the host's. */
+export class HostLimits {
+  /** What limits the container, for the user; empty when there are no limits. */
+  readonly layers: readonly ConfinementLayer[];
+  readonly #memoryBytes: number | undefined;
+  readonly #group: ControlGroup | undefined;
+  /** Processes killed for memory by us, where the host does not. */
+  #killed = 0;
+  #closed = false;
+
+  /**
+   * @param log hears, as docker's users do, of limits that are not what they should be.
+   */
+  constructor(spec: Pick<ContainerSpec, "id" | "mode" | "limits">, log: (line: string) => void) {
+    const { memoryBytes, pids } = spec.limits;
+    this.#memoryBytes = memoryBytes;
+    // A trusted container without a memory limit has threads in the sentry's own process.
+    const needed = memoryBytes !== undefined || (pids !== undefined && spec.mode === "untrusted");
+    const group = needed
+      ? ControlGroup.create(spec.id.slice(0, NAME_LENGTH), groupLimits(spec))
+      : undefined;
+    this.#group = group instanceof Errno ? undefined : group;
+    this.layers = group === undefined ? [] : [describe(spec, group)];
+    if (group instanceof Errno && memoryBytes !== undefined) {
+      log(`WARNING: ${describe(spec, group).detail}`);
+    }
+  }
+
+  /** Whether guest code may run in the sentry's own process: what cannot be limited apart from it may not. */
+  get mayHost(): boolean {
+    return this.#memoryBytes === undefined;
+  }
+
+  /** What each process may have where no control group limits their sum, in bytes. */
+  get processBytes(): number | undefined {
+    if (this.#group !== undefined || this.#memoryBytes === undefined) return undefined;
+    return this.#memoryBytes + DATA_SLACK;
+  }
+
+  /** Limits the launcher, and with it every executor. Before it is asked for any. */
+  apply(launcher: number): void {
+    const error =
+      this.#group !== undefined
+        ? this.#group.add(launcher)
+        : this.processBytes === undefined
+          ? undefined
+          : limitData(launcher, this.processBytes);
+    if (error !== undefined) throw new Error(`Limiting the container: ${error.text}`);
+  }
+
+  /** Where no control group does, looks at the memory of all and kills the largest when it is too much. */
+  watch(reactor: Reactor, members: Members): void {
+    if (this.#group !== undefined || this.#memoryBytes === undefined) return;
+    const look = () => {
+      if (this.#closed) return;
+      this.#look(members);
+      reactor.at(reactor.now() + LOOK_NS, look);
+    };
+    look();
+  }
+
+  /** Whether a process of the container has been killed because there was no memory left. */
+  get oomKilled(): boolean {
+    return this.#killed > 0 || (this.#group?.oomKills() ?? 0) > 0;
+  }
+
+  /** Memory in use in bytes, where a control group tells. */
+  memoryBytes(): number | undefined {
+    return this.#group?.memoryBytes();
+  }
+
+  /** The container has ended. Once. */
+  close(): void {
+    this.#closed = true;
+    this.#group?.remove();
+  }
+
+  #look(members: Members): void {
+    let sum = 0;
+    let most = 0;
+    let largest: number | undefined;
+    for (const pid of members.pids()) {
+      const bytes = hostPrivateBytes(pid);
+      sum += bytes;
+      if (bytes > most) {
+        most = bytes;
+        largest = pid;
+      }
+    }
+    if (largest === undefined || sum <= (this.#memoryBytes ?? Number.POSITIVE_INFINITY)) return;
+    this.#killed++;
+    members.killPid(largest);
+  }
+}
+
+function groupLimits({ limits }: Pick<ContainerSpec, "limits">): ControlGroupLimits {
+  const { memoryBytes, pids } = limits;
+  return {
+    ...(memoryBytes === undefined ? {} : { memoryBytes }),
+    ...(pids === undefined ? {} : { processes: hostTasks(pids) }),
+  };
+}
+
+function describe(
+  spec: Pick<ContainerSpec, "limits">,
+  group: ControlGroup | Errno,
+): ConfinementLayer {
+  const { memoryBytes, processes } = groupLimits(spec);
+  const parts = [
+    ...(memoryBytes === undefined ? [] : [`${memoryBytes} bytes of memory`]),
+    ...(processes === undefined ? [] : [`${processes} tasks of the host`]),
+  ];
+  const name = "control group";
+  if (group instanceof ControlGroup) return { name, active: true, detail: parts.join(", ") };
+  const instead =
+    memoryBytes === undefined
+      ? "the container's own kernel counts its tasks"
+      : "each process is limited, and their sum is checked ten times a second";
+  return {
+    name,
+    active: false,
+    detail: `No control group can be made (${group.text}): ${instead}`,
+  };
+}
