@@ -29,7 +29,9 @@ const HEADER = 8;
 const FRAME_MAX = 1 << 22;
 /** How many changes of a snapshot go into one frame. */
 const SNAPSHOT_BATCH = 256;
-/** A history longer than this, in bytes, is replaced by a snapshot at the next start. */
+/** A history longer than this, in bytes, is replaced by a snapshot when the container stops. */
+const COMPACT_AT_STOP = 64 << 10;
+/** The same at the next start: after a kill. */
 export const COMPACT_AT: number = 4 << 20;
 
 /** The journal of one upper layer, open for appending. */
@@ -64,7 +66,9 @@ export class Journal implements ChangeLog {
     if (bytes.length >= MAGIC.length && !MAGIC.equals(bytes.subarray(0, MAGIC.length))) {
       return failed(EIO);
     }
-    const { changes, end } = readFrames(bytes);
+    const read = readFrames(bytes);
+    if (read === undefined) return failed(EIO);
+    const { changes, end } = read;
     const refused = writeFully(fd, MAGIC, 0) ?? ftruncate(fd, end);
     if (refused !== undefined) return failed(refused);
     return { journal: new Journal(dirfd, fd, end), changes };
@@ -112,7 +116,8 @@ export class Journal implements ChangeLog {
   }
 
   close(snapshot: () => Iterable<Change>): void {
-    this.compact(snapshot());
+    // A short history is read as fast as its snapshot, and need not wait for the disk.
+    if (this.#end > COMPACT_AT_STOP) this.compact(snapshot());
     closeFd(this.#fd);
     closeFd(this.#dirfd);
   }
@@ -127,7 +132,10 @@ function frame(changes: readonly Change[]): Buffer {
   return bytes;
 }
 
-function readFrames(bytes: Uint8Array): { readonly changes: Change[]; readonly end: number } {
+/** The changes of all whole frames; undefined when one that is whole says what nobody here wrote. */
+function readFrames(
+  bytes: Uint8Array,
+): { readonly changes: Change[]; readonly end: number } | undefined {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   const changes: Change[] = [];
   let at = MAGIC.length;
@@ -136,7 +144,9 @@ function readFrames(bytes: Uint8Array): { readonly changes: Change[]; readonly e
     const payload = bytes.subarray(at + HEADER, at + HEADER + length);
     if (length > FRAME_MAX || payload.length < length) break;
     if (crc32(payload) !== view.getUint32(at + 4, true)) break;
-    for (const change of decodeChanges(payload)) changes.push(change);
+    const decoded = decodeChanges(payload);
+    if (decoded === undefined) return undefined;
+    for (const change of decoded) changes.push(change);
     at += HEADER + length;
   }
   return { changes, end: Math.min(at, Math.max(bytes.length, MAGIC.length)) };

@@ -58,14 +58,16 @@ function encodeInode(out: Writer, inode: InodeRecord): void {
   }
 }
 
-/**
- * The changes that {@link encodeChanges} wrote.
- * @throws RangeError when the bytes are anything else.
- */
-export function decodeChanges(bytes: Uint8Array): Change[] {
+/** The changes that {@link encodeChanges} wrote, or undefined when the bytes are anything else. */
+export function decodeChanges(bytes: Uint8Array): Change[] | undefined {
   const reader = new Reader(bytes);
   const changes: Change[] = [];
-  while (!reader.atEnd) changes.push(decodeChange(reader));
+  try {
+    while (!reader.atEnd) changes.push(decodeChange(reader));
+  } catch (error) {
+    if (error instanceof RangeError) return undefined;
+    throw error;
+  }
   return changes;
 }
 
@@ -210,6 +212,6 @@ class Reader {
   bytes(): Uint8Array {
     const length = this.u32();
     const at = this.#take(length);
-    return Uint8Array.prototype.slice.call(this.#bytes, at, at + length);
+    return new Uint8Array(this.#bytes.subarray(at, at + length));
   }
 }

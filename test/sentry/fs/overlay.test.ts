@@ -7,6 +7,7 @@ import { O_RDONLY } from "../../../sentry/abi/file.ts";
 import { HostFs } from "../../../sentry/fs/host.ts";
 import { overlay } from "../../../sentry/fs/overlay.ts";
 import { tmpfs } from "../../../sentry/fs/tmpfs.ts";
+import { Journal } from "../../../sentry/fs/upper/journal.ts";
 import { HOST_O, openHostPath } from "../../../sentry/host/fs.ts";
 import { chmod } from "../../../sentry/vfs/attributes.ts";
 import { fsContract } from "./contract.ts";
@@ -64,10 +65,19 @@ test("an overlay behaves as a plain copy of its lower tree, also after it was cl
       }
       const expected = dump(model);
       t.deepEqual(dump(first.guest), expected);
+      const snapshot = [...first.fs.snapshot()];
       first.fs.release();
       const second = open(directory.path);
       t.deepEqual(dump(second.guest), expected);
       second.fs.release();
+      // The snapshot alone says the same as the history.
+      const journal = join(first.upper, "journal");
+      truncateSync(journal, 0);
+      const dirfd = ok(openHostPath(first.upper, HOST_O.PATH | HOST_O.DIRECTORY));
+      ok(ok(Journal.open(dirfd)).journal.compact(snapshot) ?? 0);
+      const third = open(directory.path);
+      t.deepEqual(dump(third.guest), expected);
+      third.fs.release();
       plain.release();
       directory.done();
       other.done();
