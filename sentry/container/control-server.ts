@@ -206,15 +206,28 @@ class Connection {
     }
     const exec = handle;
     this.exec = exec;
-    this.send({ kind: "started", pid: exec.pid });
     if (exec.terminal === undefined) {
       this.closeDescriptors();
       exec.onExit((status) => this.send({ kind: "exited", status }));
+    } else if (!this.startRelay(exec, exec.terminal)) {
       return;
     }
-    const { terminal: master } = exec;
-    const user = { output: first, input: given.length > 1 ? second : undefined };
-    this.relay = new TerminalRelay(this.sentry.reactor, master, user, () => this.hangUp());
+    // Last: the client may have gone away, which sending notices and cleans up after.
+    this.send({ kind: "started", pid: exec.pid });
+  }
+
+  /** Joins the client's terminal with the exec's. @returns whether the client's can be waited for. */
+  private startRelay(exec: ProcessHandle, master: number): boolean {
+    const [output = -1, input] = this.descriptors;
+    const { reactor } = this.sentry;
+    try {
+      this.relay = new TerminalRelay(reactor, master, { output, input }, () => this.hangUp());
+    } catch {
+      exec.signal(SIGHUP);
+      close(master);
+      this.refuse("a terminal's descriptor cannot be waited for");
+      return false;
+    }
     exec.onExit((status) => {
       this.relay?.finish();
       this.relay = undefined;
@@ -222,6 +235,7 @@ class Connection {
       this.closeDescriptors();
       this.send({ kind: "exited", status });
     });
+    return true;
   }
 
   /** The user's terminal is gone: the process learns it as on any terminal. */

@@ -31,7 +31,14 @@ class Pump {
     const flags = statusFlags(to);
     this.blocking = typeof flags === "number" && (flags & O_NONBLOCK) === 0;
     this.source = reactor.watch(from, POLLIN, () => this.read());
-    this.sink = reactor.watch(to, 0, () => this.write());
+    try {
+      // Found out now whether it can be waited for, not when there is something to write.
+      this.sink = reactor.watch(to, POLLOUT, () => this.write());
+      this.sink.setEvents(0);
+    } catch (error) {
+      this.source.close();
+      throw error;
+    }
   }
 
   close(): void {
@@ -105,6 +112,7 @@ export class TerminalRelay {
   /**
    * @param user where it is typed (undefined: nowhere) and where it is printed.
    * @param onHangup called once, when the user's terminal has gone away.
+   * @throws when one of the descriptors cannot be waited for.
    */
   constructor(
     reactor: Reactor,
@@ -113,8 +121,13 @@ export class TerminalRelay {
     onHangup: () => void,
   ) {
     this.output = new Pump(reactor, master, user.output, () => {});
-    this.input =
-      user.input === undefined ? undefined : new Pump(reactor, user.input, master, onHangup);
+    try {
+      this.input =
+        user.input === undefined ? undefined : new Pump(reactor, user.input, master, onHangup);
+    } catch (error) {
+      this.output.close();
+      throw error;
+    }
   }
 
   /** Prints what the container has left in the pty, and ends the relay. */
