@@ -247,6 +247,8 @@ export class ExecutorMachine implements Machine {
     const space = this.#spaces.get(raw.ring);
     const thread = space?.thread(raw.slot);
     if (space === undefined) return;
+    // Threads of a process that is being ended may still get a word in.
+    if (thread === undefined && [...space.executors].every(({ doomed }) => doomed)) return;
     if (thread === undefined || thread.inCall) {
       this.violated(space.ring, `a submission from slot ${raw.slot}, which is not in use`);
       return;
