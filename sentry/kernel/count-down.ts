@@ -3,6 +3,8 @@ import { type Clock, clockNow } from "./clocks.ts";
 
 /** The shortest gap between two looks at a clock that may stand still. */
 const CPU_POLL_NS = 10_000_000n;
+/** A period shorter than this fires as often as this, and counts what it missed: the sentry has other work. */
+const SHORTEST_PERIOD_NS = 100_000n;
 
 /** A time and a period, in nanoseconds; 0: disarmed, or once only. */
 export interface TimerSetting {
@@ -47,11 +49,11 @@ export class CountDown {
     this.#armed = undefined;
   }
 
-  #arm(): void {
+  #arm(leastNs = 0n): void {
     const left = this.#deadlineNs - clockNow(this.#clock);
     const { kind } = this.#clock;
     const mayStandStill = kind === "process" || kind === "thread";
-    const shortest = mayStandStill && left > 0n ? CPU_POLL_NS : 0n;
+    const shortest = mayStandStill && left > 0n ? CPU_POLL_NS : leastNs;
     const wait = left > shortest ? left : shortest;
     this.#armed = this.#reactor.at(this.#reactor.now() + wait, () => this.#fire());
   }
@@ -68,7 +70,7 @@ export class CountDown {
       const missed = late / this.#intervalNs;
       times += Number(missed);
       this.#deadlineNs += (missed + 1n) * this.#intervalNs;
-      this.#arm();
+      this.#arm(SHORTEST_PERIOD_NS);
     }
     this.#expired(times);
   }

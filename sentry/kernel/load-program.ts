@@ -39,9 +39,10 @@ import { isScript, parseScriptLine, SCRIPT_LINE_MAX } from "./script.ts";
 const SCRIPT_DEPTH_MAX = 5;
 /** The longest argument or environment string with its NUL: MAX_ARG_STRLEN. */
 export const ARG_STRLEN_MAX = 32 * PAGE;
-/** What arguments and environment may take at the least and at the most, whatever RLIMIT_STACK says. */
+/** What arguments and environment may take at the least, whatever RLIMIT_STACK says. */
 const ARGUMENTS_MIN = 32 * PAGE;
-const ARGUMENTS_MAX = 6 << 20;
+/** And at the most. */
+export const ARGUMENTS_MAX: number = 6 << 20;
 /** A stack without a limit gets this much. */
 const STACK_MAX = 1 << 30;
 

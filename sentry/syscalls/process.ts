@@ -20,6 +20,7 @@ import { exitGroup } from "../kernel/exit-group.ts";
 import { RLIMIT_STACK } from "../kernel/limits.ts";
 import {
   ARG_STRLEN_MAX,
+  ARGUMENTS_MAX,
   type ExecRequest,
   type Executable,
   loadProgram,
@@ -34,8 +35,7 @@ import { type Result, type Syscall, syscall } from "./define.ts";
 import { rusageBytes } from "./rusage.ts";
 
 const PAGE = 4096;
-/** The most strings of argv or envp; what fits into the limit of their bytes is fewer. */
-const STRINGS_MAX = 1 << 20;
+const POINTER = 8;
 const AT_FDCWD = -100;
 const AT_SYMLINK_NOFOLLOW = 0x100;
 const AT_EMPTY_PATH = 0x1000;
@@ -106,27 +106,31 @@ function clone3(task: Task, at: number, length: number): Result {
   });
 }
 
-/** The strings of a null-terminated array of pointers. */
+/** The strings of a null-terminated array of pointers. @returns `E2BIG` beyond what any limit allows. */
 function stringsAt(task: Task, at: number): ByteString[] | Errno {
   const strings: ByteString[] = [];
   if (at === 0) return strings;
+  let total = 0;
   for (let pointer = at; ; ) {
     // Never across a page: the array may end at the end of the mapped memory.
     const room = PAGE - (pointer % PAGE);
-    const chunk = task.memory.copyIn(pointer, room < 8 ? 8 : room - (room % 8));
+    const chunk = task.memory.copyIn(pointer, room < POINTER ? POINTER : room - (room % POINTER));
     if (chunk instanceof Errno) return chunk;
     const view = new DataView(chunk.buffer, chunk.byteOffset, chunk.byteLength);
-    for (let offset = 0; offset < chunk.length; offset += 8) {
+    for (let offset = 0; offset < chunk.length; offset += POINTER) {
       const addr = Number(view.getBigUint64(offset, true));
       if (addr === 0) return strings;
       const string = task.memory.copyInString(addr, ARG_STRLEN_MAX);
       if (string instanceof Errno) return string === ENAMETOOLONG ? E2BIG : string;
-      if (strings.push(string) > STRINGS_MAX) return E2BIG;
+      total += string.length + 1 + POINTER;
+      if (total > ARGUMENTS_MAX) return E2BIG;
+      strings.push(string);
     }
     pointer += chunk.length;
   }
 }
 
+/** Refuses a program that some process could be writing to. */
 function unlessBusy(task: Task, program: Executable | Errno): Executable | Errno {
   if (program instanceof Errno || !isOpenForWriting(program.inode, task.kernel.pids))
     return program;

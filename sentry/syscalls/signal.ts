@@ -290,6 +290,11 @@ export const SIGNAL: readonly Syscall[] = [
     args: { mask: addr, sigsetsize: size },
     run: (task, { sigsetsize }) => (sigsetsize === SIGSET_SIZE ? untilSignal(task) : EINVAL),
   }),
+  syscall("restart_syscall", {
+    support: { partial: "Always EINTR: interrupted calls are restarted as they are" },
+    args: {},
+    run: () => EINTR,
+  }),
   syscall("pause", {
     support: "full",
     args: {},

@@ -13,6 +13,7 @@ import { MEMORY } from "./memory.ts";
 import { MESSAGE } from "./message.ts";
 import { MOUNT } from "./mount.ts";
 import { POLL } from "./poll.ts";
+import { PRIVILEGED } from "./privileged.ts";
 import { PROCESS } from "./process.ts";
 import { RW } from "./rw.ts";
 import { SIGNAL } from "./signal.ts";
@@ -33,6 +34,7 @@ const FAMILIES: readonly (readonly Syscall[])[] = [
   IDENTITY,
   SYSTEM,
   LIMITS,
+  PRIVILEGED,
   MEMORY,
   FD,
   RW,
