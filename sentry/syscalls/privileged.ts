@@ -8,7 +8,6 @@ const REFUSED: readonly (readonly [SyscallName, string, Errno])[] = [
   ["acct", "CAP_SYS_PACCT", EPERM],
   ["bpf", "CAP_BPF", EPERM],
   ["delete_module", "CAP_SYS_MODULE", EPERM],
-  ["fanotify_init", "CAP_SYS_ADMIN", EPERM],
   ["finit_module", "CAP_SYS_MODULE", EPERM],
   ["init_module", "CAP_SYS_MODULE", EPERM],
   ["ioperm", "CAP_SYS_RAWIO", EPERM],
