@@ -17,7 +17,7 @@ import { PARKED, type Parked } from "../../../sentry/kernel/blocking.ts";
 import type { TaskCredentials } from "../../../sentry/kernel/capabilities.ts";
 import { initialCredentials } from "../../../sentry/kernel/capabilities.ts";
 import { FdTable } from "../../../sentry/kernel/fd-table.ts";
-import { Kernel } from "../../../sentry/kernel/kernel.ts";
+import { Kernel, type ProgramOpener } from "../../../sentry/kernel/kernel.ts";
 import { Limits } from "../../../sentry/kernel/limits.ts";
 import type {
   CloneSpec,
@@ -352,6 +352,7 @@ export class FakeMachine implements Machine {
   events: KernelEvents;
   readonly images: ProgramImage[] = [];
   refuseClones = false;
+  refuseExec: Errno | undefined;
   /** What every process has used. */
   used: Usage | undefined;
 
@@ -361,6 +362,7 @@ export class FakeMachine implements Machine {
   }
 
   exec(task: Task, image: ProgramImage): Errno | undefined {
+    if (this.refuseExec !== undefined) return this.refuseExec;
     this.images.push(image);
     const thread = new FakeThread(this, task, new FakeMemory());
     thread.mask = (task.thread as FakeThread | undefined)?.mask ?? 0n;
@@ -409,11 +411,15 @@ export class World {
   readonly init: FakeThread;
 
   constructor(
-    options: { readonly maxTasks?: number; readonly credentials?: TaskCredentials } = {},
+    options: {
+      readonly maxTasks?: number;
+      readonly credentials?: TaskCredentials;
+      readonly openProgram?: ProgramOpener;
+    } = {},
   ) {
     this.kernel = new Kernel({
       reactor: this.reactor,
-      openProgram: () => ENOENT,
+      openProgram: options.openProgram ?? (() => ENOENT),
       trace: (line) => this.trace.push(line),
       log: (line) => this.logged.push(line),
       ...(options.maxTasks === undefined ? {} : { maxTasks: options.maxTasks }),
