@@ -1,15 +1,7 @@
 /** `/proc/PID` and `/proc/PID/task/TID`. See proc(5). */
 import type { ByteString } from "../../abi/bytes.ts";
-import { EINVAL, ENOENT, Errno, ESRCH } from "../../abi/errno.ts";
-import {
-  direntType,
-  guestOpenFlags,
-  majorOf,
-  minorOf,
-  O_CLOEXEC,
-  S_IFDIR,
-  S_IFLNK,
-} from "../../abi/file.ts";
+import { EACCES, EINVAL, ENOENT, Errno, ESRCH } from "../../abi/errno.ts";
+import { direntType, guestOpenFlags, O_CLOEXEC, S_IFDIR, S_IFLNK } from "../../abi/file.ts";
 import { placeOfFile } from "../../vfs/description.ts";
 import { VfsFile } from "../../vfs/file.ts";
 import type { Actor } from "../../vfs/fs-context.ts";
@@ -25,7 +17,9 @@ import {
   VirtualDirectory,
   type VirtualFs,
 } from "../virtual/nodes.ts";
-import type { MappingInfo, ProcessInfo, SystemInfo, TaskInfo } from "./info.ts";
+import type { ProcessInfo, SystemInfo, TaskInfo } from "./info.ts";
+import { mayInspect } from "./inspect.ts";
+import { mapsLine, rollup, smapsEntry } from "./maps.ts";
 import { mountinfo, mountsTable } from "./mounts.ts";
 import { limits, statLine, statm, status } from "./status.ts";
 
@@ -45,6 +39,20 @@ const DECIMAL = /^(0|[1-9][0-9]{0,9})$/;
 /** The number a directory entry's name is, or undefined. */
 export function numberName(name: ByteString): number | undefined {
   return DECIMAL.test(name) ? Number(name) : undefined;
+}
+
+/** What only those see who may look into the process. */
+function inspected(
+  context: Context,
+  read: (process: ProcessInfo) => ByteString | Uint8Array,
+): Text {
+  return {
+    read: (actor) => {
+      const process = context.find();
+      if (process instanceof Errno) return process;
+      return mayInspect(actor, process) ? read(process) : EACCES;
+    },
+  };
 }
 
 function ofProcess(
@@ -84,6 +92,11 @@ function threadDirectory(context: Context, tid: number, whole: boolean): FixedDi
     read: (p: ProcessInfo) => ByteString | Uint8Array,
     mode = 0o444,
   ) => directory.add(name, new TextNode(fs, ofProcess(context, read), mode, owner));
+  const inside = (
+    name: ByteString,
+    read: (p: ProcessInfo) => ByteString | Uint8Array,
+    mode = 0o444,
+  ) => directory.add(name, new TextNode(fs, inspected(context, read), mode, owner));
   const ofTask = (
     name: ByteString,
     read: (p: ProcessInfo, task: TaskInfo) => ByteString,
@@ -112,11 +125,11 @@ function threadDirectory(context: Context, tid: number, whole: boolean): FixedDi
   ofTask("schedstat", (_process, task) => `${task.userTimeNs + task.systemTimeNs} 0 0\n`);
   text("statm", statm);
   text("cmdline", (process) => process.commandLine());
-  text("environ", (process) => process.environment(), 0o400);
-  text("auxv", (process) => process.auxv(), 0o400);
-  text("maps", (process) => process.mappings().map(mapsLine).join(""));
-  text("smaps", (process) => process.mappings().map(smapsEntry).join(""));
-  text("smaps_rollup", (process) => rollup(process));
+  inside("environ", (process) => process.environment(), 0o400);
+  inside("auxv", (process) => process.auxv(), 0o400);
+  inside("maps", (process) => process.mappings().map(mapsLine).join(""));
+  inside("smaps", (process) => process.mappings().map(smapsEntry).join(""));
+  inside("smaps_rollup", (process) => rollup(process));
   text("limits", limits);
   text("cgroup", () => "0::/\n");
   text("oom_score", () => "0\n");
@@ -188,49 +201,18 @@ function ioText(): ByteString {
   return [...names, "cancelled_write_bytes"].map((name) => `${name}: 0\n`).join("");
 }
 
-const hex = (value: number, width: number) => value.toString(16).padStart(width, "0");
-
-function mapsLine(mapping: MappingInfo): ByteString {
-  const { start, end, prot, shared, offset, dev, ino, name } = mapping;
-  const bits = `${prot & 1 ? "r" : "-"}${prot & 2 ? "w" : "-"}${prot & 4 ? "x" : "-"}`;
-  const device = `${hex(majorOf(dev), 2)}:${hex(minorOf(dev), 2)}`;
-  const head = `${hex(start, 8)}-${hex(end, 8)} ${bits}${shared ? "s" : "p"} ${hex(offset, 8)} ${device} ${ino}`;
-  return name === "" ? `${head} \n` : `${`${head} `.padEnd(73)}${name}\n`;
-}
-
-function smapsEntry(mapping: MappingInfo): ByteString {
-  const size = (mapping.end - mapping.start) / 1024;
-  const line = (name: string, value: number) =>
-    `${`${name}:`.padEnd(16)}${String(value).padStart(8)} kB\n`;
-  return (
-    mapsLine(mapping) +
-    line("Size", size) +
-    line("KernelPageSize", 4) +
-    line("MMUPageSize", 4) +
-    ["Rss", "Pss", "Shared_Clean", "Shared_Dirty", "Private_Clean", "Private_Dirty", "Swap"]
-      .map((name) => line(name, 0))
-      .join("")
-  );
-}
-
-function rollup(process: ProcessInfo): ByteString {
-  const rss = Math.floor(process.residentSize / 1024);
-  const line = (name: string, value: number) =>
-    `${`${name}:`.padEnd(16)}${String(value).padStart(8)} kB\n`;
-  return `00000000-ffffffff ---p 00000000 00:00 0 ${" ".repeat(34)}[rollup]\n${line("Rss", rss)}${line("Pss", rss)}`;
-}
-
 /** A magic link to a place the process holds. */
 function placeLink(context: Context, of: (process: ProcessInfo) => Path | undefined) {
-  const place = (): Path | Errno => {
+  const place = (actor: Actor): Path | Errno => {
     const process = context.find();
     if (process instanceof Errno) return process;
+    if (!mayInspect(actor, process)) return EACCES;
     return of(process) ?? ENOENT;
   };
   return {
     place,
     text: (actor: Actor) => {
-      const path = place();
+      const path = place(actor);
       return path instanceof Errno ? path : pathName(path, actor.fs.root);
     },
   };
@@ -355,6 +337,9 @@ class DescriptorDirectory extends VirtualDirectory {
           : file.name;
       },
       place: (actor: Actor) => {
+        const process = this.#context.find();
+        if (process instanceof Errno) return process;
+        if (!mayInspect(actor, process)) return EACCES;
         const file = this.#file(fd);
         return file instanceof Errno ? file : placeOfFile(file, actor.fs.root.mount.namespace);
       },

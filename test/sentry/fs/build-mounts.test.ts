@@ -1,13 +1,14 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "ava";
-import { EACCES, EINVAL, ENOENT, ENXIO, EROFS } from "../../../sentry/abi/errno.ts";
+import { EACCES, EINVAL, ENOENT, ENOSPC, ENXIO, EROFS } from "../../../sentry/abi/errno.ts";
 import { O_CREAT, O_DIRECTORY, O_RDONLY, O_RDWR, O_WRONLY } from "../../../sentry/abi/file.ts";
 import { buildMounts, MountError } from "../../../sentry/fs/build-mounts.ts";
+import { tmpfs } from "../../../sentry/fs/tmpfs.ts";
 import type { Reactor } from "../../../sentry/host/reactor.ts";
 import type { MountSpec } from "../../../sentry/spec.ts";
 import { inodeAt } from "../../../sentry/vfs/mount.ts";
-import { Guest, ioBuffer, ok, readAll, scratch } from "./fixture.ts";
+import { Guest, ioBuffer, ok, readAll, scratch, user } from "./fixture.ts";
 import { File, lowerOf } from "./lower-fixture.ts";
 import { FakeProcess, fakeSystem } from "./system-fixture.ts";
 
@@ -170,6 +171,38 @@ test("/proc/self shows the process that reads it", (t) => {
   t.is(guest.write("/proc/uptime", "1", O_WRONLY), EACCES);
   t.true((guest.list("/proc") as string[]).includes("1"));
   done();
+});
+
+test("what a process holds is nobody's business but its user's", (t) => {
+  const { guest, init, done } = container();
+  guest.mkdir("/private", 0o700);
+  guest.write("/private/f", "secret");
+  init.cwd = ok(guest.path("/private"));
+  t.is(guest.read("/proc/1/cwd/f"), "secret");
+  const stranger = Object.assign(new Guest(guest.namespace), {
+    credentials: user(1000),
+    process: { pid: 2 },
+  });
+  t.is(stranger.read("/proc/1/cwd/f"), EACCES);
+  t.is(stranger.inode("/proc/1/exe", true).readlink(stranger), EACCES);
+  t.is(stranger.read("/proc/1/environ"), EACCES);
+  t.is(stranger.read("/proc/1/maps"), EACCES);
+  t.is(stranger.list("/proc/1/fd"), EACCES);
+  t.is(stranger.read("/proc/1/cmdline"), "sh\0-c\0true\0");
+  done();
+});
+
+test("a tree has an end: the inodes it may have", (t) => {
+  const directory = scratch();
+  const fs = tmpfs({ dirfd: directory.dirfd(), inodes: 3 });
+  const guest = new Guest(fs);
+  t.is(guest.mkdir("/a"), undefined);
+  t.is(guest.mkdir("/b"), undefined);
+  t.is(guest.mkdir("/c"), ENOSPC);
+  t.is(guest.rmdir("/a"), undefined);
+  t.is(guest.mkdir("/c"), undefined);
+  fs.release();
+  directory.done();
 });
 
 test("/proc/self/fd leads to what is open, also when its name is gone", (t) => {
