@@ -173,6 +173,10 @@ bool Hub::Take(uint32_t ring, uint32_t slot, ring::Submission* out, uint8_t* pay
     out->args[i] =
         std::atomic_ref(const_cast<uint64_t&>(shared->args[i])).load(std::memory_order_relaxed);
   }
+  for (int i = 0; i < 8; i++) {
+    out->staged_offset[i] = std::atomic_ref(const_cast<uint16_t&>(shared->staged_offset[i]))
+                                .load(std::memory_order_relaxed);
+  }
   if (length > ring::kStagingSize) return false;
   out->payload_length = length;
   memcpy(payload, view.staging(slot), length);

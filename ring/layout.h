@@ -59,7 +59,8 @@ struct Slot {
   uint64_t signal_mask;
   uint32_t tid;
   uint32_t reserved2;
-  uint64_t reserved3[6];
+  uint16_t staged_offset[8];
+  uint64_t reserved3[4];
   uint64_t pending;
   uint32_t attention;
   uint32_t reserved4[13];
@@ -76,7 +77,8 @@ static_assert(offsetof(Slot, operands) == 80);
 static_assert(offsetof(Slot, signal_mask) == 128);
 static_assert(offsetof(Slot, tid) == 136);
 static_assert(offsetof(Slot, reserved2) == 140);
-static_assert(offsetof(Slot, reserved3) == 144);
+static_assert(offsetof(Slot, staged_offset) == 144);
+static_assert(offsetof(Slot, reserved3) == 160);
 static_assert(offsetof(Slot, pending) == 192);
 static_assert(offsetof(Slot, attention) == 200);
 static_assert(offsetof(Slot, reserved4) == 204);
@@ -168,6 +170,7 @@ struct Submission {
   uint32_t nr;
   uint32_t staged_mask;
   uint64_t args[6];
+  uint16_t staged_offset[8];
   uint32_t payload_offset;
   uint32_t payload_length;
 };
@@ -176,8 +179,9 @@ static_assert(offsetof(Submission, slot) == 4);
 static_assert(offsetof(Submission, nr) == 8);
 static_assert(offsetof(Submission, staged_mask) == 12);
 static_assert(offsetof(Submission, args) == 16);
-static_assert(offsetof(Submission, payload_offset) == 64);
-static_assert(offsetof(Submission, payload_length) == 68);
-static_assert(sizeof(Submission) == 72);
+static_assert(offsetof(Submission, staged_offset) == 64);
+static_assert(offsetof(Submission, payload_offset) == 80);
+static_assert(offsetof(Submission, payload_length) == 84);
+static_assert(sizeof(Submission) == 88);
 
 }  // namespace dd::ring

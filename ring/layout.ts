@@ -32,7 +32,7 @@ export const QueueEntry = {
 export const Slot = {
   size: 256,
   nr: 0,
-  /** bit i: args[i] is an offset into the slot's staging area */
+  /** bit i: what args[i] points at lies in the slot's staging area */
   stagedMask: 4,
   /** bytes of staging the sentry is to copy before it looks at them */
   stagedLength: 8,
@@ -50,7 +50,9 @@ export const Slot = {
   /** the host's id of the thread, in the executor's pid namespace */
   tid: 136,
   reserved2: 140,
-  reserved3: 144,
+  /** where, for each argument */
+  stagedOffset: 144,
+  reserved3: 160,
   /** guest signals pending for the thread, blocked ones included */
   pending: 192,
   /** 1: ask for a signal before running guest code again */
@@ -121,13 +123,14 @@ export const LauncherHello = {
 
 /** A submission as the sentry's private copy of it: an array of them is what one wait returns. */
 export const Submission = {
-  size: 72,
+  size: 88,
   ring: 0,
   slot: 4,
   nr: 8,
   stagedMask: 12,
   args: 16,
+  stagedOffset: 64,
   /** of the copied staging bytes in the batch's payload */
-  payloadOffset: 64,
-  payloadLength: 68,
+  payloadOffset: 80,
+  payloadLength: 84,
 } as const;

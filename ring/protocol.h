@@ -30,7 +30,7 @@ constexpr uint32_t kRingLimit = 4096;
 
 // What a reply asks of the executor. The meaning of `operands` is beside each.
 enum class Verb : uint32_t {
-  kReturn = 0,      // the call's result is `result`
+  kReturn = 0,      // the call's result is `result`; operands[0]: mask of staged results stored
   kEnter = 1,       // start guest code: entry, stack pointer, break, pid, tid
   kThread = 2,      // make a task: slot, tid, stack, child-tid address, clear-tid address, token
   kFork = 3,        // as kThread, with the ring's descriptor in the sentry for a slot

@@ -1,6 +1,7 @@
 #include "guest/native/syscalls.h"
 
 #include "guest/native/signals.h"
+#include "guest/native/staging.h"
 
 namespace dd::native {
 namespace {
@@ -83,7 +84,12 @@ long Forward(Thread* thread, Ucontext* uc, long nr, const uint64_t args[6]) {
 
 Reply ForwardCall(Thread* thread, long nr, const uint64_t args[6]) {
   DescriptorsChange(thread, nr, args);
-  return RingCall(thread, static_cast<uint32_t>(nr), args);
+  const Staged staged = StageIn(thread, nr, args);
+  Reply reply = RingCall(thread, static_cast<uint32_t>(nr), args, staged.mask, staged.length);
+  if (reply.verb == ring::Verb::kReturn) {
+    reply.result = StageOut(thread, nr, args, staged, reply);
+  }
+  return reply;
 }
 
 long Dispatch(Thread* thread, Ucontext* uc, long nr, const uint64_t args[6]) {

@@ -9,6 +9,7 @@ import type { AddressSpace, Executor } from "./address-space.ts";
 import type { ExecutorMachine } from "./executor-machine.ts";
 import { ThreadFrame } from "./frame.ts";
 import { SIGKICK, SIGNAL_FRAME, Verb } from "./protocol.ts";
+import { StagingArea } from "./staging.ts";
 
 const F_DUPFD_CLOEXEC = 1030;
 
@@ -30,7 +31,10 @@ export class ExecutorThread implements GuestThread {
     this.space = executor.space;
     this.slot = slot;
     this.task = task;
-    this.frame = new ThreadFrame(() => this.space.memory);
+    this.frame = new ThreadFrame(
+      () => this.space.memory,
+      new StagingArea(machine.hub.handle, executor.space.ring, slot),
+    );
     this.space.attach(slot, this);
   }
 
@@ -46,9 +50,11 @@ export class ExecutorThread implements GuestThread {
     native.hubPending(this.#machine.hub.handle, this.space.ring, this.slot, signals);
   }
 
-  complete(result: number | Errno): void {
-    const final = this.frame.finish(result);
-    this.answer(Verb.return, final instanceof Errno ? -final.number : final);
+  complete(outcome: number | Errno): void {
+    const final = this.frame.finish(outcome);
+    const { stored } = this.frame;
+    const result = final instanceof Errno ? -final.number : final;
+    this.answer(Verb.return, result, stored === 0 ? undefined : [stored]);
   }
 
   interrupt(): void {

@@ -5,6 +5,8 @@ import type { CallFrame } from "../syscalls/define.ts";
 import { HostBuffer } from "../vfs/host-buffer.ts";
 import type { IoBuffer } from "../vfs/io-buffer.ts";
 import type { RawSubmission } from "./hub.ts";
+import { STAGING_SIZE } from "./protocol.ts";
+import { StagedBuffer, type StagingArea } from "./staging.ts";
 
 const HIGH = 2 ** 32;
 /** The most one read or write moves at once through a copy; more is a short transfer, as read(2) allows. */
@@ -13,19 +15,35 @@ const COPY_LIMIT = 64 << 20;
 /** One thread's current call: its registers, and the guest's memory behind them. Reused call after call. */
 export class ThreadFrame implements CallFrame {
   readonly #words = new Uint32Array(12);
+  readonly #offsets = new Uint16Array(8);
   #staged = 0;
+  /** Bit i: the result register i points at has been stored in the staging area. */
+  #stored = 0;
   #payload: Uint8Array = new Uint8Array(0);
   #output: { readonly addr: number; readonly buffer: HostBuffer } | undefined;
   readonly #memory: () => GuestMemory;
+  readonly #area: StagingArea;
 
-  constructor(memory: () => GuestMemory) {
+  constructor(memory: () => GuestMemory, area: StagingArea) {
     this.#memory = memory;
+    this.#area = area;
+  }
+
+  /** Which of the staged results have been stored: the executor copies only those. */
+  get stored(): number {
+    return this.#stored;
   }
 
   /** Takes over the registers of a new call. */
   load(raw: RawSubmission): void {
     for (let i = 0; i < 12; i++) this.#words[i] = raw.words[raw.at + i] as number;
     this.#staged = raw.stagedMask;
+    this.#stored = 0;
+    for (let i = 0; i < 4; i++) {
+      const pair = raw.words[raw.stagedAt + i] as number;
+      this.#offsets[2 * i] = pair;
+      this.#offsets[2 * i + 1] = pair >>> 16;
+    }
     this.#payload = raw.payload;
     this.#output = undefined;
   }
@@ -84,7 +102,13 @@ export class ThreadFrame implements CallFrame {
   }
 
   copyOut(index: number, bytes: Uint8Array): Errno | undefined {
-    return this.#memory().copyOut(this.u64(index), bytes);
+    const staged = this.#stagedAt(index);
+    if (staged === undefined || staged + bytes.length > STAGING_SIZE) {
+      return this.#memory().copyOut(this.u64(index), bytes);
+    }
+    this.#area.store(staged, bytes);
+    this.#stored |= 1 << index;
+    return undefined;
   }
 
   input(index: number, length: number): IoBuffer | Errno {
@@ -94,12 +118,16 @@ export class ThreadFrame implements CallFrame {
   }
 
   output(index: number, length: number): IoBuffer | Errno {
+    const staged = this.#stagedAt(index);
+    if (staged !== undefined && staged + length <= STAGING_SIZE) {
+      return new StagedBuffer(this.#area, staged, length);
+    }
     const buffer = HostBuffer.lease(Math.min(length, COPY_LIMIT));
     this.#output = { addr: this.u64(index), buffer };
     return buffer;
   }
 
   #stagedAt(index: number): number | undefined {
-    return this.#staged & (1 << index) ? this.u32(index) : undefined;
+    return this.#staged & (1 << index) ? this.#offsets[index] : undefined;
   }
 }

@@ -7,12 +7,14 @@ export interface RawSubmission {
   readonly ring: number;
   readonly slot: number;
   readonly number: number;
-  /** Bit i: register i is an offset into `payload`. */
+  /** Bit i: what register i points at is in the staging area. */
   readonly stagedMask: number;
   /** Twelve words: the low and high half of each register. */
   readonly words: Uint32Array;
   /** Where the twelve words begin in `words`. */
   readonly at: number;
+  /** Where the four words begin that hold the staging offsets, two each. */
+  readonly stagedAt: number;
   /** The private copy of what was staged. */
   readonly payload: Uint8Array;
 }
@@ -70,6 +72,7 @@ export class RingHub {
       stagedMask: words[at + Submission.stagedMask / 4] as number,
       words,
       at: at + Submission.args / 4,
+      stagedAt: at + Submission.stagedOffset / 4,
       payload: length === 0 ? NOTHING : this.#bytes.slice(offset, offset + length),
     };
   }
