@@ -16,6 +16,7 @@ import {
   chmodFd,
   chownAt,
   closeFd,
+  fsync,
   ftruncate,
   HOST_O,
   type HostStat,
@@ -136,6 +137,14 @@ export class HostInode extends Inode {
     const entries = [...readDirectory(fd)];
     closeFd(fd);
     return entries;
+  }
+
+  override syncNames(): Errno | undefined {
+    const fd = this.#openHost(HOST_O.RDONLY | HOST_O.DIRECTORY);
+    if (fd instanceof Errno) return fd;
+    const failed = fsync(fd);
+    closeFd(fd);
+    return failed;
   }
 
   override mknod(name: ByteString, birth: Birth, _rdev: number): Inode | Errno {

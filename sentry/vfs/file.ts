@@ -141,7 +141,7 @@ export class DirectoryFile extends VfsFile {
   }
 
   override sync(_dataOnly: boolean): Errno | undefined {
-    return this.inode.fs.sync();
+    return this.inode.syncNames();
   }
 
   override readdir(capacity: number): Uint8Array | Errno {

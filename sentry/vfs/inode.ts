@@ -264,6 +264,11 @@ export abstract class Inode {
     return ECONNREFUSED;
   }
 
+  /** Makes a directory's names durable: fsync(2) of it. */
+  syncNames(): Errno | undefined {
+    return this.fs.sync();
+  }
+
   /** The entries of a directory, without `.` and `..`. */
   entries(_actor: Actor): Iterable<DirectoryEntry> | Errno {
     return ENOTDIR;

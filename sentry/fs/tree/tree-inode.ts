@@ -430,6 +430,10 @@ export class TreeInode extends Inode {
       : openRegular(this, flags, path, actor);
   }
 
+  override syncNames(): Errno | undefined {
+    return this.fs.syncLog();
+  }
+
   /** The record of the inode as it is, but for `changed`. */
   record(changed: Partial<InodeRecord> = {}): InodeRecord {
     return {

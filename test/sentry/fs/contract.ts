@@ -218,6 +218,18 @@ export function fsContract(test: TestFn, kind: string, make: Make): void {
     t.is(g.write("f", ""), ENOENT);
   });
 
+  it("files and directories can be made durable", (g, t) => {
+    g.mkdir("/d");
+    g.write("/d/f", "x");
+    const file = ok(g.open("/d/f", abi.O_RDWR));
+    const directory = ok(g.open("/d", abi.O_RDONLY | abi.O_DIRECTORY));
+    t.is(file.sync(false), undefined);
+    t.is(file.sync(true), undefined);
+    t.is(directory.sync(false), undefined);
+    file.close();
+    directory.close();
+  });
+
   it("what is mapped or read directly has the file's bytes", (g, t) => {
     g.write("/f", "direct");
     const file = ok(g.open("/f", abi.O_RDONLY));
