@@ -20,6 +20,8 @@ export class StagingArea {
 
   /** Stores `bytes` at `offset`. @throws Error when they do not fit: the caller checks. */
   store(offset: number, bytes: Uint8Array): void {
+    // An empty array has no address.
+    if (bytes.length === 0) return;
     native.hubStage(this.#hub, this.#ring, this.#slot, offset, bytes);
   }
 }
