@@ -9,8 +9,11 @@ import { STAGING_SIZE } from "./protocol.ts";
 import { StagedBuffer, type StagingArea } from "./staging.ts";
 
 const HIGH = 2 ** 32;
-/** The most one read or write moves at once through a copy; more is a short transfer, as read(2) allows. */
-const COPY_LIMIT = 64 << 20;
+/**
+ * What a call's buffer holds of the guest's, however large that is: a thread that waits costs the sentry no
+ * more. Larger transfers go piece by piece; no datagram is larger (`net.core.wmem_max`).
+ */
+const COPY_LIMIT = 256 << 10;
 
 /** One thread's current call: its registers, and the guest's memory behind them. Reused call after call. */
 export class ThreadFrame implements CallFrame {

@@ -31,7 +31,7 @@ import * as host from "../host/socket.ts";
 import type { Owner } from "../vfs/anonymous.ts";
 import type { Actor } from "../vfs/fs-context.ts";
 import type { IoBuffer, Transfer } from "../vfs/io-buffer.ts";
-import { POLLOUT, POLLWRNORM } from "../vfs/poll.ts";
+import { POLLOUT, POLLWRBAND, POLLWRNORM } from "../vfs/poll.ts";
 import {
   ANY4,
   ANY6,
@@ -73,7 +73,7 @@ export class UdpSocket extends Socket {
     flags: number,
     owner: Owner,
   ) {
-    super(reactor, SOCK_DGRAM, IPPROTO_UDP, flags, owner, POLLOUT | POLLWRNORM);
+    super(reactor, SOCK_DGRAM, IPPROTO_UDP, flags, owner, POLLOUT | POLLWRNORM | POLLWRBAND);
     this.#net = net;
     this.family = family;
   }

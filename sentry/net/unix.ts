@@ -21,6 +21,7 @@ import {
   SHUT_WR,
   SO_PASSCRED,
   SOCK_DGRAM,
+  SOCK_STREAM,
   SOL_SOCKET,
 } from "../abi/socket.ts";
 import { close } from "../host/io.ts";
@@ -129,7 +130,7 @@ export class UnixStream extends StreamSocket {
   readonly family = AF_UNIX;
   closed = false;
   protected override readonly rights: RightsInFlight;
-  protected readonly notConnected = { send: ENOTCONN, receive: EINVAL };
+  protected readonly notConnected: { readonly send: Errno; readonly receive: Errno };
   readonly #names: UnixNames;
   readonly #owner: Owner;
   #name: UnixName = UNNAMED;
@@ -144,6 +145,7 @@ export class UnixStream extends StreamSocket {
     this.#names = names;
     this.#owner = owner;
     this.rights = names.rights;
+    this.notConnected = { send: ENOTCONN, receive: type === SOCK_STREAM ? EINVAL : ENOTCONN };
   }
 
   override bind(address: Uint8Array, caller: Actor): Errno | undefined {

@@ -30,7 +30,7 @@ import { CAP_SYS_ADMIN, isCapable } from "../vfs/credentials.ts";
 import { HostBuffer } from "../vfs/host-buffer.ts";
 import type { IoBuffer } from "../vfs/io-buffer.ts";
 import type { OpenFile } from "../vfs/open-file.ts";
-import { addr, fd, inBuffer, int, long, outBuffer, uint } from "./args.ts";
+import { addr, fd, inBuffer, int, long, MAX_RW_COUNT, outBuffer, uint } from "./args.ts";
 import { type Result, type Syscall, syscall } from "./define.ts";
 import { installFile } from "./fd.ts";
 import { timespecAt } from "./poll.ts";
@@ -39,6 +39,7 @@ import {
   gather,
   IOV_MAX,
   lengthOf,
+  pieceOf,
   scatter,
   signalBrokenPipe,
   vectorsAt,
@@ -346,13 +347,15 @@ export const MESSAGE: readonly Syscall[] = [
   syscall("sendto", {
     support: "full",
     args: { sockfd: fd, buf: inBuffer(2), len: long, flags: uint, destAddr: addr, addrlen: int },
-    run: (task, { sockfd, buf, flags, destAddr, addrlen }) => {
+    run: (task, { sockfd, buf, len, flags, destAddr, addrlen }, frame) => {
       const socket = socketAt(task, sockfd);
       if (socket instanceof Errno) return socket;
+      const region = { addr: frame.u64(1), count: Math.min(len, MAX_RW_COUNT) };
+      if (socket.type !== SOCK_STREAM && region.count > buf.length) return EMSGSIZE;
       const address = destAddr === 0 ? undefined : addressAt(task, destAddr, addrlen);
       if (address instanceof Errno) return address;
-      const piece = (done: number) => (done === 0 ? buf : buf.from(done));
-      return sendMessage(task, socket, buf.length, piece, flags, address, undefined);
+      const piece = (done: number) => pieceOf(task, buf, region, done);
+      return sendMessage(task, socket, region.count, piece, flags, address, undefined);
     },
   }),
   syscall("recvfrom", {

@@ -83,6 +83,26 @@ function waitForAny(
   return result;
 }
 
+/** The files of one call, each once however often the guest names it. */
+class WantedFiles {
+  readonly files: OpenFile[] = [];
+  readonly waits: { file: OpenFile; events: number }[] = [];
+  readonly #places = new Map<OpenFile, number>();
+
+  /** @returns the file's index. */
+  add(file: OpenFile, events: number): number {
+    const place = this.#places.get(file);
+    const wait = place === undefined ? undefined : this.waits[place];
+    if (place !== undefined && wait !== undefined) {
+      wait.events |= events;
+      return place;
+    }
+    this.#places.set(file, this.files.length);
+    this.waits.push({ file, events });
+    return this.files.push(file) - 1;
+  }
+}
+
 function pollFiles(
   task: Task,
   at: number,
@@ -94,28 +114,24 @@ function pollFiles(
   const raw = count === 0 ? new Uint8Array(0) : task.memory.copyIn(at, count * Pollfd.size);
   if (raw instanceof Errno) return raw;
   const view = new DataView(raw.buffer, raw.byteOffset, raw.byteLength);
-  const files: OpenFile[] = [];
+  const wanted = new WantedFiles();
   /** For each entry the index of its file, -1 for a negative descriptor, -2 for a bad one. */
   const places: number[] = [];
-  const waits: FileWait[] = [];
   for (let i = 0; i < count; i++) {
     const number = view.getInt32(i * Pollfd.size, true);
     const file = number < 0 ? undefined : task.files.get(number);
     if (file === undefined) places.push(-1);
     else if (file instanceof Errno || (file.flags & O_PATH) !== 0) places.push(-2);
-    else {
-      places.push(files.length);
-      files.push(file);
-      waits.push({ file, events: view.getUint16(i * Pollfd.size + 4, true) });
-    }
+    else places.push(wanted.add(file, view.getUint16(i * Pollfd.size + 4, true)));
   }
+  const { files, waits } = wanted;
   const attempt = (): number | Errno => {
     const ready = readinessOf(files);
     let found = 0;
     for (let i = 0; i < count; i++) {
       const place = places[i] ?? -1;
-      const wanted = view.getUint16(i * Pollfd.size + 4, true) | POLLERR | POLLHUP;
-      const events = place === -1 ? 0 : place === -2 ? POLLNVAL : (ready[place] ?? 0) & wanted;
+      const asked = view.getUint16(i * Pollfd.size + 4, true) | POLLERR | POLLHUP;
+      const events = place === -1 ? 0 : place === -2 ? POLLNVAL : (ready[place] ?? 0) & asked;
       view.setUint16(i * Pollfd.size + 6, events, true);
       if (events !== 0) found++;
     }
@@ -157,9 +173,8 @@ function selectFiles(
     if (set instanceof Errno) return set;
     sets.push(set);
   }
-  const files: OpenFile[] = [];
-  const numbers: number[] = [];
-  const waits: FileWait[] = [];
+  const wanted = new WantedFiles();
+  const entries: { readonly number: number; readonly place: number }[] = [];
   for (let number = 0; number < limited; number++) {
     const byte = number >> 3;
     const bit = 1 << (number & 7);
@@ -168,22 +183,22 @@ function selectFiles(
     if (events === 0) continue;
     const file = task.files.get(number);
     if (file instanceof Errno || (file.flags & O_PATH) !== 0) return EBADF;
-    files.push(file);
-    numbers.push(number);
-    waits.push({ file, events });
+    entries.push({ number, place: wanted.add(file, events) });
   }
+  const { files, waits } = wanted;
   const attempt = (): number | Errno => {
     const ready = readinessOf(files);
     let bits = 0;
     for (const set of sets) {
       set.found.fill(0);
-      numbers.forEach((number, i) => {
+      for (const { number, place } of entries) {
         const byte = number >> 3;
         const bit = 1 << (number & 7);
-        if (((set.wanted[byte] ?? 0) & bit) === 0 || ((ready[i] ?? 0) & set.events) === 0) return;
+        const isReady = ((ready[place] ?? 0) & set.events) !== 0;
+        if (((set.wanted[byte] ?? 0) & bit) === 0 || !isReady) continue;
         set.found[byte] = (set.found[byte] ?? 0) | bit;
         bits++;
-      });
+      }
     }
     return bits;
   };

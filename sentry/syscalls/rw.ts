@@ -3,13 +3,16 @@ import { EINVAL, EOPNOTSUPP, Errno } from "../abi/errno.ts";
 import { O_NONBLOCK } from "../abi/file.ts";
 import type { Task } from "../kernel/task.ts";
 import type { OpenFile } from "../vfs/open-file.ts";
-import { addr, fd, inBuffer, int, long, outBuffer, uint } from "./args.ts";
-import { type Result, type Syscall, syscall } from "./define.ts";
+import { addr, fd, inBuffer, int, long, MAX_RW_COUNT, outBuffer, uint } from "./args.ts";
+import { type CallFrame, type Result, type Syscall, syscall } from "./define.ts";
 import {
   fileAt,
   lengthOf,
+  pieceOf,
+  type Region,
   readableAt,
   readFrom,
+  readRegion,
   readVectors,
   signalBrokenPipe,
   vectorsAt,
@@ -86,41 +89,56 @@ function synced(file: OpenFile, flags: number, result: Result): Result {
   return file.sync((flags & RWF_SYNC) === 0) ?? result;
 }
 
+/** The guest's buffer in register 1, `count` bytes long. */
+function regionOf(frame: CallFrame, count: number): Region {
+  return { addr: frame.u64(1), count: Math.min(count, MAX_RW_COUNT) };
+}
+
 const vectorArgs = { fd, iov: addr, iovcnt: int };
 
 export const RW: readonly Syscall[] = [
   syscall("read", {
     support: "full",
     args: { fd, buf: outBuffer(2), count: long },
-    run: (task, { fd: number, buf }) => {
+    run: (task, { fd: number, buf, count }, frame) => {
       const file = readableAt(task, number);
-      return file instanceof Errno ? file : readFrom(task, file, buf);
+      if (file instanceof Errno) return file;
+      return readFrom(task, file, buf, regionOf(frame, count));
     },
   }),
   syscall("write", {
     support: "full",
     args: { fd, buf: inBuffer(2), count: long },
-    run: (task, { fd: number, buf }) => {
+    run: (task, { fd: number, buf, count }, frame) => {
       const file = writableAt(task, number);
-      return file instanceof Errno ? file : writeTo(task, file, buf);
+      return file instanceof Errno ? file : writeTo(task, file, buf, regionOf(frame, count));
     },
   }),
   syscall("pread64", {
     support: "full",
     args: { fd, buf: outBuffer(2), count: long, offset: long },
-    run: (task, { fd: number, buf, offset }) => {
+    run: (task, { fd: number, buf, count, offset }, frame) => {
       if (offset < 0) return EINVAL;
       const file = readableAt(task, number);
-      return file instanceof Errno ? file : file.pread(buf, offset);
+      if (file instanceof Errno) return file;
+      return readRegion(task, buf, regionOf(frame, count), (piece, done) =>
+        file.pread(piece, offset + done),
+      );
     },
   }),
   syscall("pwrite64", {
     support: "full",
     args: { fd, buf: inBuffer(2), count: long, offset: long },
-    run: (task, { fd: number, buf, offset }) => {
+    run: (task, { fd: number, buf, count, offset }, frame) => {
       if (offset < 0) return EINVAL;
       const file = writableAt(task, number);
-      return file instanceof Errno ? file : file.pwrite(buf, offset);
+      if (file instanceof Errno) return file;
+      const region = regionOf(frame, count);
+      const write = (done: number) => {
+        const piece = pieceOf(task, buf, region, done);
+        return piece instanceof Errno ? piece : file.pwrite(piece, offset + done);
+      };
+      return writeAll(task, file, region.count, write, true);
     },
   }),
   syscall("readv", {

@@ -3,6 +3,7 @@ import { EAGAIN, EBADF, EINTR, EINVAL, EPIPE, Errno } from "../abi/errno.ts";
 import { O_NONBLOCK, O_PATH } from "../abi/file.ts";
 import { SI_USER, SIGPIPE } from "../abi/signal.ts";
 import { Iovec } from "../abi/structs.ts";
+import { canPoll } from "../fs/event/epoll.ts";
 import { blockOn, PARKED, type WaitOptions } from "../kernel/blocking.ts";
 import { sendToTask } from "../kernel/send-signal.ts";
 import { sentBy } from "../kernel/siginfo.ts";
@@ -95,9 +96,61 @@ export function waitToRead(
   return waitOn(task, waits, attempt, { ...options, ...patience(task, file, "read") });
 }
 
-/** Reads into `buffer`, waiting for the first byte unless the file is nonblocking. */
-export function readFrom(task: Task, file: OpenFile, buffer: IoBuffer): Result {
-  return waitToRead(task, file, () => file.read(buffer, task));
+/** Where a call's bytes are in the guest, when its buffer holds only the first of them. */
+export interface Region {
+  readonly addr: number;
+  readonly count: number;
+}
+
+/** What one call moves in pieces through the sentry; more is a short transfer. */
+const REGION_MAX = 64 << 20;
+
+/**
+ * Reads into `buffer`, waiting for the first byte unless the file is nonblocking.
+ * @param region what the guest asked for: files that never wait fill all of it.
+ */
+export function readFrom(task: Task, file: OpenFile, buffer: IoBuffer, region?: Region): Result {
+  if (region === undefined || canPoll(file)) {
+    return waitToRead(task, file, () => file.read(buffer, task));
+  }
+  return readRegion(task, buffer, region, (piece) => file.read(piece, task));
+}
+
+/** Fills a region piece by piece, until one comes up short. `read` is told how much has been read. */
+export function readRegion(
+  task: Task,
+  buffer: IoBuffer,
+  { addr, count }: Region,
+  read: (piece: IoBuffer, done: number) => Transfer,
+): Transfer {
+  const first = read(buffer, 0);
+  if (first !== buffer.length || first >= count) return first;
+  let done = first;
+  const end = Math.min(count, REGION_MAX);
+  while (done < end) {
+    const piece = HostBuffer.lease(Math.min(end - done, buffer.length));
+    const moved = read(piece, done);
+    const stored =
+      typeof moved === "number" ? task.memory.copyOut(addr + done, piece.view(moved)) : moved;
+    piece.giveBack();
+    if (stored !== undefined || typeof moved !== "number") break;
+    done += moved;
+    if (moved < piece.length) break;
+  }
+  return done;
+}
+
+/** The bytes of a write from `done` on: of the call's own buffer, then of the guest's memory. */
+export function pieceOf(
+  task: Task,
+  buffer: IoBuffer,
+  { addr, count }: Region,
+  done: number,
+): IoBuffer | Errno {
+  if (done === 0) return buffer;
+  if (done < buffer.length) return buffer.from(done);
+  const bytes = task.memory.copyIn(addr + done, Math.min(count - done, buffer.length));
+  return bytes instanceof Errno ? bytes : HostBuffer.over(bytes);
 }
 
 /**
@@ -129,11 +182,12 @@ export function writeAll(
   return waitOn(task, [{ file, events: POLLOUT }], step, options);
 }
 
-/** Writes `buffer`, all of it unless the file is nonblocking or fails, and raises SIGPIPE. */
-export function writeTo(task: Task, file: OpenFile, buffer: IoBuffer): Result {
-  return writeAll(task, file, buffer.length, (done) =>
-    signalBrokenPipe(task, file.write(done === 0 ? buffer : buffer.from(done), task)),
-  );
+/** Writes a region, all of it unless the file is nonblocking or fails, and raises SIGPIPE. */
+export function writeTo(task: Task, file: OpenFile, buffer: IoBuffer, region: Region): Result {
+  return writeAll(task, file, region.count, (done) => {
+    const piece = pieceOf(task, buffer, region, done);
+    return piece instanceof Errno ? piece : signalBrokenPipe(task, file.write(piece, task));
+  });
 }
 
 /** Sends SIGPIPE to a task whose write answered `EPIPE`. @returns `result`. */

@@ -1,7 +1,9 @@
 import test from "ava";
 import { SIGPIPE, SIGUSR1 } from "../../../sentry/abi/signal.ts";
+import { memfdFile } from "../../../sentry/fs/memfd.ts";
 import { sendToTask } from "../../../sentry/kernel/send-signal.ts";
 import { sentBy } from "../../../sentry/kernel/siginfo.ts";
+import { must } from "./fixtures.ts";
 import { Guest } from "./guest.ts";
 
 const O_NONBLOCK = 0o4000;
@@ -94,6 +96,45 @@ test("a descriptor closed during a read stays readable for the call that waits",
   t.is(guest.result, 4);
   other.handle(SIGPIPE);
   t.is(other.write(writer, "more"), "EPIPE");
+});
+
+test("a transfer larger than a call's buffer goes piece by piece", (t) => {
+  const guest = new Guest();
+  const file = must(memfdFile(guest.task, "file", false));
+  const memfd = must(guest.task.files.install(file, { cloexec: false, limit: 100 }));
+  const text = Array.from({ length: 30_000 }, (_, i) => `line ${i}\n`).join("");
+  const at = guest.alloc(text);
+  t.is(guest.call("write", memfd, at, text.length), text.length);
+  t.is(guest.call("pwrite64", memfd, at, text.length, 7), text.length);
+  const back = guest.alloc(text.length + 100);
+  t.is(guest.call("pread64", memfd, back, text.length + 100, 7), text.length);
+  t.is(guest.text(back, text.length), text);
+  t.is(guest.call("lseek", memfd, 0, 0), 0);
+  t.is(guest.call("read", memfd, back, text.length + 100), text.length + 7);
+  t.is(guest.text(back + 7, text.length), text);
+
+  const [reader, writer] = guest.pipe();
+  const sibling = guest.sibling();
+  t.is(sibling.call("write", writer, sibling.alloc(text), text.length), "parked");
+  let received = "";
+  while (received.length < text.length) {
+    received += guest.read(reader, 100_000);
+    guest.reactor.turn(0);
+  }
+  t.is(received, text);
+  t.is(sibling.result, text.length);
+});
+
+test("poll of one descriptor a hundred thousand times over is quick work", (t) => {
+  const guest = new Guest();
+  const [reader, writer] = guest.pipe();
+  const fds = Buffer.alloc(8 * 100_000);
+  for (let i = 0; i < 100_000; i++) fds.writeInt32LE(reader, i * 8);
+  for (let i = 0; i < 100_000; i++) fds.writeUInt16LE(POLLIN, i * 8 + 4);
+  t.is(guest.call("poll", guest.alloc(fds), 100_000, -1), "parked");
+  guest.sibling().write(writer, "x");
+  guest.reactor.turn(0);
+  t.is(guest.result, 100_000);
 });
 
 test("readv and writev move vectors, and preadv refuses a pipe", (t) => {

@@ -21,6 +21,7 @@ import type { NetworkOptions } from "../../../sentry/net/namespace.ts";
 import type { CallFrame, Syscall } from "../../../sentry/syscalls/define.ts";
 import { EVENT } from "../../../sentry/syscalls/event.ts";
 import { FD } from "../../../sentry/syscalls/fd.ts";
+import { IOCTL } from "../../../sentry/syscalls/ioctl.ts";
 import { MESSAGE } from "../../../sentry/syscalls/message.ts";
 import { POLL } from "../../../sentry/syscalls/poll.ts";
 import { RW } from "../../../sentry/syscalls/rw.ts";
@@ -34,6 +35,8 @@ import { scratch } from "../fs/fixture.ts";
 const FILES = scratch();
 process.on("exit", FILES.done);
 
+/** As the machine's frames: larger transfers go piece by piece. */
+const COPY_LIMIT = 64 << 10;
 const BASE = 0x10000;
 const SIZE = 1 << 22;
 
@@ -101,18 +104,21 @@ class FakeFrame implements CallFrame {
     return this.#memory.copyOut(this.u64(index), bytes);
   }
   input(index: number, length: number): HostBuffer | Errno {
-    const bytes = this.#memory.copyIn(this.u64(index), length);
+    const bytes = this.#memory.copyIn(this.u64(index), Math.min(length, COPY_LIMIT));
     return bytes instanceof Errno ? bytes : HostBuffer.of(bytes);
   }
   output(index: number, length: number): HostBuffer {
-    const buffer = HostBuffer.allocate(length);
+    const buffer = HostBuffer.allocate(Math.min(length, COPY_LIMIT));
     this.output_ = { addr: this.u64(index), buffer };
     return buffer;
   }
 }
 
 const ROWS: ReadonlyMap<string, Syscall> = new Map(
-  [...RW, ...FD, ...POLL, ...EVENT, ...SPLICE, ...SOCKET, ...MESSAGE].map((row) => [row.name, row]),
+  [...RW, ...FD, ...POLL, ...EVENT, ...SPLICE, ...SOCKET, ...MESSAGE, ...IOCTL].map((row) => [
+    row.name,
+    row,
+  ]),
 );
 
 /** The rows a guest of these tests can call; others may be added. */
