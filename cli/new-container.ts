@@ -11,6 +11,7 @@ import type { ContainerStore, HeldContainer } from "../sentry/container/store.ts
 import type { Mode, NetworkSpec } from "../sentry/spec.ts";
 import { readEnvironment } from "./environment.ts";
 import { CliError, EXIT, usageError } from "./errors.ts";
+import { withInit } from "./init-program.ts";
 import { parseLabels } from "./labels.ts";
 import { parseLimits } from "./limits.ts";
 import { parseMount, parseTmpfs, parseVolume } from "./mount-options.ts";
@@ -57,7 +58,8 @@ export async function newContainer(
   const stopSignal = signalOf(values["stop-signal"] ?? image.config.StopSignal);
   const { tty, user, workdir, entrypoint } = values;
   const choice = { args, entrypoint, env, workdir, user, tty, hostname };
-  const process_ = processConfig(image.config, choice);
+  const command = processConfig(image.config, choice);
+  const init = values.init ? withInit(command, image.isa) : undefined;
   const { mounts, anonymousVolumes } = resolveMounts(
     requests,
     image.config.Volumes,
@@ -82,14 +84,13 @@ export async function newContainer(
         upper: fromText(join(store.directoryOf(id), "upper")),
         readOnly: values["read-only"],
       },
-      mounts,
+      mounts: init === undefined ? mounts : [...mounts, init.mount],
       network,
       limits,
-      init: values.init,
       runDirectory: fromText(store.runDirectoryOf(id)),
       trace: process.env["DD_TRACE"] === "1",
     },
-    process: process_,
+    process: init?.process ?? command,
     tty,
     openStdin: values.interactive,
     autoRemove: values.rm,

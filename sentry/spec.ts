@@ -27,8 +27,6 @@ export interface ContainerSpec {
   readonly mounts: readonly MountSpec[];
   readonly network: NetworkSpec;
   readonly limits: LimitsSpec;
-  /** Pid 1 is an init that starts the command as its child, reaps orphans and forwards signals. */
-  readonly init: boolean;
   /** The container's own directory below the run directory: sockets live here, never content. */
   readonly runDirectory: ByteString;
   /** Print a line per system call to {@link SentryOptions.log} (`DD_TRACE=1`). */
@@ -238,7 +236,7 @@ export interface SentryContainer {
    * @returns its first `limitBytes` bytes, or the error of open(2).
    */
   readFile(path: ByteString, limitBytes: number): Uint8Array | Errno;
-  /** Starts pid 1 (below an init if the spec says so). To be called once, before any `exec`. */
+  /** Starts pid 1. To be called once, before any `exec`. */
   start(process: ProcessSpec, stdio: Stdio): ProcessHandle | StartFailure;
   /** Starts a further process. Its parent in the container is 0. */
   exec(process: ProcessSpec, stdio: Stdio): ProcessHandle | StartFailure;

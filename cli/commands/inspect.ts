@@ -135,7 +135,6 @@ function describe({ record, state }: Container): object {
         Soft: soft,
         Hard: hard,
       })),
-      Init: spec.init,
     },
     Mounts: spec.mounts.map((mount) => ({
       Type: mount.kind,

@@ -39,7 +39,6 @@ export function sampleRecord(
       mounts: [],
       network: { mode: "bridge", egress: "open" },
       limits: { ulimits: [] },
-      init: false,
       runDirectory: join(directories.run, id.slice(0, 16)),
       trace: false,
     },
