@@ -17,7 +17,7 @@ import type { Task } from "../kernel/task.ts";
 import { addUsage, NO_USAGE, type Usage } from "../kernel/usage.ts";
 import { AddressSpace, Executor } from "./address-space.ts";
 import { ExecutorThread } from "./executor-thread.ts";
-import { hostResidentBytes, hostUsage } from "./host-usage.ts";
+import { hostCpuNs, hostResidentBytes, hostUsage } from "./host-usage.ts";
 import type { RawSubmission, RingHub } from "./hub.ts";
 import { Launcher, type LauncherOptions, type Notification, PLATFORMS } from "./launcher.ts";
 import { Attach, RuntimeCall, STAGING_SIZE, Verb } from "./protocol.ts";
@@ -217,6 +217,14 @@ export class ExecutorMachine implements Machine {
           .map((thread) => this.#firstTid(thread))
           .map((tid) => hostUsage(`/proc/self/task/${tid}`))
           .reduce(addUsage, NO_USAGE);
+  }
+
+  cpuTime(task: Task): bigint {
+    const { thread } = task;
+    if (!(thread instanceof ExecutorThread)) return 0n;
+    const { pid } = thread.executor;
+    if (pid === undefined) return 0n;
+    return hostCpuNs(`/proc/${pid}/task/${this.#firstTid(thread) ?? pid}`);
   }
 
   /** Host pids of all executors, the sentry's own process not among them. */

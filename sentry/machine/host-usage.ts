@@ -30,6 +30,18 @@ export function hostUsage(directory: string): Usage {
   }
 }
 
+/**
+ * The CPU time of one host thread in nanoseconds, as its scheduler counts it; 0 when it is gone.
+ * @param directory its directory in /proc.
+ */
+export function hostCpuNs(directory: string): bigint {
+  try {
+    return BigInt(readFileSync(`${directory}/schedstat`, "latin1").split(" ")[0] ?? "0");
+  } catch {
+    return 0n;
+  }
+}
+
 /** Bytes a host process has resident; 0 when it is gone. */
 export function hostResidentBytes(pid: number): number {
   try {
