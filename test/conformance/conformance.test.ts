@@ -9,7 +9,7 @@ import { caseOf } from "../known.ts";
 
 /** What a program that cannot judge without root ends with. */
 const NEEDS_ROOT = 77;
-const TIMEOUT_MS = 60_000;
+const TIMEOUT_MS = 30_000;
 
 const programs = join(TREE, "build/conformance");
 const names = readdirSync(join(TREE, "test/conformance"))
