@@ -94,6 +94,8 @@ export interface ContainerTree {
 }
 
 const DEFAULT_SHM_BYTES = 64 << 20;
+/** What docker gives `/dev` itself. */
+const DEV_BYTES = 64 << 20;
 const NOSUID_NODEV = MS_NOSUID | MS_NODEV;
 const HARMLESS = NOSUID_NODEV | MS_NOEXEC;
 
@@ -190,7 +192,7 @@ class Builder {
     const { system, devpts, shmBytes } = this.#spec;
     this.#attach(new ProcFs(system), "/proc", { flags: HARMLESS });
     this.#attach(new SysFs(system), "/sys", { flags: HARMLESS | MS_RDONLY });
-    const dev = this.#tmpfs({ mode: 0o755 });
+    const dev = this.#tmpfs({ mode: 0o755, size: DEV_BYTES });
     populateDev(dev);
     this.#attach(dev, "/dev", { flags: MS_NOSUID });
     if (devpts !== undefined) {
@@ -198,7 +200,10 @@ class Builder {
     }
     const shm = this.#tmpfs({ size: shmBytes ?? DEFAULT_SHM_BYTES });
     this.#attach(shm, "/dev/shm", { flags: HARMLESS, source: "shm" });
-    this.#attach(this.#tmpfs({}), "/dev/mqueue", { flags: HARMLESS, source: "mqueue" });
+    this.#attach(this.#tmpfs({ size: DEV_BYTES }), "/dev/mqueue", {
+      flags: HARMLESS,
+      source: "mqueue",
+    });
   }
 
   /** The generated files of `/etc`, each mounted over what the image has, so that the image stays as it is. */
