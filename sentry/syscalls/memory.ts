@@ -123,6 +123,20 @@ const fadvise64 = syscall("fadvise64", {
   },
 });
 
+/** readahead(2): the host reads ahead by itself; what is checked is what Linux checks. */
+const readahead = syscall("readahead", {
+  support: { partial: "arguments are checked, but nothing is read" },
+  args: { fd: int, offset: long, count: size },
+  run(task, { fd }) {
+    const file = task.files.get(fd);
+    if (file instanceof Errno) return file;
+    if (!file.readable) return EBADF;
+    const stat = file.stat();
+    if (stat instanceof Errno) return stat;
+    return (stat.mode & S_IFMT) === S_IFREG ? 0 : EINVAL;
+  },
+});
+
 /** mlock(2) and its relatives: memory is never locked, which the limit of 0 bytes of a container also says. */
 function lock(name: "mlock" | "munlock" | "mlock2") {
   return syscall(name, {
@@ -175,6 +189,7 @@ export const MEMORY: readonly Syscall[] = [
   msync,
   mincore,
   fadvise64,
+  readahead,
   lock("mlock"),
   lock("munlock"),
   lock("mlock2"),

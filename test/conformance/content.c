@@ -1,5 +1,5 @@
-// ftruncate(2), fallocate(2), sendfile(2), splice(2), tee(2), copy_file_range(2), O_TMPFILE,
-// utimensat(2).
+// ftruncate(2), fallocate(2), readahead(2), sendfile(2), splice(2), tee(2), copy_file_range(2),
+// O_TMPFILE, utimensat(2).
 #include <sys/sendfile.h>
 #include <sys/time.h>
 
@@ -34,6 +34,10 @@ static void run(void) {
                                 4) == 0);
   fails("of nothing", EINVAL, fallocate(fd, 0, 0, 0));
   equals("posix_fadvise", 0, posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL));
+  works("readahead", readahead(fd, 0, 4096));
+  fails("readahead() of a directory", EINVAL, readahead(must(open(".", O_RDONLY)), 0, 4096));
+  fails("readahead() without the right to read", EBADF,
+        readahead(must(open("file", O_WRONLY)), 0, 4096));
 
   write_file("source", "the source's bytes", 0600);
   int source = must(open("source", O_RDONLY));
