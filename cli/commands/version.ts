@@ -18,6 +18,7 @@ export function main(values: Values<typeof REPORT_OPTIONS>): number {
     Kernel: release(),
     Node: process.version,
     DefaultMode: process.env["DDJIT_UNTRUSTED"] === "1" ? "untrusted" : "trusted",
+    Modes: ["trusted", "untrusted"],
     Root: root,
     Run: run,
   };
@@ -26,7 +27,7 @@ export function main(values: Values<typeof REPORT_OPTIONS>): number {
       `ddcli ${report.Version}`,
       ` Host:         ${report.System}, kernel ${report.Kernel}, ${report.Platform}`,
       ` Node:         ${report.Node}`,
-      ` Default mode: ${report.DefaultMode}`,
+      ` Modes:        ${report.Modes.join(", ")}; default: ${report.DefaultMode}`,
       ` State:        ${report.Root}`,
       ` Sockets:      ${report.Run}`,
     ].join("\n"),
