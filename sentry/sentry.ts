@@ -176,6 +176,7 @@ export class Sentry implements SentryContainer {
   }
 
   start(spec: ProcessSpec, stdio: Stdio): ProcessHandle | StartFailure {
+    this.#tree.ownBinds(spec.uid, spec.gid);
     const started = this.#run(spec, stdio, true);
     if (!("errno" in started)) this.#loop.start();
     return started;

@@ -70,8 +70,6 @@ export interface TreeSpec {
   readonly devpts?: FileSystem;
   /** `/dev/shm`'s size in bytes (`--shm-size`); default docker's 64 MiB. */
   readonly shmBytes?: number;
-  /** As whom files of the sentry's own user appear on bind mounts: the container's user; default root. */
-  readonly user?: { readonly uid: number; readonly gid: number };
 }
 
 /** A mount cannot be made as the spec says. */
@@ -89,6 +87,11 @@ export interface ContainerTree {
    * @throws MountError
    */
   makeDirectory(path: ByteString): void;
+  /**
+   * Says who the container's user is: as his, files of the sentry's own user appear on bind mounts and
+   * volumes. Before that as root's.
+   */
+  ownBinds(uid: number, gid: number): void;
   /** Writes the upper layer's snapshot and gives everything back to the host. */
   release(): void;
 }
@@ -124,6 +127,7 @@ export function buildMounts(spec: TreeSpec): ContainerTree {
     namespace,
     context: () => new FsContext(namespace.root.rootPath),
     makeDirectory: (path) => builder.makeDirectory(path),
+    ownBinds: (uid, gid) => builder.ownBinds(uid, gid),
     release: () => builder.release(),
   };
 }
@@ -140,6 +144,7 @@ class Builder {
   readonly #scratch: number;
   readonly #closeDevices: () => void;
   readonly #systems: FileSystem[] = [];
+  readonly #binds: HostFs[] = [];
   #tmpfsCount = 0;
 
   constructor(spec: TreeSpec, root: FileSystem) {
@@ -252,7 +257,8 @@ class Builder {
   #bind(source: ByteString, target: ByteString, readOnly: boolean): Mount {
     const dirfd = openHostPath(source, HOST_O.PATH);
     if (dirfd instanceof Errno) throw failure(target, source, dirfd);
-    const fs = new HostFs({ dirfd, ...this.#spec.user });
+    const fs = new HostFs({ dirfd });
+    this.#binds.push(fs);
     const flags = readOnlyFlag(readOnly);
     return this.#attach(fs, target, { flags, source });
   }
@@ -326,6 +332,10 @@ class Builder {
     if (found instanceof Errno || inodeAt(found).type !== S_IFLNK) return undefined;
     const text = inodeAt(found).readlink(this.#actor);
     return text instanceof Errno ? undefined : text;
+  }
+
+  ownBinds(uid: number, gid: number): void {
+    for (const bind of this.#binds) bind.showOwnAs(uid, gid);
   }
 
   release(): void {

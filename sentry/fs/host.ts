@@ -22,12 +22,6 @@ export interface HostFsOptions {
   readonly dirfd: number;
   /** Nothing can be changed through it. */
   readonly readOnly?: boolean;
-  /**
-   * As whose the files of the user that runs the sentry appear: the container's user, so that he may use
-   * them. Not applied when the sentry runs as root, who owns files of every user.
-   */
-  readonly uid?: number;
-  readonly gid?: number;
 }
 
 /** Names of the host's file systems by magic number; others are called what they are to us. */
@@ -55,8 +49,8 @@ export class HostFs extends FileSystem {
   readonly #rootFd: number;
   readonly #device: number;
   readonly #own = ownIds();
-  readonly #uid: number;
-  readonly #gid: number;
+  #uid = 0;
+  #gid = 0;
   readonly #directories: DirectoryCache<HostInode>;
   /** Inodes that somebody still has, by device and number. */
   readonly #inodes = new Map<number | string, WeakRef<HostInode>>();
@@ -70,8 +64,6 @@ export class HostFs extends FileSystem {
     this.#rootFd = options.dirfd;
     this.#directories = new DirectoryCache(options.dirfd);
     this.readOnly = options.readOnly ?? false;
-    this.#uid = options.uid ?? 0;
-    this.#gid = options.gid ?? 0;
     const stat = statFd(options.dirfd);
     if (stat instanceof Errno) throw new Error(`The mount's source cannot be used: ${stat}`);
     this.#device = stat.dev;
@@ -92,6 +84,15 @@ export class HostFs extends FileSystem {
     this.#inodes.set(key, new WeakRef(inode));
     this.#gone.register(inode, key);
     return inode;
+  }
+
+  /**
+   * Says as whose the files of the user that runs the sentry appear: the container's user, so that he may
+   * use them; at first root. Not applied when the sentry runs as root, who owns files of every user.
+   */
+  showOwnAs(uid: number, gid: number): void {
+    this.#uid = uid;
+    this.#gid = gid;
   }
 
   /** A descriptor (`O_PATH`) of the directory; stays ours. @returns `ESTALE` when it is not there any more. */

@@ -125,3 +125,16 @@ test("many directories are reached with few descriptors", (t) => {
   for (let i = 0; i < 300; i++) t.is(guest.read(`/d${i}/f`), String(i));
   done();
 });
+
+test("files of the user who runs the sentry are the container's user's, unless that user is root", (t) => {
+  const { path, guest, done } = bound();
+  writeFileSync(join(path, "f"), "x");
+  const own = { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 };
+  t.like(guest.stat("/f"), own.uid === 0 ? own : { uid: 0, gid: 0 });
+  const { fs } = guest.inode("/");
+  t.true(fs instanceof HostFs);
+  if (fs instanceof HostFs) fs.showOwnAs(1000, 1000);
+  t.like(guest.stat("/f"), own.uid === 0 ? own : { uid: 1000, gid: 1000 });
+  t.is(guest.inode("/f").uid, own.uid === 0 ? own.uid : 1000);
+  done();
+});
