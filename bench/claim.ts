@@ -96,7 +96,14 @@ function print(results: readonly Measurement[]): void {
 export async function main(url: string, claims: () => Promise<readonly Claim[]>): Promise<void> {
   if (process.argv[1] !== fileURLToPath(url)) return;
   const results: Measurement[] = [];
-  for (const claim of await claims()) results.push(...(await measure(claim)));
+  for (const claim of await claims()) {
+    try {
+      results.push(...(await measure(claim)));
+    } catch (error) {
+      console.error(`FAILS  ${claim.claim}: ${error instanceof Error ? error.message : error}`);
+      process.exitCode = 1;
+    }
+  }
   if (process.argv.includes("--json")) {
     const machine = { cpus: cpus().length, model: cpus()[0]?.model, load: loadavg()[0] };
     console.log(JSON.stringify({ machine, results }, null, 2));
