@@ -5,8 +5,10 @@
 //   where it
 //                                       was, so whoever jumps to it, or was about to execute it,
 //                                       traps.
-//   xor %eax, %eax; syscall;            ten bytes become a jump and padding: only while there is a
-//   single cmp $-4096, %rax                    thread, so that nobody can be in between.
+//   syscall; cmp $imm32, %rax           the eight bytes become a jump and padding: only while there
+//   is a single
+//                                       thread, so that nobody can be in between, and when no jump
+//                                       nearby leads to the cmp.
 //
 // A trampoline carries a syscall instruction of its own and what the jump has overwritten after it:
 // the slow way for calls that need the guest's whole state, and the place a restarted call begins
@@ -37,6 +39,7 @@ struct Site {
   uint64_t back;     // where guest code goes on
   uint8_t tail[6];   // instructions after the syscall that the patch has covered
   uint32_t tail_length;
+  bool loads_number;  // the patch has covered the instruction that loads the call's number
 };
 
 bool IsRex(uint8_t byte) { return (byte & 0xf0) == 0x40; }
@@ -72,18 +75,46 @@ bool FindMovSite(uint64_t rip, long nr, Site* site) {
                                0x05};
   // With a REX prefix the mov would be a longer one, whose last bytes only look like this.
   if (IsRex(code[0]) || !Equal(code + 1, expected, 7)) return false;
-  *site = {start, 5, rip, {}, 0};
+  *site = {start, 5, rip, {}, 0, true};
   return true;
 }
 
-bool FindXorSite(uint64_t rip, long nr, Site* site) {
-  constexpr uint8_t kExpected[10] = {0x31, 0xc0, 0x0f, 0x05, 0x48, 0x3d, 0x00, 0xf0, 0xff, 0xff};
-  uint8_t code[11];
-  const uint64_t start = rip - 4;
-  if (nr != 0 || !SamePage(start - 1, start + 9)) return false;
-  if (CopyIn(code, start - 1, sizeof code) != 0) return false;
-  if (IsRex(code[0]) || !Equal(code + 1, kExpected, sizeof kExpected)) return false;
-  *site = {start, 10, start + 10, {0x48, 0x3d, 0x00, 0xf0, 0xff, 0xff}, 6};
+// Whether some byte around could be the beginning of a jump into (start, start + length). Every
+// offset is taken for an instruction, so that none is overlooked; a few sites are refused without
+// need.
+bool IsJumpTarget(uint64_t start, uint64_t length) {
+  constexpr uint64_t kWindow = 2048;
+  constexpr uint64_t kChunk = 128;
+  constexpr uint64_t kLongest = 6;
+  uint8_t code[kChunk + kLongest];
+  for (uint64_t at = start - kWindow; at < start + kWindow; at += kChunk) {
+    if (CopyIn(code, at, sizeof code) != 0) continue;  // past the end of the mapping
+    for (uint64_t i = 0; i < kChunk; i++) {
+      const uint8_t first = code[i];
+      const uint8_t second = code[i + 1];
+      uint64_t target = 0;
+      if ((first & 0xf0) == 0x70 || first == 0xeb) {
+        target = at + i + 2 + static_cast<uint64_t>(static_cast<int8_t>(second));
+      } else if (first == 0xe9 || (first == 0x0f && (second & 0xf0) == 0x80)) {
+        const uint64_t opcode = first == 0xe9 ? 1 : 2;
+        uint32_t distance = 0;
+        for (uint64_t j = 4; j-- > 0;) distance = distance << 8 | code[i + opcode + j];
+        target = at + i + opcode + 4 + static_cast<uint64_t>(static_cast<int32_t>(distance));
+      }
+      if (target > start && target < start + length) return true;
+    }
+  }
+  return false;
+}
+
+bool FindCompareSite(uint64_t rip, Site* site) {
+  constexpr uint8_t kCmpRax[2] = {0x48, 0x3d};
+  uint8_t code[8];
+  const uint64_t start = rip - 2;
+  if (!SamePage(start, start + 7) || CopyIn(code, start, sizeof code) != 0) return false;
+  if (!Equal(code + 2, kCmpRax, sizeof kCmpRax) || IsJumpTarget(start, sizeof code)) return false;
+  *site = {start, 8, start + 8, {}, 6, false};
+  for (int i = 0; i < 6; i++) site->tail[i] = code[2 + i];
   return true;
 }
 
@@ -134,10 +165,15 @@ class Code {
 };
 
 Code Trampoline(uint64_t at, const Site& site, long nr) {
-  // mov $nr,%eax (5); movabs $resume,%rcx (10); movabs $entry,%r11 (10); jmp *%r11 (3); syscall (2)
+  // mov $nr,%eax or padding (5); movabs $resume,%rcx (10); movabs $entry,%r11 (10); jmp *%r11 (3);
+  // syscall (2)
   Code code;
-  code.Byte(kMovEax);
-  code.Word(static_cast<uint64_t>(nr), 4);
+  if (site.loads_number) {
+    code.Byte(kMovEax);
+    code.Word(static_cast<uint64_t>(nr), 4);
+  } else {
+    for (int i = 0; i < 5; i++) code.Byte(kNop);
+  }
   code.Byte(0x48);
   code.Byte(0xb9);
   code.Word(at + kResume, 8);
@@ -213,7 +249,7 @@ uint64_t PatchSite(Thread* thread, uint64_t rip, long nr) {
   AddressSpace* space = thread->space;
   const bool alone = CountThreads(space) == 1;
   Site site;
-  const bool found = FindMovSite(rip, nr, &site) || (alone && FindXorSite(rip, nr, &site));
+  const bool found = FindMovSite(rip, nr, &site) || (alone && FindCompareSite(rip, &site));
   // Code that can be written is somebody's JIT: it moves and rewrites what it made.
   if (!found || IsWritable(site.start) || !TryLock(space)) return rip;
   const uint64_t trampoline = Patch(space, site, nr, alone);

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { PlanStep } from "../../ring/layout.ts";
 import { native } from "../../ring/native.ts";
-import { EAGAIN, EINVAL, EPERM, Errno, errnoOf } from "../abi/errno.ts";
+import { EAGAIN, EINVAL, ENOENT, EPERM, Errno, errnoOf } from "../abi/errno.ts";
 import { call } from "../host/call.ts";
 import type { Reactor } from "../host/reactor.ts";
 import { PARKED, type Parked } from "../kernel/blocking.ts";
@@ -532,6 +532,8 @@ export class ExecutorMachine implements Machine {
       return;
     }
     const error = this.#launch().donate(note, fd);
+    // Gone already: the thread was interrupted before it was heard, and will ask again.
+    if (error === ENOENT) return;
     if (error !== undefined) this.#launch().reply(note, error);
     this.#breakPromise(thread);
   }
