@@ -39,8 +39,8 @@ export function compatibility(rows: ReadonlyMap<string, Syscall>): string {
 <!-- Generated from the rows of sentry/syscalls by \`npm run gen\`. -->
 
 Every system call of Linux, its number on each instruction set, and how much of it a container has. Of
-${entries.length} calls ${count("full")} are full, ${count("partial")} are partial with what is missing, and ${count("not")} are not there: those answer ENOSYS, as an older
-kernel would. The table says what the rows claim; \`test/conformance\` is what checks them.
+${entries.length} calls ${count("full")} are full, ${count("partial")} are partial with what is missing,
+and ${count("not")} are not there: those answer ENOSYS, as an older kernel would. The table says what the rows claim; \`test/conformance\` is what checks them.
 
 | call | ${ISAS.join(" | ")} | support |
 |---|${ISAS.map(() => "---:|").join("")}---|

@@ -1,4 +1,3 @@
-import { readdirSync, readFileSync } from "node:fs";
 import { PlanStep } from "../../ring/layout.ts";
 import { native } from "../../ring/native.ts";
 import { EAGAIN, EINVAL, ENOENT, EPERM, Errno, errnoOf } from "../abi/errno.ts";
@@ -17,17 +16,16 @@ import type { Task } from "../kernel/task.ts";
 import { addUsage, NO_USAGE, type Usage } from "../kernel/usage.ts";
 import { AddressSpace, Executor } from "./address-space.ts";
 import { ExecutorThread } from "./executor-thread.ts";
+import { findThread, processOfThread } from "./host-threads.ts";
 import { hostCpuNs, hostResidentBytes, hostUsage } from "./host-usage.ts";
 import type { RawSubmission, RingHub } from "./hub.ts";
 import { Launcher, type LauncherOptions, type Notification, PLATFORMS } from "./launcher.ts";
-import { Attach, RuntimeCall, STAGING_SIZE, Verb } from "./protocol.ts";
+import { lifePipe } from "./life-pipe.ts";
+import { encodePlan } from "./plan.ts";
+import { Promises } from "./promises.ts";
+import { Attach, RuntimeCall, Verb } from "./protocol.ts";
 
-const MAP_PRIVATE = 0x02;
-const MAP_FIXED = 0x10;
-const MAP_ANONYMOUS = 0x20;
-const MAP_NORESERVE = 0x4000;
 const POLLIN = 1;
-const O_CLOEXEC = 0o2000000;
 const SIGKILL = 9;
 const F_DUPFD_CLOEXEC = 1030;
 const P_PIDFD = 3;
@@ -38,9 +36,6 @@ const WALL = 0x40000000;
 const HOSTED_END_NS = 200_000n;
 /** Programs linked to addresses below would collide with Node itself, which may lie at 0x400000. */
 const NODE_END = 2 ** 36;
-/** Files one image may map; the launcher's `kMaxFiles`. */
-const MAX_FILES = 16;
-
 /** What a machine is made of. */
 export interface ExecutorMachineOptions {
   readonly hub: RingHub;
@@ -74,8 +69,7 @@ export class ExecutorMachine implements Machine {
   readonly #expected = new Map<bigint, Executor>();
   /** Images whose contents are still to be stored. */
   readonly #starting = new Map<AddressSpace, ProgramImage>();
-  /** Descriptors promised to threads by `mapFile`. */
-  readonly #promised = new Map<ExecutorThread, number>();
+  readonly #promises = new Promises();
   /** Tasks cloned but not yet confirmed, by the id the executor was told. */
   readonly #cloning = new Map<number, Task>();
 
@@ -185,10 +179,9 @@ export class ExecutorMachine implements Machine {
     return PARKED;
   }
 
-  /** A thread will collect `fd` by its next designated call. The descriptor is the machine's from now on. */
+  /** A thread will collect `fd` by its next call. The descriptor is the machine's from now on. */
   promise(thread: ExecutorThread, fd: number): void {
-    this.#breakPromise(thread);
-    this.#promised.set(thread, fd);
+    this.#promises.make(thread, fd);
   }
 
   /** The host id of a thread that is not its process's first, from what it claims and the host confirms. */
@@ -196,16 +189,7 @@ export class ExecutorMachine implements Machine {
     const claimed = native.hubTid(this.hub.handle, thread.space.ring, thread.slot);
     const { pid } = thread.executor;
     if (claimed === 0 || pid === undefined) return undefined;
-    try {
-      for (const name of readdirSync(`/proc/${pid}/task`)) {
-        const status = readFileSync(`/proc/${pid}/task/${name}/status`, "latin1");
-        const ids = /^NSpid:\s+(.*)$/m.exec(status)?.[1]?.split(/\s+/);
-        if (ids !== undefined && Number(ids[ids.length - 1]) === claimed) return Number(name);
-      }
-    } catch {
-      // The process is ending: nobody is left to interrupt.
-    }
-    return undefined;
+    return findThread(pid, claimed);
   }
 
   usage(process: Process): Usage {
@@ -262,7 +246,7 @@ export class ExecutorMachine implements Machine {
       return;
     }
     thread.inCall = true;
-    this.#breakPromise(thread);
+    this.#promises.break(thread);
     if (thread.executor.doomed && thread.executor.hostedTid !== undefined) {
       this.#endHostedThread(thread);
       return;
@@ -526,7 +510,7 @@ export class ExecutorMachine implements Machine {
     // The notification names the calling thread; its process tells which executor's slot is meant.
     const executor = this.#byThread(note.pid);
     const thread = executor?.space.thread(Number(note.token));
-    const fd = thread === undefined ? undefined : this.#promised.get(thread);
+    const fd = thread === undefined ? undefined : this.#promises.of(thread);
     if (thread === undefined || fd === undefined || thread.executor !== executor) {
       this.#launch().reply(note, EINVAL);
       return;
@@ -535,14 +519,7 @@ export class ExecutorMachine implements Machine {
     // Gone already: the thread was interrupted before it was heard, and will ask again.
     if (error === ENOENT) return;
     if (error !== undefined) this.#launch().reply(note, error);
-    this.#breakPromise(thread);
-  }
-
-  #breakPromise(thread: ExecutorThread): void {
-    const fd = this.#promised.get(thread);
-    if (fd === undefined) return;
-    this.#promised.delete(thread);
-    call("close", fd);
+    this.#promises.break(thread);
   }
 
   #byPid(pid: number): Executor | undefined {
@@ -553,12 +530,8 @@ export class ExecutorMachine implements Machine {
   #byThread(tid: number): Executor | undefined {
     const direct = this.#byPid(tid);
     if (direct !== undefined) return direct;
-    try {
-      const tgid = /^Tgid:\s+(\d+)$/m.exec(readFileSync(`/proc/${tid}/status`, "latin1"))?.[1];
-      return tgid === undefined ? undefined : this.#byPid(Number(tgid));
-    } catch {
-      return undefined;
-    }
+    const tgid = processOfThread(tid);
+    return tgid === undefined ? undefined : this.#byPid(tgid);
   }
 
   /** The host has confirmed an executor's end. */
@@ -567,7 +540,7 @@ export class ExecutorMachine implements Machine {
     const { space, process } = executor;
     for (const thread of [...space.threads()]) {
       if (thread.executor !== executor) continue;
-      this.#breakPromise(thread);
+      this.#promises.break(thread);
       space.attach(thread.slot, undefined);
     }
     if (space.executors.size === 0) {
@@ -608,41 +581,4 @@ export class ExecutorMachine implements Machine {
     this.#log("The launcher has ended; the container ends with it");
     for (const executor of [...this.#executors.values()]) this.#ended(executor);
   }
-}
-
-/** A pipe by whose closing executors in trusted mode learn that the sentry has ended. */
-function lifePipe(): { readonly read: number; readonly write: number } {
-  const fds = new Int32Array(2);
-  const error = call("pipe2", fds, O_CLOEXEC);
-  if (error instanceof Errno) throw new Error(`pipe: ${error}`);
-  return { read: fds[0] as number, write: fds[1] as number };
-}
-
-/** The image's mappings as the executor carries them out; `files` gets the descriptors they name. */
-function encodePlan(image: ProgramImage, files: number[]): Uint8Array | Errno {
-  const bytes = new Uint8Array(image.mappings.length * PlanStep.size);
-  if (bytes.length > STAGING_SIZE) return EINVAL;
-  const view = new DataView(bytes.buffer);
-  for (const [i, mapping] of image.mappings.entries()) {
-    let number = -1;
-    let offset = 0;
-    let flags = MAP_PRIVATE | MAP_FIXED;
-    if (mapping.file === undefined) {
-      flags |= MAP_ANONYMOUS | (mapping.stack === true ? MAP_NORESERVE : 0);
-    } else {
-      const { backing } = mapping.file;
-      offset = backing.offset + mapping.file.offset;
-      number = files.indexOf(backing.fd);
-      if (number < 0) number = files.push(backing.fd) - 1;
-      if (files.length > MAX_FILES) return EINVAL;
-    }
-    const at = i * PlanStep.size;
-    view.setBigUint64(at + PlanStep.addr, BigInt(mapping.addr), true);
-    view.setBigUint64(at + PlanStep.length, BigInt(mapping.length), true);
-    view.setBigUint64(at + PlanStep.offset, BigInt(offset), true);
-    view.setUint32(at + PlanStep.prot, mapping.prot, true);
-    view.setUint32(at + PlanStep.flags, flags, true);
-    view.setInt32(at + PlanStep.fd, number, true);
-  }
-  return bytes;
 }

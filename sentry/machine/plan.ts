@@ -1,0 +1,43 @@
+import { PlanStep } from "../../ring/layout.ts";
+import { EINVAL, type Errno } from "../abi/errno.ts";
+import type { ProgramImage } from "../kernel/machine.ts";
+import { STAGING_SIZE } from "./protocol.ts";
+
+const MAP_PRIVATE = 0x02;
+const MAP_FIXED = 0x10;
+const MAP_ANONYMOUS = 0x20;
+const MAP_NORESERVE = 0x4000;
+/** Files one image may map; the launcher's `kMaxFiles`. */
+const MAX_FILES = 16;
+
+/**
+ * The image's mappings as an executor carries them out; `files` gets the descriptors they name.
+ * @returns `EINVAL` for more mappings or files than an executor takes.
+ */
+export function encodePlan(image: ProgramImage, files: number[]): Uint8Array | Errno {
+  const bytes = new Uint8Array(image.mappings.length * PlanStep.size);
+  if (bytes.length > STAGING_SIZE) return EINVAL;
+  const view = new DataView(bytes.buffer);
+  for (const [i, mapping] of image.mappings.entries()) {
+    let number = -1;
+    let offset = 0;
+    let flags = MAP_PRIVATE | MAP_FIXED;
+    if (mapping.file === undefined) {
+      flags |= MAP_ANONYMOUS | (mapping.stack === true ? MAP_NORESERVE : 0);
+    } else {
+      const { backing } = mapping.file;
+      offset = backing.offset + mapping.file.offset;
+      number = files.indexOf(backing.fd);
+      if (number < 0) number = files.push(backing.fd) - 1;
+      if (files.length > MAX_FILES) return EINVAL;
+    }
+    const at = i * PlanStep.size;
+    view.setBigUint64(at + PlanStep.addr, BigInt(mapping.addr), true);
+    view.setBigUint64(at + PlanStep.length, BigInt(mapping.length), true);
+    view.setBigUint64(at + PlanStep.offset, BigInt(offset), true);
+    view.setUint32(at + PlanStep.prot, mapping.prot, true);
+    view.setUint32(at + PlanStep.flags, flags, true);
+    view.setInt32(at + PlanStep.fd, number, true);
+  }
+  return bytes;
+}
