@@ -39,20 +39,13 @@ export function compatibility(rows: ReadonlyMap<string, Syscall>): string {
 <!-- Generated from the rows of sentry/syscalls by \`npm run gen\`. -->
 
 <<<<<<< HEAD
-Every system call of Linux, its number on each instruction set, and how much of it a container has. Of
-${entries.length} calls ${count("full")} are full, ${count("partial")} are partial with what is missing,
-and ${count("not")} are not there: those answer ENOSYS, as an older kernel would. The table says what the rows claim; \`test/conformance\` is what checks them.
-=======
-Every system call of Linux, its number on each instruction set, and how much of it a container has.
-
-| of ${entries.length} calls | |
-|---|---|
-| full | ${count("full")} |
-| partial, with what is missing | ${count("partial")} |
-| not there: they answer ENOSYS, as an older kernel would | ${count("not")} |
-
+Every system call of Linux, its number on each instruction set, and how much of it a container has:
+full, partial with what is missing, or not there (those answer ENOSYS, as an older kernel would).
 The table says what the rows claim; \`test/conformance\` is what checks them.
->>>>>>> b0f0022 (Give the counts of system calls a table)
+
+| calls | full | partial | not |
+|---|---|---|---|
+| ${entries.length} | ${count("full")} | ${count("partial")} | ${count("not")} |
 
 | call | ${ISAS.join(" | ")} | support |
 |---|${ISAS.map(() => "---:|").join("")}---|
