@@ -3,7 +3,7 @@ import { EBADF, EINVAL, EOVERFLOW, Errno } from "../abi/errno.ts";
 import { O_PATH, SEEK_CUR, SEEK_END, SEEK_SET } from "../abi/file.ts";
 import { i16, i32, i64, struct } from "../abi/struct.ts";
 import type { Timer } from "../host/reactor.ts";
-import { blockOn } from "../kernel/blocking.ts";
+import { blockOn, PARKED, type WaitOptions } from "../kernel/blocking.ts";
 import type { Task } from "../kernel/task.ts";
 import type { VfsFile } from "../vfs/file.ts";
 import {
@@ -18,6 +18,7 @@ import {
   lockRecord,
   lockWaiters,
   type RecordLock,
+  RecordWait,
   unlockRecord,
 } from "../vfs/lock.ts";
 import type { OpenFile } from "../vfs/open-file.ts";
@@ -65,10 +66,23 @@ function regularly(task: Task): Pollable {
   };
 }
 
-function waitForLock(task: Task, file: VfsFile, attempt: () => Errno | undefined): Result {
+function waitForLock(
+  task: Task,
+  file: VfsFile,
+  attempt: () => Errno | undefined,
+  options: WaitOptions = {},
+): Result {
   const waits = [{ source: released(file), events: POLLIN }];
   if (file.inode.outerLocks !== undefined) waits.push({ source: regularly(task), events: POLLIN });
-  return blockOn(task, waits, () => attempt() ?? 0);
+  return blockOn(task, waits, () => attempt() ?? 0, options);
+}
+
+/** Waits for a lock of the process, unless that would be for ever. */
+function waitForRecord(task: Task, file: VfsFile, wait: RecordWait): Result {
+  const ended = () => wait.end();
+  const result = waitForLock(task, file, () => wait.attempt(), { ended });
+  if (result !== PARKED) wait.end();
+  return result;
 }
 
 /** The range a `struct flock` means. @returns `EINVAL`, `EOVERFLOW`. */
@@ -123,8 +137,9 @@ function recordCommand(
   if (lock.type === F_RDLCK ? !file.readable : !file.writable) return EBADF;
   const wanted: RecordLock = { owner, pid, type: lock.type, ...span };
   const attempt = () => lockRecord(vfs.inode, wanted, file);
-  const waits = command === F_SETLKW || command === F_OFD_SETLKW;
-  return waits ? waitForLock(task, vfs, attempt) : (attempt() ?? 0);
+  if (command === F_SETLKW)
+    return waitForRecord(task, vfs, new RecordWait(vfs.inode, wanted, file));
+  return command === F_OFD_SETLKW ? waitForLock(task, vfs, attempt) : (attempt() ?? 0);
 }
 
 function answer(

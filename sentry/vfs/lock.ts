@@ -1,5 +1,5 @@
 /** Advisory locks: whole-file ones of flock(2), and the record locks of fcntl(2) in both kinds. */
-import { EAGAIN, EINVAL, ENOLCK, type Errno } from "../abi/errno.ts";
+import { EAGAIN, EDEADLK, EINVAL, ENOLCK, type Errno } from "../abi/errno.ts";
 import type { Inode } from "./inode.ts";
 import type { OpenFile } from "./open-file.ts";
 import { POLLIN, WaitQueue } from "./poll.ts";
@@ -15,6 +15,8 @@ export const LOCK_UN = 8;
 
 /** The most record locks on one file. */
 const RECORD_MAX = 65536;
+/** How long a circle of processes that wait for one another may be and still be seen; Linux's number. */
+const CIRCLE_MAX = 10;
 
 /**
  * Where locks must also hold outside of the container: on a directory of the host, which other containers
@@ -167,6 +169,61 @@ export function releaseRecords(inode: Inode, owner: LockOwner): void {
   if (locks.records.length === before) return;
   inode.outerLocks?.release(owner);
   locks.waiters.wake(POLLIN);
+}
+
+/** A record lock that its owner waits for. */
+interface Wanted {
+  readonly inode: Inode;
+  readonly lock: RecordLock;
+}
+
+/** What the owners that wait in `F_SETLKW` wait for, in the order in which they came. */
+const wantedBy = new Map<LockOwner, Set<Wanted>>();
+
+/** The wait of one `F_SETLKW`: it is known to those that come to wait after it. */
+export class RecordWait {
+  readonly #wanted: Wanted;
+  readonly #file: OpenFile;
+
+  constructor(inode: Inode, lock: RecordLock, file: OpenFile) {
+    this.#wanted = { inode, lock };
+    this.#file = file;
+  }
+
+  /** As {@link lockRecord}. @returns also `EDEADLK`, when the lock's holder waits for this very owner. */
+  attempt(): Errno | undefined {
+    const { inode, lock } = this.#wanted;
+    const error = lockRecord(inode, lock, this.#file);
+    if (error !== EAGAIN) return error;
+    if (closesCircle(this.#wanted)) return EDEADLK;
+    const waits = wantedBy.get(lock.owner);
+    if (waits === undefined) wantedBy.set(lock.owner, new Set([this.#wanted]));
+    else waits.add(this.#wanted);
+    return EAGAIN;
+  }
+
+  /** Whatever came of it: nobody waits any more. Calling it twice is harmless. */
+  end(): void {
+    const { owner } = this.#wanted.lock;
+    const waits = wantedBy.get(owner);
+    if (waits?.delete(this.#wanted) && waits.size === 0) wantedBy.delete(owner);
+  }
+}
+
+/**
+ * Whether who holds the wanted lock waits for a lock whose holder waits ... for the one who wants it. As
+ * on Linux only locks of processes count, only the first wait of each, and only inside of the container.
+ */
+function closesCircle(wanted: Wanted): boolean {
+  const { owner } = wanted.lock;
+  let next: Wanted | undefined = wanted;
+  for (let steps = 0; next !== undefined && steps < CIRCLE_MAX; steps++) {
+    const holder: LockOwner | undefined = conflictingRecord(next.inode, next.lock)?.owner;
+    if (holder === undefined) return false;
+    if (holder === owner) return true;
+    next = wantedBy.get(holder)?.values().next().value;
+  }
+  return false;
 }
 
 function cut(locks: Locks, owner: LockOwner, start: number, end: number): void {
