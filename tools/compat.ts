@@ -38,7 +38,6 @@ export function compatibility(rows: ReadonlyMap<string, Syscall>): string {
 
 <!-- Generated from the rows of sentry/syscalls by \`npm run gen\`. -->
 
-<<<<<<< HEAD
 Every system call of Linux, its number on each instruction set, and how much of it a container has:
 full, partial with what is missing, or not there (those answer ENOSYS, as an older kernel would).
 The table says what the rows claim; \`test/conformance\` is what checks them.
