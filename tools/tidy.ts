@@ -36,6 +36,7 @@ const BANNED: readonly (readonly [RegExp, string])[] = [
   [/\bbiome-ignore(?! [\w/]+: .{10})/, "silences the linter without a reason"],
   [/\bas any\b|: any\b/, "switches the type system off"],
   [/(?<![\w.])debugger;/, "is left from debugging"],
+  [/^(<{7}|>{7})( |$)/, "is left from a merge"],
   [/\/(work|root|home\/\w+)\/(wt|main|shared|\.npm|\.cache|\.pyenv)\b/, "is a path of one machine"],
 ];
 const QUOTES_BANNED_WORDS = ["tools/tidy.ts", "tools/tap.ts", "test/tools/tidy.test.ts"];
