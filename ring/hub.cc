@@ -33,9 +33,11 @@ void Pause() {
 
 void FutexWake(void* word) { syscall(SYS_futex, word, FUTEX_WAKE, 1, nullptr, nullptr, 0); }
 
-void FutexWait(void* word, uint32_t expected, int64_t timeout_ms) {
+// False when the time was over.
+bool FutexWait(void* word, uint32_t expected, int64_t timeout_ms) {
   timespec relative{timeout_ms / 1000, (timeout_ms % 1000) * 1000000};
-  syscall(SYS_futex, word, FUTEX_WAIT, expected, timeout_ms < 0 ? nullptr : &relative, nullptr, 0);
+  const long result = syscall(SYS_futex, word, FUTEX_WAIT, expected, &relative, nullptr, 0);
+  return result == 0 || errno != ETIMEDOUT;
 }
 
 // Shared memory that nobody can shrink or grow: no access through the mapping can fault.
@@ -57,7 +59,7 @@ void* SealedMemory(const char* name, size_t bytes, int* fd) {
 
 }  // namespace
 
-Hub::Hub() : batch_(new Batch) {
+Hub::Hub(int64_t patience_ms) : batch_(new Batch), patience_ms_(patience_ms) {
   doorbell_ =
       static_cast<ring::Doorbell*>(SealedMemory("dd-doorbell", ring::kPageSize, &doorbell_fd_));
 }
@@ -95,7 +97,7 @@ void Hub::WatchLoop() {
     }
     if (flags == 0) continue;
     ready_.store(flags);
-    if (std::atomic_ref(doorbell_->sleeping).load() != 0) {
+    if (sleeping_.load()) {
       std::atomic_ref(doorbell_->sequence).fetch_add(1);
       FutexWake(&doorbell_->sequence);
     }
@@ -105,15 +107,18 @@ void Hub::WatchLoop() {
 }
 
 int Hub::Create(int* fd) {
-  uint32_t index = 0;
-  while (index < rings_.size() && rings_[index].base != nullptr) index++;
-  if (index == ring::kRingLimit) return -EAGAIN;
+  uint32_t index = next_index_;
+  for (uint32_t tried = 0; BaseOf(index) != nullptr; tried++) {
+    if (tried == ring::kRingLimit) return -EAGAIN;
+    index = (index + 1) % ring::kRingLimit;
+  }
   void* base = SealedMemory("dd-ring", ring::kRingBytes, fd);
   if (base == nullptr) return -errno;
   // A fork of a guest on one of our threads gets a ring of its own. (The doorbell it keeps.)
   madvise(base, ring::kRingBytes, MADV_DONTFORK);
-  if (index == rings_.size()) rings_.emplace_back();
-  rings_[index] = Entry{base, ring::Consumer()};
+  if (index >= rings_.size()) rings_.resize(index + 1);
+  rings_[index] = Entry{base, ring::Consumer(), false, false};
+  next_index_ = (index + 1) % ring::kRingLimit;
   auto* header = static_cast<ring::RingHeader*>(base);
   header->magic = ring::kMagic;
   header->version = ring::kVersion;
@@ -131,8 +136,10 @@ int Hub::Create(int* fd) {
 
 void Hub::Destroy(uint32_t index) {
   if (index >= rings_.size() || rings_[index].base == nullptr) return;
-  munmap(rings_[index].base, ring::kRingBytes);
-  rings_[index].base = nullptr;
+  Entry& entry = rings_[index];
+  munmap(entry.base, ring::kRingBytes);
+  if (entry.violated && !entry.reported) violations_--;
+  entry = Entry{};
 }
 
 uint8_t* Hub::BaseOf(uint32_t ring) {
@@ -183,6 +190,13 @@ bool Hub::Take(uint32_t ring, uint32_t slot, ring::Submission* out, uint8_t* pay
   return true;
 }
 
+// Makes the next Collect look at every ring, whatever the doorbell says.
+void Hub::CarryAll() {
+  for (uint32_t index = 0; index < rings_.size(); index++) {
+    if (rings_[index].base != nullptr) carried_[index / 64] |= uint64_t{1} << (index % 64);
+  }
+}
+
 uint32_t Hub::Collect() {
   uint32_t count = 0;
   for (uint32_t word = 0; word < ring::kRingLimit / 64; word++) {
@@ -193,8 +207,7 @@ uint32_t Hub::Collect() {
     }
     for (; bits != 0; bits &= bits - 1) {
       const uint32_t index = word * 64 + static_cast<uint32_t>(__builtin_ctzll(bits));
-      if (index >= rings_.size() || rings_[index].base == nullptr)
-        continue;  // a dead or lying ring
+      if (BaseOf(index) == nullptr || rings_[index].violated) continue;  // a dead or lying ring
       for (;;) {
         if (count == kBatchLimit) {
           carried_[word] |= uint64_t{1} << (index % 64);
@@ -207,7 +220,8 @@ uint32_t Hub::Collect() {
         out->payload_offset = count * ring::kStagingSize;
         if (popped == ring::Consumer::Pop::kViolation ||
             !Take(index, slot, out, batch_->payload + out->payload_offset)) {
-          violation_ = static_cast<int>(index);
+          rings_[index].violated = true;
+          violations_++;
           break;
         }
         count++;
@@ -218,9 +232,15 @@ uint32_t Hub::Collect() {
 }
 
 int Hub::TakeViolation() {
-  const int index = violation_;
-  violation_ = -1;
-  return index;
+  if (violations_ == 0) return -1;
+  for (uint32_t index = 0; index < rings_.size(); index++) {
+    Entry& entry = rings_[index];
+    if (!entry.violated || entry.reported) continue;
+    entry.reported = true;
+    violations_--;
+    return static_cast<int>(index);
+  }
+  return -1;
 }
 
 uint32_t Hub::Wait(uint64_t spin_ns, int64_t timeout_ms, uint32_t* flags) {
@@ -235,7 +255,7 @@ uint32_t Hub::Wait(uint64_t spin_ns, int64_t timeout_ms, uint32_t* flags) {
     return reported_;
   };
   uint32_t count = Collect();
-  if (take_ready() || count > 0 || violation_ >= 0 || timeout_ms == 0) return count;
+  if (take_ready() || count > 0 || violations_ > 0 || timeout_ms == 0) return count;
 
   if (spin_ns > 0) {
     const int cpu = sched_getcpu();
@@ -253,12 +273,17 @@ uint32_t Hub::Wait(uint64_t spin_ns, int64_t timeout_ms, uint32_t* flags) {
     } while (NowNs() < end);
   }
 
+  sleeping_.store(true);
   std::atomic_ref(doorbell_->sleeping).store(1);
   const uint32_t sequence = std::atomic_ref(doorbell_->sequence).load();
   if (!AnyPending() && ready_.load() == 0) {
-    FutexWait(&doorbell_->sequence, sequence, timeout_ms);
+    const bool for_long = timeout_ms < 0 || timeout_ms >= patience_ms_;
+    const bool woken =
+        FutexWait(&doorbell_->sequence, sequence, for_long ? patience_ms_ : timeout_ms);
+    if (!woken && for_long) CarryAll();
   }
   std::atomic_ref(doorbell_->sleeping).store(0);
+  sleeping_.store(false);
   count = Collect();
   take_ready();
   return count;

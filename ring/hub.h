@@ -15,6 +15,9 @@ namespace dd {
 
 // Submissions one wait returns at most.
 constexpr uint32_t kBatchLimit = 32;
+// The longest sleep. The doorbell belongs to every executor: one of them may have cleared another's
+// bit or have said that nobody sleeps. After this long the sentry looks at every ring by itself.
+constexpr int64_t kPatienceMs = 1000;
 
 // What a wait found beside submissions.
 enum WaitFlags : uint32_t {
@@ -36,7 +39,7 @@ class Hub {
     uint32_t flag;
   };
 
-  Hub();
+  explicit Hub(int64_t patience_ms = kPatienceMs);
   ~Hub();
   Hub(const Hub&) = delete;
   Hub& operator=(const Hub&) = delete;
@@ -51,14 +54,16 @@ class Hub {
 
   // Makes a ring: sealed shared memory of ring::kRingBytes. Returns its index, or a negative errno.
   int Create(int* fd);
-  // Unmaps a ring. Its executor must be dead or never have had it.
+  // Unmaps a ring, and forgets what it had submitted. Its executor must be dead or never have had
+  // it. The index is given to another ring as late as possible: copies of its submissions may still
+  // be in a batch.
   void Destroy(uint32_t index);
 
   // Fills the batch. Spins up to `spin_ns` for work, then sleeps up to `timeout_ms` (-1: for ever).
   // Returns how many submissions there are; `*flags` gets WaitFlags.
   uint32_t Wait(uint64_t spin_ns, int64_t timeout_ms, uint32_t* flags);
 
-  // The ring whose protocol was violated since the last call, or -1.
+  // A ring whose protocol was violated and that was not reported yet, or -1. It is not read again.
   int TakeViolation();
 
   ring::Doorbell* doorbell() { return doorbell_; }
@@ -75,11 +80,14 @@ class Hub {
   struct Entry {
     void* base = nullptr;
     ring::Consumer consumer;
+    bool violated = false;
+    bool reported = false;
   };
 
   uint32_t Collect();
   bool Take(uint32_t ring, uint32_t slot, ring::Submission* out, uint8_t* payload);
   bool AnyPending() const;
+  void CarryAll();
   void WatchLoop();
 
   int doorbell_fd_ = -1;
@@ -88,7 +96,10 @@ class Hub {
   std::unique_ptr<Batch> batch_;
   // Rings seen to have work that did not fit the batch.
   uint64_t carried_[ring::kRingLimit / 64] = {};
-  int violation_ = -1;
+  // Rings violated and not reported yet.
+  uint32_t violations_ = 0;
+  uint32_t next_index_ = 0;
+  const int64_t patience_ms_;
 
   std::vector<Watched> watched_;
   std::thread watcher_;
@@ -96,6 +107,8 @@ class Hub {
   // Set by the watcher; while any bit is set the watcher rests. Cleared by the wait after the one
   // that reported it.
   std::atomic<uint32_t> ready_{0};
+  // What the doorbell says, too, but nobody else can write.
+  std::atomic<bool> sleeping_{false};
   bool reported_ = false;
 };
 

@@ -33,7 +33,7 @@ export interface Native {
    * @returns their count in the low 8 bits, above it 1: descriptors ready, 2: Node's loop ready.
    */
   hubWait(hub: Hub, spinNs: number, timeoutMs: number): number;
-  /** @returns a ring whose executor broke the protocol, or -1. */
+  /** @returns a ring whose executor broke the protocol, each once, or -1 when there is no other. */
   hubTakeViolation(hub: Hub): number;
   hubComplete(
     hub: Hub,

@@ -7,7 +7,7 @@
  *   npm test -- --only ava   the steps whose name contains the word
  */
 import { spawnSync } from "node:child_process";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { readKnownFailures } from "./known-failures.ts";
 import { readTap } from "./tap.ts";
@@ -28,60 +28,16 @@ interface Step {
   readonly command: readonly string[];
   /** Tells from the output what passed and failed; absent: the command is one case. */
   readonly count?: (output: string, succeeded: boolean) => Tally;
-  /** Whether the step has anything to do in this tree. */
-  readonly when?: () => boolean;
 }
-
-/** Some C++ room has registered tests with CTest. */
-const hasNativeTests = () =>
-  ["CMakeLists.txt", "ring/CMakeLists.txt", "guest/CMakeLists.txt"].some(
-    (path) => existsSync(root + path) && readFileSync(root + path, "utf8").includes("add_test("),
-  );
-
-const cmake = (directory: string, ...options: string[]): readonly string[] => [
-  "sh",
-  "-c",
-  `cmake -S . -B ${directory} -DCMAKE_BUILD_TYPE=RelWithDebInfo ${options.join(" ")} >/dev/null && ` +
-    `cmake --build ${directory} -j 2`,
-];
-const ctest = (directory: string): readonly string[] => [
-  "ctest",
-  "--test-dir",
-  directory,
-  "--output-on-failure",
-  "--timeout",
-  "300",
-];
 
 const STEPS: readonly Step[] = [
   { name: "tsc", command: ["npx", "tsc", "-b"] },
   { name: "generated files", command: ["node", "build/js/tools/gen.js", "--check"] },
   { name: "biome", command: ["npx", "biome", "ci", "--colors=off", "."] },
   { name: "clang-format", command: ["node", "build/js/tools/clang.js", "check"] },
-  { name: "C++ build", command: cmake("build-native"), when: hasNativeTests },
-  { name: "C++", command: ctest("build-native"), count: countCtest, when: hasNativeTests },
-  {
-    name: "C++ build, sanitized",
-    command: cmake("build-sanitize", "-DSANITIZE=ON"),
-    when: hasNativeTests,
-  },
-  {
-    name: "C++, sanitized",
-    command: ctest("build-sanitize"),
-    count: countCtest,
-    when: hasNativeTests,
-  },
+  { name: "C++ tests build", command: ["node", "build/js/tools/build-tests.js"] },
   { name: "ava", command: ["npx", "ava", "--tap"], count: countAva },
 ];
-
-function countCtest(output: string, succeeded: boolean): Tally {
-  const match = /(\d+) tests? failed out of (\d+)/.exec(output);
-  if (match === null) return { passed: 0, failed: succeeded ? 0 : 1, skipped: 0 };
-  const failed = Number(match[1]);
-  const tally = { passed: Number(match[2]) - failed, failed, skipped: 0 };
-  if (!succeeded && failed === 0) tally.failed = 1;
-  return tally;
-}
 
 function countAva(output: string, succeeded: boolean): Tally {
   const known = readKnownFailures();
@@ -143,7 +99,7 @@ const onlyAt = process.argv.indexOf("--only");
 const only = onlyAt === -1 ? "" : (process.argv[onlyAt + 1] ?? "");
 const total: Tally = { passed: 0, failed: 0, skipped: 0 };
 for (const step of STEPS) {
-  if (!step.name.includes(only) || step.when?.() === false) continue;
+  if (!step.name.includes(only)) continue;
   const tally = run(step);
   total.passed += tally.passed;
   total.failed += tally.failed;

@@ -23,7 +23,7 @@ import { Launcher, type LauncherOptions, type Notification, PLATFORMS } from "./
 import { lifePipe } from "./life-pipe.ts";
 import { encodePlan } from "./plan.ts";
 import { Promises } from "./promises.ts";
-import { Attach, RuntimeCall, Verb } from "./protocol.ts";
+import { Attach, FAULTS, RuntimeCall, Verb } from "./protocol.ts";
 
 const POLLIN = 1;
 const SIGKILL = 9;
@@ -70,8 +70,8 @@ export class ExecutorMachine implements Machine {
   /** Images whose contents are still to be stored. */
   readonly #starting = new Map<AddressSpace, ProgramImage>();
   readonly #promises = new Promises();
-  /** Tasks cloned but not yet confirmed, by the id the executor was told. */
-  readonly #cloning = new Map<number, Task>();
+  /** Tasks that nothing has been heard of yet, by the id the thread that clones them was told. */
+  readonly #cloning = new Map<number, { readonly parent: ExecutorThread; readonly child: Task }>();
 
   /** @throws what {@link Launcher} throws. */
   constructor(options: ExecutorMachineOptions) {
@@ -154,7 +154,7 @@ export class ExecutorMachine implements Machine {
       executor.attachesByRing = parent.executor.attachesByRing;
     }
     child.thread = new ExecutorThread(this, executor, slot, child);
-    this.#cloning.set(child.tid, child);
+    this.#cloning.set(child.tid, { parent, child });
     const extra = new BigUint64Array([
       BigInt(spec.tls ?? 0),
       spec.tls === undefined ? 0n : 1n,
@@ -262,6 +262,10 @@ export class ExecutorMachine implements Machine {
         break;
       case RuntimeCall.fault: {
         const { frame } = thread;
+        if (!FAULTS.has(frame.s32(0))) {
+          this.violated(space.ring, `a fault by signal ${frame.s32(0)}`);
+          break;
+        }
         this.#events.fault(
           thread.task,
           frame.s32(0),
@@ -390,10 +394,12 @@ export class ExecutorMachine implements Machine {
 
   #attachedByRing(thread: ExecutorThread): void {
     const token = thread.frame.big(0);
-    const pid = thread.frame.u32(1);
+    const pid = thread.frame.s32(1);
     const executor = this.#expected.get(token);
-    const pidfd = call("pidfd_open", pid, 0);
-    if (executor === undefined || executor !== thread.executor || pidfd instanceof Errno) {
+    // A confined executor could name any process of the host, whose memory we would take for the guest's.
+    const own = executor === thread.executor && executor.attachesByRing;
+    const pidfd = own ? call("pidfd_open", pid, 0) : EPERM;
+    if (executor === undefined || pidfd instanceof Errno) {
       this.violated(thread.space.ring, "an attachment that nobody expects");
       return;
     }
@@ -425,6 +431,10 @@ export class ExecutorMachine implements Machine {
   }
 
   #adopt(executor: Executor, pid: number, pidfd: number): void {
+    // It lives: nobody can say any more that the host could not start it.
+    for (const [tid, { child }] of this.#cloning) {
+      if (child.process === executor.process) this.#cloning.delete(tid);
+    }
     executor.pid = pid;
     executor.pidfd = pidfd;
     executor.watch = this.#reactor.watch(pidfd, POLLIN, () => this.#ended(executor));
@@ -458,9 +468,10 @@ export class ExecutorMachine implements Machine {
 
   #cloneFailed(thread: ExecutorThread): void {
     const tid = thread.frame.u32(0);
-    const child = this.#cloning.get(tid);
+    const { parent, child } = this.#cloning.get(tid) ?? {};
     const childThread = child?.thread;
-    if (child === undefined || !(childThread instanceof ExecutorThread)) {
+    // Another's clone is none of its business.
+    if (!child || parent !== thread || !(childThread instanceof ExecutorThread)) {
       this.violated(thread.space.ring, "a failed clone that nobody asked for");
       return;
     }
@@ -490,10 +501,12 @@ export class ExecutorMachine implements Machine {
     }
     this.#expected.delete(note.token);
     const pidfd = call("pidfd_open", note.pid, 0);
-    if (pidfd instanceof Errno) {
+    // Unless the call still waits, the number may be another process's by now.
+    const waits = launcher.waits(note);
+    if (pidfd instanceof Errno || !waits) {
       // It is dead already, or the host has no descriptor left: it cannot be watched, so it cannot run.
-      launcher.reply(note, pidfd);
-      call("kill", note.pid, SIGKILL);
+      if (waits) call("kill", note.pid, SIGKILL);
+      if (!(pidfd instanceof Errno)) call("close", pidfd);
       this.#ended(executor);
       return;
     }

@@ -77,7 +77,7 @@ export class RingHub {
     };
   }
 
-  /** @returns a ring whose executor broke the protocol since the last call. */
+  /** @returns a ring whose executor broke the protocol, each once; `undefined` when there is no other. */
   takeViolation(): number | undefined {
     const ring = native.hubTakeViolation(this.handle);
     return ring < 0 ? undefined : ring;

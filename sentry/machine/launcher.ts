@@ -26,6 +26,7 @@ const POLLIN = 1;
 // <linux/seccomp.h>
 const SECCOMP_IOCTL_NOTIF_RECV = 0xc0502100;
 const SECCOMP_IOCTL_NOTIF_SEND = 0xc0182101;
+const SECCOMP_IOCTL_NOTIF_ID_VALID = 0x40082102;
 const SECCOMP_IOCTL_NOTIF_ADDFD = 0x40182103;
 const SECCOMP_ADDFD_FLAG_SETFD = 1;
 const SECCOMP_ADDFD_FLAG_SEND = 2;
@@ -162,6 +163,12 @@ export class Launcher {
         : this.#nextInWindow + 1;
     const result = call("ioctl", this.#listener, SECCOMP_IOCTL_NOTIF_ADDFD, request);
     return result instanceof Errno ? result : undefined;
+  }
+
+  /** Whether the caller still waits for its answer: then `note.pid` is still its id. */
+  waits(note: Notification): boolean {
+    const id = new BigUint64Array([note.id]);
+    return call("ioctl", this.#listener, SECCOMP_IOCTL_NOTIF_ID_VALID, id) === 0;
   }
 
   /** Answers a notification with a number, or an error. */

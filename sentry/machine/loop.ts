@@ -53,8 +53,13 @@ export class SentryLoop {
     const found = this.#hub.wait(this.#busy ? SPIN_NS : 0, this.#patienceMs());
     this.#busy = found.count > 0;
     for (let i = 0; i < found.count; i++) this.#machine.submitted(this.#hub.submission(i));
-    const ring = this.#hub.takeViolation();
-    if (ring !== undefined) this.#machine.violated(ring, "a queue entry no executor writes");
+    for (
+      let ring = this.#hub.takeViolation();
+      ring !== undefined;
+      ring = this.#hub.takeViolation()
+    ) {
+      this.#machine.violated(ring, "a queue entry no executor writes");
+    }
     const deadline = this.#reactor.nextDeadlineNs;
     if (found.descriptors || (deadline !== undefined && deadline <= this.#reactor.now())) {
       this.#reactor.turn(0);

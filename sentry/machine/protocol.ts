@@ -47,3 +47,6 @@ export const SIGNAL_FRAME = {
 
 /** What a slot's `tid` is once its thread has heard that it is to end: `kThreadGone`. */
 export const THREAD_GONE = 0xffffffff;
+
+/** Signals of instructions that fault: SIGILL, SIGTRAP, SIGBUS, SIGFPE, SIGSEGV, SIGSYS. */
+export const FAULTS: ReadonlySet<number> = new Set([4, 5, 7, 8, 11, 31]);
