@@ -120,6 +120,33 @@ static_assert(offsetof(PlanStep, fd) == 32);
 static_assert(offsetof(PlanStep, reserved0) == 36);
 static_assert(sizeof(PlanStep) == 40);
 
+// What an executor knows of the addresses that are the guest's, in its own memory: OwnedHeader, then OwnedRange[count]
+// by address and without overlaps. The sentry reads it for /proc.
+struct OwnedHeader {
+  uint32_t lock;
+  uint32_t count;
+  uint64_t sequence;
+};
+static_assert(offsetof(OwnedHeader, lock) == 0);
+static_assert(offsetof(OwnedHeader, count) == 4);
+static_assert(offsetof(OwnedHeader, sequence) == 8);
+static_assert(sizeof(OwnedHeader) == 16);
+
+// Addresses that the guest mapped. The sentry knows by the tag what.
+struct OwnedRange {
+  uint64_t begin;
+  uint64_t end;
+  uint64_t offset;
+  uint32_t tag;
+  uint32_t reserved0;
+};
+static_assert(offsetof(OwnedRange, begin) == 0);
+static_assert(offsetof(OwnedRange, end) == 8);
+static_assert(offsetof(OwnedRange, offset) == 16);
+static_assert(offsetof(OwnedRange, tag) == 24);
+static_assert(offsetof(OwnedRange, reserved0) == 28);
+static_assert(sizeof(OwnedRange) == 32);
+
 // A request to the launcher for one more executor; its descriptors follow by SCM_RIGHTS: ring, doorbell, files.
 struct SpawnRequest {
   uint64_t token;

@@ -89,6 +89,26 @@ export const PlanStep = {
   reserved0: 36,
 } as const;
 
+/** What an executor knows of the addresses that are the guest's, in its own memory: OwnedHeader, then OwnedRange[count] by address and without overlaps. The sentry reads it for /proc. */
+export const OwnedHeader = {
+  size: 16,
+  lock: 0,
+  count: 4,
+  /** odd while the ranges are being changed */
+  sequence: 8,
+} as const;
+
+/** Addresses that the guest mapped. The sentry knows by the tag what. */
+export const OwnedRange = {
+  size: 32,
+  begin: 0,
+  end: 8,
+  /** of `begin` in the mapping the tag was given to */
+  offset: 16,
+  tag: 24,
+  reserved0: 28,
+} as const;
+
 /** A request to the launcher for one more executor; its descriptors follow by SCM_RIGHTS: ring, doorbell, files. */
 export const SpawnRequest = {
   size: 32,

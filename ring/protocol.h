@@ -28,6 +28,12 @@ constexpr uint64_t kRingBytes = kStagingOffset + static_cast<uint64_t>(kSlotCoun
 // Rings (address spaces) one container may have.
 constexpr uint32_t kRingLimit = 4096;
 
+// Ranges one address space may consist of: the host's own limit, vm.max_map_count.
+constexpr uint32_t kOwnedLimit = 65530;
+// Tags of ranges. Step i of the plan has tag i + 1; a file mapped later has the tag that kMapFile names.
+constexpr uint32_t kTagAnonymous = 0;
+constexpr uint32_t kTagHeap = 0xffffffff;
+
 // What a reply asks of the executor. The meaning of `operands` is beside each.
 enum class Verb : uint32_t {
   kReturn = 0,      // the call's result is `result`; operands[0]: mask of staged results stored
@@ -37,13 +43,13 @@ enum class Verb : uint32_t {
   kVfork = 4,       // as kThread
   kExitThread = 5,  // end this thread
   kExitGroup = 6,   // end this process: status
-  kMapFile = 7,     // receive a descriptor and map it: prot, flags, file offset, length
+  kMapFile = 7,     // receive a descriptor and map it: prot, flags, file offset, descriptor, tag
   kSignal = 8,      // run a handler: see SignalFrame in staging; result 0 means there is none
 };
 
 // Calls of the runtime itself, beside Linux's numbers.
 enum class RuntimeCall : uint32_t {
-  kStart = 0x10000,          // the plan has been carried out; answered by kEnter
+  kStart = 0x10000,          // the plan has been carried out: OwnedHeader; answered by kEnter
   kSignalRequest = 0x10001,  // give me my next signal; answered by kSignal
   kFault = 0x10002,        // guest code faulted: signo, code, addr, ip, fatal; answered by kSignal
   kCloneFailed = 0x10003,  // the host refused: tid, errno

@@ -31,6 +31,7 @@ import { ExecutorMachine } from "./machine/executor-machine.ts";
 import { RingHub } from "./machine/hub.ts";
 import { HostLimits, hostTasks } from "./machine/limits.ts";
 import { SentryLoop } from "./machine/loop.ts";
+import { HostMemoryMap } from "./machine/memory-map.ts";
 import type {
   ConfinementLayer,
   ContainerSpec,
@@ -151,6 +152,7 @@ export class Sentry implements SentryContainer {
       throw error;
     }
     kernel.machine = this.#machine;
+    kernel.memoryMap = new HostMemoryMap(this.#machine);
     this.#hostLimits.watch(this.#reactor, this.#machine);
     this.#loop = new SentryLoop(hub, this.#reactor, this.#machine);
   }

@@ -63,13 +63,12 @@ long Start(const Options& options) {
   FindText(&environment);
   environment.sentry_pid = static_cast<uint32_t>(getpid());
   environment.life_fd = native::kLifeFd;
+  space.owned = native::MakeOwned();
+  if (space.owned == nullptr) return -ENOMEM;
   environment.vfork_flags = CLONE_VM | CLONE_VFORK;
   space.ring_base = options.ring_base;
   space.doorbell = options.doorbell;
   space.ring_index = options.ring_index;
-  native::Reserve(&space, Address(options.ring_base),
-                  Address(options.ring_base) + ring::kRingBytes);
-  native::Reserve(&space, environment.text_begin, environment.text_end);
   guest->life_fd = options.life_fd;
   guest->start.space = &space;
   guest->start.file_fds = guest->files;

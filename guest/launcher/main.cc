@@ -29,7 +29,6 @@ extern const char dd_stub_start[];
 extern const char dd_stub_end[];
 extern const char __executable_start[];
 extern const char etext[];
-extern const char end[];
 }
 
 namespace dd::launcher {
@@ -167,7 +166,6 @@ bool Receive(Spawn* spawn) {
   environment.vfork_flags = confine::kCloneFlagsVforkToLauncher;
   environment.sentry_pid = g_untrusted ? 0 : static_cast<uint32_t>(g_sentry_pid);
   environment.life_fd = g_untrusted ? -1 : native::kLifeFd;
-  native::Reserve(&g_space, Address(__executable_start), (Address(end) + 4095) & ~uint64_t{4095});
 
   int files[kMaxFiles];
   // From the last on: a target may be the number that an earlier one came as.

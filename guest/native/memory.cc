@@ -13,14 +13,49 @@ constexpr uint64_t kMremapFlags = 3;  // MREMAP_MAYMOVE | MREMAP_FIXED
 
 uint64_t PageUp(uint64_t value) { return (value + kPage - 1) & ~(kPage - 1); }
 
-void Lock(AddressSpace* space) {
-  while (std::atomic_ref(space->lock).exchange(1, std::memory_order_acquire) != 0) {
-    Host(kSchedYield);
+// Holds the lock of the guest's ranges.
+class Held {
+ public:
+  explicit Held(Owned* owned) : owned_(owned) { Lock(owned_); }
+  ~Held() { Unlock(owned_); }
+  Held(const Held&) = delete;
+  Held& operator=(const Held&) = delete;
+
+ private:
+  Owned* owned_;
+};
+
+// Gives back what Claim took.
+void Release(Owned* owned, uint64_t begin, uint64_t end) {
+  for (uint64_t at = begin; at < end;) {
+    const ring::OwnedRange* next = FindFrom(owned, at);
+    if (next == nullptr || next->begin >= end) {
+      Host(kMunmap, at, end - at);
+      return;
+    }
+    if (next->begin > at) Host(kMunmap, at, next->begin - at);
+    at = next->end;
   }
 }
 
-void Unlock(AddressSpace* space) {
-  std::atomic_ref(space->lock).store(0, std::memory_order_release);
+// Takes what is free in [begin, end), so that all of it is the guest's to map over. -ENOMEM, with
+// nothing taken, when something of another's is there.
+long Claim(Owned* owned, uint64_t begin, uint64_t end) {
+  for (uint64_t at = begin; at < end;) {
+    const ring::OwnedRange* next = FindFrom(owned, at);
+    const uint64_t gap_end = next == nullptr || next->begin > end ? end : next->begin;
+    if (gap_end > at) {
+      const long got =
+          Host(kMmap, at, gap_end - at, 0,
+               kMapPrivate | kMapAnonymous | kMapNoreserve | kMapFixedNoreplace, -1, 0);
+      if (got < 0) {
+        Release(owned, begin, at);
+        return -kEnomem;
+      }
+    }
+    at = next == nullptr || next->begin > end ? end : next->end;
+  }
+  return 0;
 }
 
 long MapAnonymous(Thread* thread, const uint64_t args[6]) {
@@ -31,54 +66,108 @@ long MapAnonymous(Thread* thread, const uint64_t args[6]) {
   if ((args[3] & kMapHugetlb) != 0) return -kEnomem;
   const uint64_t length = PageUp(args[1]);
   if (length == 0 || length > kUserEnd) return -kEnomem;
-  if ((args[3] & kMapFixed) != 0 && OverlapsReserved(thread->space, args[0], length)) {
-    return -kEnomem;
-  }
   uint64_t flags = args[3] & kMapFlagsToHost;
   if (type == kMapSharedValidate) flags = (flags & ~uint64_t{0xf}) | kMapShared;
-  return Host(kMmap, args[0], length, args[2] & kProtAll, flags, -1, 0);
+  return Map(thread->space, {args[0], length, args[2] & kProtAll, flags, -1, 0},
+             ring::kTagAnonymous);
 }
 
-// Unmapping or changing what belongs to the runtime would take the guest down: to the guest these
-// addresses are not there.
-bool Forbidden(Thread* thread, uint64_t addr, uint64_t length) {
-  return length > kUserEnd || OverlapsReserved(thread->space, addr, length);
+// To the guest, what is not its own is not there.
+bool IsGuests(Thread* thread, uint64_t addr, uint64_t length) {
+  if (addr > kUserEnd || length > kUserEnd - addr) return false;
+  const Held held(thread->space->owned);
+  return OwnsAll(thread->space->owned, addr, addr + PageUp(length));
+}
+
+long Unmap(Thread* thread, uint64_t addr, uint64_t length) {
+  if ((addr & (kPage - 1)) != 0 || length == 0 || addr > kUserEnd || length > kUserEnd - addr) {
+    return -kEinval;
+  }
+  Owned* owned = thread->space->owned;
+  const uint64_t end = addr + PageUp(length);
+  const Held held(owned);
+  if (!HasRoom(owned)) return -kEnomem;
+  // The host does best what it can do at once.
+  if (OwnsAll(owned, addr, end)) {
+    const long error = Host(kMunmap, addr, end - addr);
+    if (error == 0) Disown(owned, addr, end);
+    return error;
+  }
+  for (uint64_t at = addr; at < end;) {
+    const ring::OwnedRange* next = FindFrom(owned, at);
+    if (next == nullptr || next->begin >= end) break;
+    const uint64_t begin = next->begin > at ? next->begin : at;
+    const uint64_t stop = next->end < end ? next->end : end;
+    const long error = Host(kMunmap, begin, stop - begin);
+    if (error != 0) return error;
+    Disown(owned, begin, stop);
+    at = stop;
+  }
+  return 0;
 }
 
 // Only what the executor's filter lets pass reaches the host. Nothing here is MAP_GROWSDOWN, so
 // that PROT_GROWSDOWN is never right.
 long Protect(Thread* thread, const uint64_t args[6]) {
-  if (Forbidden(thread, args[0], args[1])) return -kEnomem;
+  if ((args[0] & (kPage - 1)) != 0) return -kEinval;
   if ((args[2] & ~uint64_t{kProtAll | kProtSem}) != 0) return -kEinval;
+  if (!IsGuests(thread, args[0], args[1])) return -kEnomem;
   return Host(kMprotect, args[0], args[1], args[2] & kProtAll);
 }
 
 // MREMAP_DONTUNMAP is refused as the host refuses it for memory that is not private.
 long Remap(Thread* thread, const uint64_t args[6]) {
-  if ((args[3] & ~kMremapFlags) != 0) return -kEinval;
-  if (Forbidden(thread, args[0], args[1])) return -kEfault;
-  if ((args[3] & kMremapFixed) != 0 && Forbidden(thread, args[4], args[2])) return -kEinval;
-  return Host(kMremap, args[0], args[1], args[2], args[3], args[4]);
+  const uint64_t addr = args[0];
+  if ((args[3] & ~kMremapFlags) != 0 || (addr & (kPage - 1)) != 0) return -kEinval;
+  if (args[2] == 0 || addr > kUserEnd || args[1] > kUserEnd - addr || args[2] > kUserEnd) {
+    return -kEinval;
+  }
+  const uint64_t old_length = PageUp(args[1]);
+  const uint64_t length = PageUp(args[2]);
+  const bool fixed = (args[3] & kMremapFixed) != 0;
+  if (fixed && ((args[4] & (kPage - 1)) != 0 || args[4] > kUserEnd - length)) return -kEinval;
+  Owned* owned = thread->space->owned;
+  const Held held(owned);
+  // Of shared memory, an old length of 0 makes another mapping.
+  if (!OwnsAll(owned, addr, addr + (old_length == 0 ? kPage : old_length))) return -kEfault;
+  if (!HasRoom(owned)) return -kEnomem;
+  const ring::OwnedRange* range = FindFrom(owned, addr);
+  const uint32_t tag = range->tag;
+  const bool is_file = tag != ring::kTagAnonymous && tag != ring::kTagHeap;
+  const uint64_t offset = is_file ? range->offset + (addr - range->begin) : 0;
+  if (fixed && Claim(owned, args[4], args[4] + length) != 0) return -kEnomem;
+  const long result = Host(kMremap, addr, args[1], args[2], args[3], args[4]);
+  if (result < 0) {
+    if (fixed) Release(owned, args[4], args[4] + length);
+    return result;
+  }
+  const auto now = static_cast<uint64_t>(result);
+  if (old_length != 0) Disown(owned, addr, addr + old_length);
+  Own(owned, now, now + length, tag, offset);
+  return result;
 }
 
 long Brk(AddressSpace* space, uint64_t wanted) {
-  Lock(space);
+  Owned* owned = space->owned;
+  const Held held(owned);
   const uint64_t old_end = PageUp(space->brk);
-  if (wanted >= space->brk_start && wanted < kUserEnd) {
+  if (wanted >= space->brk_start && wanted < kUserEnd && HasRoom(owned)) {
     const uint64_t new_end = PageUp(wanted);
     long error = 0;
     if (new_end > old_end) {
       error = Host(kMmap, old_end, new_end - old_end, kProtRead | kProtWrite,
                    kMapPrivate | kMapAnonymous | kMapFixedNoreplace, -1, 0);
-      if (error > 0) error = 0;
+      if (error > 0) {
+        Own(owned, old_end, new_end, ring::kTagHeap, 0);
+        error = 0;
+      }
     } else if (new_end < old_end) {
       error = Host(kMunmap, new_end, old_end - new_end);
+      if (error == 0) Disown(owned, new_end, old_end);
     }
     if (error == 0) space->brk = wanted;
   }
-  const auto result = static_cast<long>(space->brk);
-  Unlock(space);
-  return result;
+  return static_cast<long>(space->brk);
 }
 
 // madvise(2): what is advice only is accepted and forgotten unless the host may be told.
@@ -96,7 +185,7 @@ long Advise(Thread* thread, const uint64_t args[6]) {
   const uint64_t length = PageUp(args[1]);
   if (length < args[1]) return -kEinval;
   if (length == 0) return 0;
-  if (Forbidden(thread, args[0], length)) return -kEnomem;
+  if (!IsGuests(thread, args[0], length)) return -kEnomem;
   switch (advice) {
     case kDontneed:
     case kFree:
@@ -116,15 +205,41 @@ long Advise(Thread* thread, const uint64_t args[6]) {
 
 }  // namespace
 
+long Map(AddressSpace* space, const Mapping& mapping, uint32_t tag) {
+  Owned* owned = space->owned;
+  uint64_t flags = mapping.flags;
+  const uint64_t begin = mapping.addr;
+  const uint64_t end = begin + PageUp(mapping.length);
+  const bool fixed = (flags & kMapFixed) != 0 && (flags & kMapFixedNoreplace) == 0;
+  if (fixed && ((begin & (kPage - 1)) != 0 || end <= begin)) return -kEinval;
+  const Held held(owned);
+  if (!HasRoom(owned)) return -kEnomem;
+  bool claimed = false;
+  if (fixed && !OwnsAny(owned, begin, end)) {
+    // Nothing of the guest's is replaced, and nothing of another's must be.
+    flags = (flags & ~uint64_t{kMapFixed}) | kMapFixedNoreplace;
+  } else if (fixed && !OwnsAll(owned, begin, end)) {
+    if (Claim(owned, begin, end) != 0) return -kEnomem;
+    claimed = true;
+  }
+  const long result =
+      Host(kMmap, begin, mapping.length, mapping.prot, flags, mapping.fd, mapping.offset);
+  if (result < 0) {
+    if (claimed) Release(owned, begin, end);
+    return fixed && result == -kEexist ? -kEnomem : result;
+  }
+  const auto at = static_cast<uint64_t>(result);
+  Own(owned, at, at + PageUp(mapping.length), tag, 0);
+  return result;
+}
+
 long MemoryCall(Thread* thread, long nr, const uint64_t args[6]) {
   switch (nr) {
     case kMmap:
       // A file's mapping is the sentry's to allow.
       return (args[3] & kMapAnonymous) != 0 ? MapAnonymous(thread, args) : kNotHere;
     case kMunmap:
-      if ((args[0] & (kPage - 1)) != 0 || args[1] == 0) return -kEinval;
-      if (Forbidden(thread, args[0], PageUp(args[1]))) return -kEinval;
-      return Host(kMunmap, args[0], args[1]);
+      return Unmap(thread, args[0], args[1]);
     case kMprotect:
       return Protect(thread, args);
     case kMremap:

@@ -28,13 +28,14 @@ void RunTrampoline(void* argument) {
 }
 
 // One mapping of the plan. 0 or -errno.
-long CarryOut(const ring::PlanStep& step, const Start& start) {
+long CarryOut(const ring::PlanStep& step, uint32_t tag, const Start& start) {
   long fd = -1;
   if (step.fd >= 0) {
     if (static_cast<uint32_t>(step.fd) >= start.file_count) return -kEinval;
     fd = start.file_fds[step.fd];
   }
-  const long result = Host(kMmap, step.addr, step.length, step.prot, step.flags, fd, step.offset);
+  const long result =
+      Map(start.space, {step.addr, step.length, step.prot, step.flags, fd, step.offset}, tag);
   return result < 0 ? result : 0;
 }
 
@@ -49,13 +50,14 @@ Thread* Prepare(const Start& start, long* error) {
   *error = doorbell < 0 ? doorbell : base;
   if (doorbell < 0 || base < 0) return nullptr;
   Host(kMadvise, base, ring::kRingBytes, kMadvDontfork);
-  const auto doorbell_page = static_cast<uint64_t>(doorbell);
-  const auto ring_start = static_cast<uint64_t>(base);
+  space->owned = MakeOwned();
+  if (space->owned == nullptr) {
+    *error = -kEnomem;
+    return nullptr;
+  }
   space->doorbell = reinterpret_cast<ring::Doorbell*>(doorbell);
   space->ring_base = reinterpret_cast<uint8_t*>(base);
   space->ring_index = ring::Ring(space->ring_base).header()->ring_index;
-  Reserve(space, doorbell_page, doorbell_page + kPage);
-  Reserve(space, ring_start, ring_start + ring::kRingBytes);
 
   Thread* thread = ThreadForSlot(space, 0);
   if (thread == nullptr) {
@@ -76,15 +78,17 @@ void Run(Thread* thread, const Start& start) {
   const auto* steps = reinterpret_cast<const ring::PlanStep*>(thread->staging);
   long error = start.step_count <= kMaxSteps ? 0 : -kEinval;
   uint64_t at = 0;
-  for (; error == 0 && at < start.step_count; at++) error = CarryOut(steps[at], start);
+  for (; error == 0 && at < start.step_count; at++) {
+    error = CarryOut(steps[at], static_cast<uint32_t>(at) + 1, start);
+  }
   for (uint32_t i = 0; i < start.file_count; i++) Host(kClose, start.file_fds[i]);
   if (error != 0) {
     const uint64_t args[6] = {at, static_cast<uint64_t>(-error)};
     RingCall(thread, static_cast<uint32_t>(ring::RuntimeCall::kPlanFailed), args);
     Die(76);
   }
-  const uint64_t none[6] = {};
-  const Reply reply = RingCall(thread, static_cast<uint32_t>(ring::RuntimeCall::kStart), none);
+  const uint64_t args[6] = {reinterpret_cast<uint64_t>(start.space->owned)};
+  const Reply reply = RingCall(thread, static_cast<uint32_t>(ring::RuntimeCall::kStart), args);
   if (reply.verb != ring::Verb::kEnter) Die(77);
   AddressSpace* space = thread->space;
   space->brk_start = reply.operands[2];

@@ -7,7 +7,7 @@ namespace dd::native {
 
 // What the launcher hands over. Descriptors are the executor's own.
 struct Start {
-  AddressSpace* space;  // zeroed; environment filled in but for the reserved ranges of the ring
+  AddressSpace* space;  // zeroed; environment filled in
   int ring_fd;
   int doorbell_fd;
   const int* file_fds;  // where the plan's file numbers point

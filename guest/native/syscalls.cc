@@ -42,16 +42,20 @@ long ApplyTemporaryMask(Thread* thread, long nr, const uint64_t args[6]) {
 // kMapFile: receives the promised descriptor and maps it where the guest asked.
 long MapFile(Thread* thread, const uint64_t args[6], const Reply& reply) {
   if (reply.result != 0) {
-    return Host(kMmap, args[0], args[1], reply.operands[0], reply.operands[1] | kMapAnonymous, -1,
-                0);
+    return Map(
+        thread->space,
+        {args[0], args[1], reply.operands[0] & kProtAll, reply.operands[1] | kMapAnonymous, -1, 0},
+        ring::kTagAnonymous);
   }
   const Environment& environment = thread->space->environment;
   const long fd = environment.attach_call != 0
                       ? Attach(thread, ring::Attach::kFile, thread->slot_index)
                       : TakeFromSentry(environment, reply.operands[3]);
   if (fd < 0) return fd;
-  const long result = Host(kMmap, args[0], args[1], reply.operands[0] & kProtAll, reply.operands[1],
-                           fd, reply.operands[2]);
+  const long result = Map(
+      thread->space,
+      {args[0], args[1], reply.operands[0] & kProtAll, reply.operands[1], fd, reply.operands[2]},
+      static_cast<uint32_t>(reply.operands[4]));
   Host(kClose, fd);
   return result;
 }

@@ -130,29 +130,6 @@ long MapRing(Thread* thread, int fd, uint32_t slot) {
   return 0;
 }
 
-void Reserve(AddressSpace* space, uint64_t begin, uint64_t end) {
-  Environment& environment = space->environment;
-  if (environment.reserved_count == Environment::kRangeLimit) Die(70);
-  environment.reserved[environment.reserved_count++] = {begin, end};
-}
-
-bool OverlapsReserved(const AddressSpace* space, uint64_t addr, uint64_t length) {
-  for (uint32_t i = 0; i < space->trampoline_count; i++) {
-    const uint64_t page = space->trampolines[i].addr;
-    if (addr < page + kPage && page < addr + length) return true;
-  }
-  const Environment& environment = space->environment;
-  const uint64_t end = addr + length;
-  for (uint32_t i = 0; i < environment.reserved_count; i++) {
-    if (addr < environment.reserved[i].end && environment.reserved[i].begin < end) return true;
-  }
-  for (const Thread* thread : space->threads) {
-    const auto begin = reinterpret_cast<uint64_t>(thread);
-    if (thread != nullptr && addr < begin + kThreadStackBytes && begin < end) return true;
-  }
-  return false;
-}
-
 void Die(int status) {
   for (;;) Host(kExitGroup, status);
 }

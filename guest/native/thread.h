@@ -4,6 +4,7 @@
 
 #include "guest/native/abi.h"
 #include "guest/native/host.h"
+#include "guest/native/owned.h"
 #include "ring/ring.h"
 
 namespace dd::native {
@@ -19,15 +20,6 @@ constexpr uint64_t kThreadStackBytes = 64 * 1024;
 
 // How the address space came by its interception and its descriptors.
 struct Environment {
-  // Ranges guest code must not map over: the runtime itself, rings, thread blocks.
-  struct Range {
-    uint64_t begin;
-    uint64_t end;
-  };
-  static constexpr uint32_t kRangeLimit = 16;
-  Range reserved[kRangeLimit];
-  uint32_t reserved_count;
-
   uint64_t text_begin;  // addresses of runtime code: an interruption here is not one of guest code
   uint64_t text_end;
   long (*clock_gettime)(int clock, Timespec* out);  // the vDSO's, or null
@@ -59,8 +51,7 @@ struct AddressSpace {
   uint8_t* ring_base;
   ring::Doorbell* doorbell;
   uint32_t ring_index;
-  uint32_t
-      lock;  // guards brk; a spin lock that survives fork because the forking thread holds none
+  Owned* owned;  // its lock guards the break, too
   uint64_t brk_start;
   uint64_t brk;
   uint32_t pid;                 // of the guest process it belongs to
@@ -159,9 +150,19 @@ long Attach(Thread* thread, ring::Attach what, uint64_t token);
 // Maps the ring donated in `fd` and points the thread's block at its slot. 0 or -errno.
 long MapRing(Thread* thread, int fd, uint32_t slot);
 
-// Marks addresses as not to be mapped over by the guest.
-void Reserve(AddressSpace* space, uint64_t begin, uint64_t end);
-bool OverlapsReserved(const AddressSpace* space, uint64_t addr, uint64_t length);
+// One mapping, as the host is asked for it.
+struct Mapping {
+  uint64_t addr;
+  uint64_t length;
+  uint64_t prot;
+  uint64_t flags;
+  int64_t fd;
+  uint64_t offset;
+};
+
+// Maps memory that is the guest's from then on. MAP_FIXED replaces only what is the guest's
+// already: -ENOMEM where anything else is in the way.
+long Map(AddressSpace* space, const Mapping& mapping, uint32_t tag);
 
 // Ends the process at once: the runtime cannot go on.
 [[noreturn]] void Die(int status);

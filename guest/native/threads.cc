@@ -110,7 +110,10 @@ long Fork(Thread* thread, Ucontext* uc, const Reply& reply) {
   dd_copy(&extra, thread->staging, sizeof extra);
   const uint64_t tid = reply.operands[1];
   Environment& environment = thread->space->environment;
+  // No other thread is in the middle of changing what the child gets a copy of.
+  Lock(thread->space->owned);
   const long host = Host(kClone, environment.fork_flags, 0, 0, 0, 0);
+  Unlock(thread->space->owned);
   if (host < 0) return CloneFailed(thread, tid, host);
   if (host > 0) {
     if (extra.parent_tid != 0) {

@@ -1,7 +1,7 @@
 import { ENOMEM, Errno } from "../abi/errno.ts";
 import type { HostBacking } from "../vfs/open-file.ts";
 import { type ElfSegments, PAGE, pageDown, pageUp, type Segment } from "./elf.ts";
-import type { ImageMapping } from "./machine.ts";
+import type { ImageMapping, MappedFile } from "./machine.ts";
 
 /** Bytes of segments that cannot be mapped are copied, up to this many per program. */
 const COPIED_BYTES_MAX = 256 << 20;
@@ -12,6 +12,7 @@ const PROT_WRITE = 2;
 export interface ImageSource {
   /** To map from; undefined: the bytes must be read. */
   readonly backing: HostBacking | undefined;
+  readonly shown: MappedFile;
   /** Exactly `length` bytes at `offset`. */
   read(offset: number, length: number): Uint8Array | Errno;
 }
@@ -76,7 +77,7 @@ export class ImageBuilder {
       addr: start,
       length: fileEnd - start,
       prot,
-      file: { backing: source.backing, offset: pageDown(offset) },
+      file: { backing: source.backing, offset: pageDown(offset), shown: source.shown },
     });
     this.map({ addr: fileEnd, length: end - fileEnd, prot });
     // What follows the segment in the file must not show up in .bss. A page that cannot be written keeps it.
@@ -129,6 +130,6 @@ function part(mapping: ImageMapping, from: number, to: number): ImageMapping {
     ...mapping,
     addr: start,
     length: Math.min(to, mapping.addr + mapping.length) - start,
-    ...(file === undefined ? {} : { file: { backing: file.backing, offset: file.offset + shift } }),
+    ...(file === undefined ? {} : { file: { ...file, offset: file.offset + shift } }),
   };
 }

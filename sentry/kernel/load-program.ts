@@ -198,6 +198,7 @@ function parse(executable: Executable, malformed: Errno): Parsed | Errno {
   const backing = file.backing();
   const source: ImageSource = {
     backing: backing instanceof Errno ? undefined : backing,
+    shown: { name: file.name, dev: stat.dev, ino: stat.ino },
     read: (offset, length) => readExactly(file, offset, length),
   };
   return { executable, header, elf, source };

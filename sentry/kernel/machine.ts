@@ -2,6 +2,7 @@
  * The seam between the kernel (what Linux means) and the machine (where guest code runs: executors behind
  * rings, or a thread of this very process). The kernel decides; the machine carries out.
  */
+import type { ByteString } from "../abi/bytes.ts";
 import type { Errno } from "../abi/errno.ts";
 import type { Isa } from "../abi/numbers.ts";
 import type { HostBacking } from "../vfs/open-file.ts";
@@ -11,6 +12,14 @@ import type { Process } from "./process.ts";
 import type { Task } from "./task.ts";
 import type { Usage } from "./usage.ts";
 
+/** What the guest is told of a file that is mapped: `/proc/PID/maps`. */
+export interface MappedFile {
+  /** Its path. */
+  readonly name: ByteString;
+  readonly dev: number;
+  readonly ino: number;
+}
+
 /** One mapping of a fresh program image. Addresses and lengths are multiples of the page size. */
 export interface ImageMapping {
   readonly addr: number;
@@ -18,7 +27,11 @@ export interface ImageMapping {
   /** PROT_* bits. */
   readonly prot: number;
   /** What is mapped (privately) and from which byte of the file on; absent: zeroes. */
-  readonly file?: { readonly backing: HostBacking; readonly offset: number };
+  readonly file?: {
+    readonly backing: HostBacking;
+    readonly offset: number;
+    readonly shown: MappedFile;
+  };
   /** Grows down on demand: the stack. */
   readonly stack?: boolean;
 }
@@ -110,8 +123,16 @@ export interface GuestThread {
    * than the guest may have.
    * @param own whether the descriptor is the machine's from now on; else it stays the caller's.
    * @param flags MAP_* bits for the host.
+   * @param shown what is mapped, as the guest knows it, and from which of its bytes on.
    */
-  mapFile(fd: number, own: boolean, prot: number, flags: number, offset: number): Parked;
+  mapFile(
+    fd: number,
+    own: boolean,
+    prot: number,
+    flags: number,
+    offset: number,
+    shown: MappedFile & { readonly offset: number },
+  ): Parked;
   /** Completes the thread's mmap(2) with fresh zeroes. */
   mapZeroes(prot: number, flags: number): Parked;
   /** Ends this thread of a process that goes on (clear-tid and robust futexes are the machine's). */

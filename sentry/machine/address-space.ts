@@ -7,6 +7,7 @@ import type { Process } from "../kernel/process.ts";
 import type { ExecutorThread } from "./executor-thread.ts";
 import { ProcessMemory } from "./guest-memory.ts";
 import type { RingHub } from "./hub.ts";
+import { OwnedRanges } from "./owned-ranges.ts";
 import { SLOT_COUNT, THREAD_GONE } from "./protocol.ts";
 
 /** One host process that runs guest code. A vfork child has one of its own in its parent's address space. */
@@ -48,19 +49,23 @@ export class AddressSpace {
   ringFd: number;
   readonly executors = new Set<Executor>();
   readonly memory = new ProcessMemory(() => this.#memoryPid());
+  /** Which of its addresses are the guest's. */
+  readonly owned: OwnedRanges;
   readonly #hub: RingHub;
   readonly #threads: (ExecutorThread | undefined)[] = [];
   readonly #leaving = new Set<number>();
 
-  private constructor(hub: RingHub, ring: number, fd: number) {
+  private constructor(hub: RingHub, ring: number, fd: number, parent: AddressSpace | undefined) {
+    this.owned = new OwnedRanges(this.memory, parent?.owned);
     this.#hub = hub;
     this.ring = ring;
     this.ringFd = fd;
   }
 
-  static create(hub: RingHub): AddressSpace | Errno {
+  /** @param parent what it will be a copy of; absent: an empty one. */
+  static create(hub: RingHub, parent?: AddressSpace): AddressSpace | Errno {
     const made = hub.create();
-    return "ring" in made ? new AddressSpace(hub, made.ring, made.fd) : made;
+    return "ring" in made ? new AddressSpace(hub, made.ring, made.fd, parent) : made;
   }
 
   /** A slot for a new thread, its signal mask set. @returns `EAGAIN` when there are too many threads. */

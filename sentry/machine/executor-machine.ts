@@ -139,7 +139,7 @@ export class ExecutorMachine implements Machine {
 
   clone(parent: ExecutorThread, child: Task, spec: CloneSpec): Parked {
     const fork = spec.kind === "fork";
-    const made = fork ? AddressSpace.create(this.hub) : parent.space;
+    const made = fork ? AddressSpace.create(this.hub, parent.space) : parent.space;
     const slot = made instanceof Errno ? made : made.allocate(parent.signalMask());
     if (made instanceof Errno || slot instanceof Errno) {
       this.#events.cloneFailed(child, EAGAIN);
@@ -209,6 +209,11 @@ export class ExecutorMachine implements Machine {
     const { pid } = thread.executor;
     if (pid === undefined) return 0n;
     return hostCpuNs(`/proc/${pid}/task/${this.#firstTid(thread) ?? pid}`);
+  }
+
+  /** Where `process` runs now, if it does. */
+  executorOf(process: Process): Executor | undefined {
+    return this.#executors.get(process);
   }
 
   /** Host pids of all executors, the sentry's own process not among them. */
@@ -456,6 +461,7 @@ export class ExecutorMachine implements Machine {
         return;
       }
     }
+    thread.space.owned.begin(thread.frame.u64(0), image.mappings);
     const { task } = thread;
     thread.answer(Verb.enter, 0, [
       image.entry,

@@ -2,7 +2,7 @@ import { native } from "../../ring/native.ts";
 import { Errno } from "../abi/errno.ts";
 import { call } from "../host/call.ts";
 import { PARKED, type Parked } from "../kernel/blocking.ts";
-import type { CloneSpec, GuestThread, SignalDelivery } from "../kernel/machine.ts";
+import type { CloneSpec, GuestThread, MappedFile, SignalDelivery } from "../kernel/machine.ts";
 import type { GuestMemory } from "../kernel/memory.ts";
 import type { Task } from "../kernel/task.ts";
 import type { AddressSpace, Executor } from "./address-space.ts";
@@ -117,7 +117,14 @@ export class ExecutorThread implements GuestThread {
   }
 
   /** Has the executor map a file where its own mmap asked for it. See mmap(2). */
-  mapFile(fd: number, own: boolean, prot: number, flags: number, offset: number): Parked {
+  mapFile(
+    fd: number,
+    own: boolean,
+    prot: number,
+    flags: number,
+    offset: number,
+    shown: MappedFile & { readonly offset: number },
+  ): Parked {
     // The guest may close its descriptor before the executor has collected the donation.
     const kept = own ? fd : call("fcntl", fd, F_DUPFD_CLOEXEC, 0);
     if (kept instanceof Errno) {
@@ -125,7 +132,7 @@ export class ExecutorThread implements GuestThread {
       return PARKED;
     }
     this.#machine.promise(this, kept);
-    this.answer(Verb.mapFile, 0, [prot, flags, offset, kept]);
+    this.answer(Verb.mapFile, 0, [prot, flags, offset, kept, this.space.owned.add(shown)]);
     return PARKED;
   }
 }

@@ -27,6 +27,12 @@ export const RuntimeCall = {
 /** What the designated host call says in its first register. */
 export const Attach = { executor: 1, fork: 2, vfork: 3, file: 4 } as const;
 
+/** Ranges an address space may consist of: `kOwnedLimit`. */
+export const OWNED_LIMIT = 65530;
+/** Tags of ranges that are no file's: `kTagAnonymous` and `kTagHeap`. Step i of a plan has tag i + 1. */
+export const TAG_ANONYMOUS = 0;
+export const TAG_HEAP = 0xffffffff;
+
 /** Threads per address space, and bytes of staging per thread. */
 export const SLOT_COUNT = 1024;
 export const STAGING_SIZE = 65536;

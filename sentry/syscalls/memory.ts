@@ -72,7 +72,17 @@ const mmap = syscall("mmap", {
     if (backing instanceof Errno) return backing === EBADF ? ENODEV : backing;
     const donated = leastPowerful(backing, shared && (file.flags & O_ACCMODE) === O_RDWR);
     if (donated instanceof Errno) return donated;
-    return task.thread.mapFile(donated.fd, donated.own, prot, passed, backing.offset + offset);
+    const stat = file.stat();
+    const { dev, ino } = stat instanceof Errno ? { dev: 0, ino: 0 } : stat;
+    const shown = { name: file.name, dev, ino, offset };
+    return task.thread.mapFile(
+      donated.fd,
+      donated.own,
+      prot,
+      passed,
+      backing.offset + offset,
+      shown,
+    );
   },
 });
 

@@ -1,0 +1,157 @@
+/** What /proc shows of address spaces: the host's word, cut down to what is the guest's. */
+import { readFileSync } from "node:fs";
+import type { MappingInfo } from "../fs/proc/info.ts";
+import type { MemoryMap, MemoryUse } from "../kernel/memory-map.ts";
+import type { Process } from "../kernel/process.ts";
+import type { ExecutorMachine } from "./executor-machine.ts";
+import type { GuestRange } from "./owned-ranges.ts";
+
+const PAGE = 4096;
+const NO_USE: MemoryUse = { virtual: 0, resident: 0, shared: 0 };
+/** What the host maps for every program. */
+const HOST_NAMES = new Set(["[vdso]", "[vvar]", "[vvar_vclock]", "[vsyscall]"]);
+/** What the host calls memory that is shared without a file. */
+const SHARED_ANONYMOUS = "/dev/zero (deleted)";
+
+/** One line of the host's /proc/PID/maps, as far as it matters. */
+interface HostRow {
+  readonly start: number;
+  readonly end: number;
+  readonly prot: number;
+  readonly shared: boolean;
+  readonly name: string;
+}
+
+/** See {@link MemoryMap}. */
+export class HostMemoryMap implements MemoryMap {
+  readonly #machine: ExecutorMachine;
+
+  constructor(machine: ExecutorMachine) {
+    this.#machine = machine;
+  }
+
+  mappings(process: Process): readonly MappingInfo[] {
+    const executor = this.#machine.executorOf(process);
+    if (executor?.pid === undefined) return [];
+    const ranges = executor.space.owned.ranges();
+    const rows = readText(`/proc/${executor.pid}/maps`).split("\n").flatMap(parseRow);
+    const shown: MappingInfo[] = [];
+    for (const [row, overlaps] of match(rows, ranges)) {
+      if (HOST_NAMES.has(row.name)) shown.push({ ...row, offset: 0, dev: 0, ino: 0 });
+      else for (const range of overlaps) append(shown, overlap(row, range));
+    }
+    return shown;
+  }
+
+  use(process: Process): MemoryUse {
+    const executor = this.#machine.executorOf(process);
+    if (executor?.pid === undefined) return NO_USE;
+    const ranges = executor.space.owned.ranges();
+    const virtual = ranges.reduce((sum, { start, end }) => sum + end - start, 0);
+    return executor.hostedTid === undefined
+      ? { virtual, ...residentOf(executor.pid) }
+      : { virtual, ...residentIn(executor.pid, ranges) };
+  }
+}
+
+function* match<Row extends HostRow>(
+  rows: readonly Row[],
+  ranges: readonly GuestRange[],
+): Generator<readonly [Row, readonly GuestRange[]]> {
+  let first = 0;
+  for (const row of rows) {
+    while ((ranges[first]?.end ?? Number.POSITIVE_INFINITY) <= row.start) first++;
+    let end = first;
+    while ((ranges[end]?.start ?? Number.POSITIVE_INFINITY) < row.end) end++;
+    yield [row, ranges.slice(first, end)];
+  }
+}
+
+/** Adds a row, or makes the last one longer: patched pages of code are rows of their own to the host. */
+function append(shown: MappingInfo[], row: MappingInfo): void {
+  const last = shown[shown.length - 1];
+  const continues =
+    last !== undefined &&
+    row.name !== "" &&
+    last.end === row.start &&
+    last.prot === row.prot &&
+    last.shared === row.shared &&
+    last.name === row.name &&
+    last.ino === row.ino &&
+    (row.ino === 0 || last.offset + (last.end - last.start) === row.offset);
+  if (continues) shown[shown.length - 1] = { ...last, end: row.end };
+  else shown.push(row);
+}
+
+function overlap(row: HostRow, range: GuestRange): MappingInfo {
+  const start = Math.max(row.start, range.start);
+  const { name, dev, ino } = range;
+  return {
+    start,
+    end: Math.min(row.end, range.end),
+    prot: row.prot,
+    shared: row.shared,
+    offset: ino === 0 ? 0 : range.offset + (start - range.start),
+    dev,
+    ino,
+    name: name === "" && row.name === SHARED_ANONYMOUS ? SHARED_ANONYMOUS : name,
+  };
+}
+
+function parseRow(line: string): HostRow[] {
+  const match = /^([0-9a-f]+)-([0-9a-f]+) (.)(.)(.)(.) \S+ \S+ \S+ *(.*)$/.exec(line);
+  if (match === null) return [];
+  const [, start = "", end = "", read, write, execute, sharing, name = ""] = match;
+  const prot = (read === "r" ? 1 : 0) | (write === "w" ? 2 : 0) | (execute === "x" ? 4 : 0);
+  return [
+    {
+      start: Number.parseInt(start, 16),
+      end: Number.parseInt(end, 16),
+      prot,
+      shared: sharing === "s",
+      name,
+    },
+  ];
+}
+
+/** Of a process that is nothing but the guest's executor; its runtime is small. */
+function residentOf(pid: number): { resident: number; shared: number } {
+  const [, resident = 0, shared = 0] = readText(`/proc/${pid}/statm`).split(" ").map(Number);
+  return { resident: resident * PAGE, shared: shared * PAGE };
+}
+
+/** Of a process in which other things live, too. */
+function residentIn(
+  pid: number,
+  ranges: readonly GuestRange[],
+): { resident: number; shared: number } {
+  const rows: (HostRow & { residentBytes: number; sharedBytes: number })[] = [];
+  for (const line of readText(`/proc/${pid}/smaps`).split("\n")) {
+    const [row] = parseRow(line);
+    const last = rows[rows.length - 1];
+    const [, key, value] = /^(\w+): +(\d+) kB$/.exec(line) ?? [];
+    if (row !== undefined) rows.push({ ...row, residentBytes: 0, sharedBytes: 0 });
+    else if (last !== undefined && key === "Rss") last.residentBytes = Number(value) * 1024;
+    else if (last !== undefined && key === "Anonymous") {
+      last.sharedBytes = Math.max(0, last.residentBytes - Number(value) * 1024);
+    }
+  }
+  let resident = 0;
+  let shared = 0;
+  for (const [row, overlaps] of match(rows, ranges)) {
+    const bytes = overlaps
+      .map((range) => Math.min(row.end, range.end) - Math.max(row.start, range.start))
+      .reduce((sum, length) => sum + length, 0);
+    resident += Math.min(row.residentBytes, bytes);
+    shared += Math.min(row.sharedBytes, bytes);
+  }
+  return { resident, shared };
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, "latin1");
+  } catch {
+    return "";
+  }
+}

@@ -1,0 +1,140 @@
+/** Which addresses the guest mapped, and what: by the executor's own word. */
+import { OwnedHeader, OwnedRange } from "../../ring/layout.ts";
+import type { ByteString } from "../abi/bytes.ts";
+import { Errno } from "../abi/errno.ts";
+import type { ImageMapping, MappedFile } from "../kernel/machine.ts";
+import type { GuestMemory } from "../kernel/memory.ts";
+import { OWNED_LIMIT, TAG_HEAP } from "./protocol.ts";
+
+/** What a tag stands for: a file with the offset at which its mapping begins, or a name. */
+interface Tagged extends MappedFile {
+  readonly offset: number;
+  readonly isFile: boolean;
+}
+
+/** Guest addresses `[start, end)` with what is mapped there. */
+export interface GuestRange extends MappedFile {
+  readonly start: number;
+  readonly end: number;
+  readonly offset: number;
+}
+
+const NOTHING: Tagged = { name: "", dev: 0, ino: 0, offset: 0, isFile: false };
+const named = (name: ByteString): Tagged => ({ ...NOTHING, name });
+/** Other threads change the ranges meanwhile: how often to look again before what was seen must do. */
+const ATTEMPTS = 4;
+/** Tags kept at least before those that are mapped nowhere any more are forgotten. */
+const TAGS_KEPT = 1024;
+const TAG_MAX = TAG_HEAP - 1;
+
+/**
+ * The guest's part of one address space. The ranges lie in the executor's memory, which guest code can
+ * write: what is read is checked for sense, and nothing but what /proc shows depends on it.
+ */
+export class OwnedRanges {
+  readonly #memory: GuestMemory;
+  #tags: Map<number, Tagged>;
+  #nextTag: number;
+  #prune = TAGS_KEPT;
+  /** Where the executor keeps them; 0: it has not said so yet. */
+  #address: number;
+
+  /** @param parent what the space is a copy of. */
+  constructor(memory: GuestMemory, parent: OwnedRanges | undefined) {
+    this.#memory = memory;
+    this.#tags = new Map(parent === undefined ? [[TAG_HEAP, named("[heap]")]] : parent.#tags);
+    this.#nextTag = parent === undefined ? 1 : parent.#nextTag;
+    this.#address = parent === undefined ? 0 : parent.#address;
+  }
+
+  /** A fresh image is in place. @param address where the executor keeps its ranges. */
+  begin(address: number, mappings: readonly ImageMapping[]): void {
+    this.#address = address;
+    for (const [i, { file, stack }] of mappings.entries()) {
+      if (file !== undefined) {
+        this.#tags.set(i + 1, { ...file.shown, offset: file.offset, isFile: true });
+      } else if (stack === true) {
+        this.#tags.set(i + 1, named("[stack]"));
+      }
+    }
+    this.#nextTag = mappings.length + 1;
+  }
+
+  /** @returns the tag that the next mapping of a file is to have. */
+  add(file: MappedFile & { readonly offset: number }): number {
+    if (this.#tags.size >= this.#prune) this.#forget();
+    const tag = this.#nextTag;
+    this.#nextTag = tag >= TAG_MAX ? 1 : tag + 1;
+    this.#tags.set(tag, { ...file, isFile: true });
+    return tag;
+  }
+
+  /** The guest's ranges now, by address and without overlaps. */
+  ranges(): readonly GuestRange[] {
+    return this.#read().map(({ start, end, offset, tag }) => {
+      const { isFile, ...file } = this.#tags.get(tag) ?? NOTHING;
+      return { start, end, ...file, offset: isFile ? file.offset + offset : 0 };
+    });
+  }
+
+  #forget(): void {
+    const used = new Set(this.#read().map(({ tag }) => tag));
+    used.add(TAG_HEAP);
+    // The latest ones may be on their way to their mapping.
+    const recent = this.#nextTag - TAGS_KEPT / 2;
+    this.#tags = new Map([...this.#tags].filter(([tag]) => used.has(tag) || tag >= recent));
+    this.#prune = Math.max(TAGS_KEPT, 2 * this.#tags.size);
+  }
+
+  #read(): readonly RawRange[] {
+    let found: readonly RawRange[] = [];
+    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+      const before = this.#header();
+      if (before === undefined) return found;
+      const length = before.count * OwnedRange.size;
+      const bytes = this.#memory.copyIn(this.#address + OwnedHeader.size, length);
+      if (bytes instanceof Errno) return found;
+      found = parse(bytes);
+      const still = before.sequence % 2n === 0n && this.#header()?.sequence === before.sequence;
+      if (still) return found;
+    }
+    return found;
+  }
+
+  #header(): { readonly count: number; readonly sequence: bigint } | undefined {
+    if (this.#address === 0) return undefined;
+    const bytes = this.#memory.copyIn(this.#address, OwnedHeader.size);
+    if (bytes instanceof Errno) return undefined;
+    const view = new DataView(bytes.buffer, bytes.byteOffset);
+    const count = view.getUint32(OwnedHeader.count, true);
+    if (count > OWNED_LIMIT) return undefined;
+    return { count, sequence: view.getBigUint64(OwnedHeader.sequence, true) };
+  }
+}
+
+interface RawRange {
+  readonly start: number;
+  readonly end: number;
+  readonly offset: number;
+  readonly tag: number;
+}
+
+/** Those ranges that make sense: each beyond the one before. */
+function parse(bytes: Uint8Array): readonly RawRange[] {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const ranges: RawRange[] = [];
+  let last = 0;
+  for (let at = 0; at < bytes.length; at += OwnedRange.size) {
+    const start = Number(view.getBigUint64(at + OwnedRange.begin, true));
+    const end = Number(view.getBigUint64(at + OwnedRange.end, true));
+    if (start < last || end <= start) continue;
+    last = end;
+    ranges.push({
+      start,
+      end,
+      offset: Number(view.getBigUint64(at + OwnedRange.offset, true)),
+      tag: view.getUint32(at + OwnedRange.tag, true),
+    });
+  }
+  return ranges;
+}
