@@ -4,8 +4,6 @@ export type Need =
   | "untrusted"
   /** Without it no guest of the host's own instruction set runs, in either mode. */
   | "always"
-  /** Without it a trusted guest cannot run inside the sentry's own process. */
-  | "trusted"
   /** Without it limits are enforced per process only. */
   | "limits";
 
@@ -99,12 +97,6 @@ export const LAYERS = [
     title: "FSGSBASE instructions",
     need: "always",
     remedy: "A processor since 2012 and Linux 5.9 or newer are needed, without nofsgsbase",
-  },
-  {
-    name: "syscall-user-dispatch",
-    title: "Syscall User Dispatch",
-    need: "trusted",
-    remedy: "Linux 5.11 or newer is needed with CONFIG_GENERIC_ENTRY",
   },
   { name: "cgroup-pids", title: "control group of processes", need: "limits", remedy: CGROUP },
   { name: "cgroup-memory", title: "control group of memory", need: "limits", remedy: CGROUP },

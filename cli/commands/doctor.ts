@@ -35,7 +35,7 @@ export function main(values: Values<typeof REPORT_OPTIONS>): number {
   const installation = [nodeFinding(), addonFinding(), ...TOOLS.map(toolFinding), directories()];
   const { layers, probeError } = probe();
   const missing = missingForUntrusted(layers);
-  const needed = layers.filter(({ layer }) => layer.need === "always" || layer.need === "trusted");
+  const needed = layers.filter(({ layer }) => layer.need === "always");
   const untrusted = probeError === undefined && missing.length === 0;
   const report = {
     Version: version(),

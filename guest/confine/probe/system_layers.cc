@@ -17,17 +17,6 @@
 namespace dd::confine::probe {
 namespace {
 
-constexpr int kSetSyscallUserDispatch = 59;
-constexpr unsigned long kDispatchOn = 1;
-
-volatile sig_atomic_t dispatched = 0;
-char selector = 0;  // 0: allow, 1: block.
-
-void OnDispatch(int) {
-  dispatched = 1;
-  selector = 0;
-}
-
 Outcome TryTracing() {
   static char secret = 1;
   const pid_t child = fork();
@@ -57,19 +46,6 @@ Outcome TryFsgsbase() {
   unsigned long base = 0;
   asm volatile("rdfsbase %0" : "=r"(base));
   return base != 0 ? Works() : FailsWith(EINVAL, "no base");
-#else
-  return Works("not needed on this processor");
-#endif
-}
-
-Outcome TryDispatch() {
-#if defined(__x86_64__)
-  signal(SIGSYS, OnDispatch);
-  if (prctl(kSetSyscallUserDispatch, kDispatchOn, 0, 0, &selector) != 0) return Fails("prctl");
-  selector = 1;
-  syscall(SYS_getppid);
-  selector = 0;
-  return dispatched == 1 ? Works() : FailsWith(EINVAL, "no signal came");
 #else
   return Works("not needed on this processor");
 #endif
@@ -166,8 +142,9 @@ Outcome TryCgroupPids() { return TryCgroup("pids"); }
 Outcome TryCgroupMemory() { return TryCgroup("memory"); }
 
 constexpr Layer kLayers[] = {
-    {"executor-memory", TryTracing},        {"fsgsbase", TryFsgsbase},
-    {"syscall-user-dispatch", TryDispatch}, {"cgroup-pids", TryCgroupPids},
+    {"executor-memory", TryTracing},
+    {"fsgsbase", TryFsgsbase},
+    {"cgroup-pids", TryCgroupPids},
     {"cgroup-memory", TryCgroupMemory},
 };
 
