@@ -1,7 +1,8 @@
 /** Making tasks and processes: clone(2). */
-import { EINVAL, ENOMEM, EPERM, Errno } from "../abi/errno.ts";
+import { EAGAIN, EINVAL, ENOMEM, EPERM, Errno } from "../abi/errno.ts";
+import { CAP_SYS_ADMIN, CAP_SYS_RESOURCE, isCapable } from "../vfs/credentials.ts";
 import type { Parked } from "./blocking.ts";
-import { RLIMIT_NOFILE } from "./limits.ts";
+import { RLIMIT_NOFILE, RLIMIT_NPROC } from "./limits.ts";
 import type { CloneSpec } from "./machine.ts";
 import { PidFile } from "./pid-file.ts";
 import { Process } from "./process.ts";
@@ -64,6 +65,7 @@ export function cloneTask(caller: Task, request: CloneRequest): Errno | Parked {
   const { kernel, thread } = caller;
   // As in a pid namespace whose first process is gone.
   if (thread === undefined || kernel.ending) return ENOMEM;
+  if (!mayHaveMore(caller)) return EAGAIN;
   const isThread = (flags & CLONE_THREAD) !== 0;
   const tid = kernel.pids.allocate();
   if (tid instanceof Errno) return tid;
@@ -89,6 +91,21 @@ export function cloneTask(caller: Task, request: CloneRequest): Errno | Parked {
   // The machine completes the call by itself.
   caller.leaveCall(tid);
   return parked;
+}
+
+/** Whether RLIMIT_NPROC leaves the caller's user another task; root and the capable have no such limit. */
+function mayHaveMore(caller: Task): boolean {
+  const limit = caller.process.limits.soft(RLIMIT_NPROC);
+  const { credentials } = caller;
+  const { ruid } = credentials;
+  if (limit === Number.POSITIVE_INFINITY || ruid === 0) return true;
+  if (isCapable(credentials, CAP_SYS_RESOURCE) || isCapable(credentials, CAP_SYS_ADMIN))
+    return true;
+  let count = 0;
+  for (const { tasks } of caller.kernel.pids.processes()) {
+    for (const task of tasks) if (task.credentials.ruid === ruid) count++;
+  }
+  return count < limit;
 }
 
 function checkFlags(flags: number, request: CloneRequest): Errno | undefined {

@@ -74,7 +74,9 @@ export class Limits {
     if (old === undefined || limit.cur > limit.max) return EINVAL;
     if (limit.max > old.max && !privileged) return EPERM;
     if (resource === RLIMIT_NOFILE && limit.max > 1n << 20n) return EPERM;
-    this.#limits[resource] = limit;
+    // Linux cannot tell 0 seconds from no limit, and takes 1.
+    const atOnce = resource === RLIMIT_CPU && limit.cur === 0n;
+    this.#limits[resource] = atOnce ? { cur: 1n, max: limit.max } : limit;
     return undefined;
   }
 

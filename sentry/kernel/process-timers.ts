@@ -1,7 +1,8 @@
-import { EAGAIN, EINVAL, type Errno } from "../abi/errno.ts";
-import { SIGALRM, SIGPROF, SIGVTALRM } from "../abi/signal.ts";
-import type { Clock } from "./clocks.ts";
+import { EAGAIN, EINVAL, Errno } from "../abi/errno.ts";
+import { SIGALRM, SIGKILL, SIGPROF, SIGVTALRM, SIGXCPU } from "../abi/signal.ts";
+import { type Clock, clockNow } from "./clocks.ts";
 import { CountDown } from "./count-down.ts";
+import { RLIMIT_CPU } from "./limits.ts";
 import type { Process } from "./process.ts";
 import { sendToProcess, sendToTask } from "./send-signal.ts";
 import { fromKernel, timerExpiry } from "./siginfo.ts";
@@ -9,6 +10,8 @@ import type { Task } from "./task.ts";
 
 /** The most POSIX timers of one process. (Linux counts them against RLIMIT_SIGPENDING.) */
 export const TIMER_MAX = 4096;
+
+const NS_PER_S = 1_000_000_000n;
 
 /** Whom a POSIX timer tells: nobody, the process, or one of its threads. See sigevent(7). */
 export interface TimerNotice {
@@ -30,6 +33,7 @@ export class ProcessTimers {
   readonly #process: Process;
   readonly #intervals: readonly CountDown[];
   readonly #timers = new Map<number, PosixTimer>();
+  readonly #cpuLimit: CountDown;
 
   constructor(process: Process) {
     this.#process = process;
@@ -41,6 +45,32 @@ export class ProcessTimers {
       interval({ kind: "process", process, which: "user" }, SIGVTALRM),
       interval({ kind: "process", process, which: "total" }, SIGPROF),
     ];
+    const cpu: Clock = { kind: "process", process, which: "total" };
+    this.#cpuLimit = new CountDown(reactor, cpu, () => this.#cpuExceeded(cpu));
+    this.cpuLimitChanged();
+  }
+
+  /** RLIMIT_CPU of the process is another: looks for when it will be reached. */
+  cpuLimitChanged(): void {
+    const { limits, state } = this.#process;
+    const soft = limits.soft(RLIMIT_CPU);
+    if (soft === Number.POSITIVE_INFINITY || state !== "running") this.#cpuLimit.cancel();
+    else this.#cpuLimit.set({ valueNs: BigInt(soft) * NS_PER_S, intervalNs: 0n }, true);
+  }
+
+  /** As Linux has it: SIGXCPU at the soft limit and each second after it, SIGKILL at the hard one. */
+  #cpuExceeded(cpu: Clock): void {
+    const { limits } = this.#process;
+    const limit = limits.get(RLIMIT_CPU);
+    if (limit instanceof Errno) return;
+    if (clockNow(cpu) >= limit.max * NS_PER_S) {
+      sendToProcess(this.#process, fromKernel(SIGKILL));
+      return;
+    }
+    sendToProcess(this.#process, fromKernel(SIGXCPU));
+    const next = limit.cur + 1n;
+    limits.set(RLIMIT_CPU, { cur: next < limit.max ? next : limit.max, max: limit.max }, false);
+    this.cpuLimitChanged();
   }
 
   /** The timer of setitimer(2). @param which ITIMER_REAL (0), ITIMER_VIRTUAL (1) or ITIMER_PROF (2). */
@@ -83,6 +113,7 @@ export class ProcessTimers {
   cancelAll(): void {
     this.onExec();
     for (const interval of this.#intervals) interval.cancel();
+    this.#cpuLimit.cancel();
   }
 
   #expire(id: number, timer: PosixTimer, notice: TimerNotice, times: number): void {

@@ -4,6 +4,7 @@ import { EAGAIN, EINVAL, ENOENT, EPERM, Errno, errnoOf } from "../abi/errno.ts";
 import { call } from "../host/call.ts";
 import type { Reactor } from "../host/reactor.ts";
 import { PARKED, type Parked } from "../kernel/blocking.ts";
+import { RLIMIT_FSIZE } from "../kernel/limits.ts";
 import type {
   CloneSpec,
   HostAuxv,
@@ -422,7 +423,8 @@ export class ExecutorMachine implements Machine {
     }
     const file = thread.task.files.get(thread.frame.u32(0));
     const backing = file instanceof Errno ? file : file.backing();
-    if (backing instanceof Errno || !backing.direct || backing.offset !== 0) {
+    const limited = thread.task.process.limits.soft(RLIMIT_FSIZE) !== Number.POSITIVE_INFINITY;
+    if (limited || backing instanceof Errno || !backing.direct || backing.offset !== 0) {
       thread.answer(Verb.return, -1);
       return;
     }

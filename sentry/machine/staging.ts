@@ -54,6 +54,10 @@ export class StagedBuffer implements IoBuffer {
     this.#area.store(this.#offset + offset, bytes);
   }
 
+  upTo(length: number): StagedBuffer {
+    return new StagedBuffer(this.#area, this.#offset, Math.min(length, this.length));
+  }
+
   from(offset: number): StagedBuffer {
     return new StagedBuffer(this.#area, this.#offset + offset, this.length - offset);
   }

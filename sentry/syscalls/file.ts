@@ -4,7 +4,6 @@ import {
   E2BIG,
   EAGAIN,
   EBADF,
-  EFBIG,
   EINVAL,
   EISDIR,
   ENODEV,
@@ -15,6 +14,7 @@ import {
 } from "../abi/errno.ts";
 import {
   AT_FDCWD,
+  FALLOC_FL_KEEP_SIZE,
   O_CLOEXEC,
   O_CREAT,
   O_DIRECTORY,
@@ -36,7 +36,6 @@ import { big64, struct } from "../abi/struct.ts";
 import { MemfdFile, memfdFile } from "../fs/memfd.ts";
 import { addSeals, getSeals } from "../host/memfd.ts";
 import { blockOn } from "../kernel/blocking.ts";
-import { RLIMIT_FSIZE } from "../kernel/limits.ts";
 import type { Task } from "../kernel/task.ts";
 import { truncate } from "../vfs/attributes.ts";
 import { open } from "../vfs/open.ts";
@@ -47,6 +46,7 @@ import { addr, dirfd, fd, int, long, mode, name, path, size, uint } from "./args
 import { inodeOf, startAt } from "./at.ts";
 import { type Result, type Syscall, syscall } from "./define.ts";
 import { installFile, registerFcntl } from "./fd.ts";
+import { mayResize } from "./size-limit.ts";
 
 /** Flags open(2) knows; it ignores others, openat2(2) refuses them. */
 const KNOWN_FLAGS = 0o37777703;
@@ -149,8 +149,9 @@ function ftruncate(task: Task, fd: number, length: number): number | Errno {
   if (file instanceof Errno) return file;
   if ((file.flags & O_PATH) !== 0) return EBADF;
   if (!file.writable) return EINVAL;
-  if (length > task.process.limits.soft(RLIMIT_FSIZE)) return EFBIG;
-  return file.truncate(length) ?? 0;
+  const stat = file.stat();
+  if (stat instanceof Errno) return stat;
+  return mayResize(task, stat.size, length) ?? file.truncate(length) ?? 0;
 }
 
 function fallocate(
@@ -176,7 +177,9 @@ function fallocate(
     default:
       return ENODEV;
   }
-  if (offset + length > task.process.limits.soft(RLIMIT_FSIZE)) return EFBIG;
+  const grown = mode & FALLOC_FL_KEEP_SIZE ? stat.size : offset + length;
+  const tooLarge = mayResize(task, stat.size, grown);
+  if (tooLarge !== undefined) return tooLarge;
   return file.allocate(mode, offset, length) ?? 0;
 }
 
@@ -242,7 +245,8 @@ export const FILE: readonly Syscall[] = [
       if (length < 0) return EINVAL;
       const found = lookup(task, task.fs.cwd, path);
       if (found instanceof Errno) return found;
-      return truncate(task, found, length, task.process.limits.soft(RLIMIT_FSIZE)) ?? 0;
+      const mayGrow = (size: number) => mayResize(task, size, length);
+      return truncate(task, found, length, mayGrow) ?? 0;
     },
   }),
   syscall("ftruncate", {

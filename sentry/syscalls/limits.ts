@@ -1,7 +1,7 @@
 /** Resource limits, usage and priorities. See getrlimit(2), getrusage(2), getpriority(2). */
 import { EACCES, EINVAL, EPERM, Errno, ESRCH } from "../abi/errno.ts";
 import { Rlimit } from "../abi/structs.ts";
-import { type Limit, RLIMIT_NICE } from "../kernel/limits.ts";
+import { type Limit, RLIMIT_CPU, RLIMIT_NICE } from "../kernel/limits.ts";
 import type { Process } from "../kernel/process.ts";
 import type { Task } from "../kernel/task.ts";
 import { addUsage, NO_USAGE, type Usage } from "../kernel/usage.ts";
@@ -18,7 +18,11 @@ const PRIO_PGRP = 1;
 const PRIO_USER = 2;
 
 function setLimit(task: Task, target: Process, resource: number, limit: Limit): number | Errno {
-  return target.limits.set(resource, limit, isCapable(task.credentials, CAP_SYS_RESOURCE)) ?? 0;
+  const privileged = isCapable(task.credentials, CAP_SYS_RESOURCE);
+  const refused = target.limits.set(resource, limit, privileged);
+  if (refused !== undefined) return refused;
+  if (resource === RLIMIT_CPU) target.timers.cpuLimitChanged();
+  return 0;
 }
 
 /** Whether `task` may see and set the limits of another process; see prlimit(2). */
@@ -122,7 +126,8 @@ function renice(task: Task, target: Task, nice: number): Errno | undefined {
 
 const ENFORCED = {
   partial:
-    "NOFILE, STACK, SIGPENDING and NICE are enforced by the kernel; other limits are remembered and shown",
+    "CPU, FSIZE, NPROC, NOFILE, STACK, SIGPENDING and NICE are enforced by the kernel (in trusted mode not FSIZE " +
+    "for descriptors that were written to before it was set); other limits are remembered and shown",
 } as const;
 
 export const LIMITS: readonly Syscall[] = [

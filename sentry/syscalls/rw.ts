@@ -5,8 +5,10 @@ import type { Task } from "../kernel/task.ts";
 import type { OpenFile } from "../vfs/open-file.ts";
 import { addr, fd, inBuffer, int, long, MAX_RW_COUNT, outBuffer, uint } from "./args.ts";
 import { type CallFrame, type Result, type Syscall, syscall } from "./define.ts";
+import { roomToWrite } from "./size-limit.ts";
 import {
   fileAt,
+  firstOf,
   lengthOf,
   pieceOf,
   type Region,
@@ -70,12 +72,16 @@ function writevAt(
   const vectors = vectorsAt(task, at, count);
   if (vectors instanceof Errno) return vectors;
   if (count === 0) return 0;
+  const length = lengthOf(vectors);
+  const room = roomToWrite(task, file, offset === CURRENT ? undefined : offset, length);
+  if (room instanceof Errno) return room;
+  const allowed = room < length ? firstOf(vectors, room) : vectors;
   return writeAll(
     task,
     file,
-    lengthOf(vectors),
+    room,
     (done) =>
-      writeVectors(task, vectors, done, (buffer) =>
+      writeVectors(task, allowed, done, (buffer) =>
         offset === CURRENT
           ? signalBrokenPipe(task, file.write(buffer, task))
           : file.pwrite(buffer, offset + done),
@@ -133,7 +139,10 @@ export const RW: readonly Syscall[] = [
       if (offset < 0) return EINVAL;
       const file = writableAt(task, number);
       if (file instanceof Errno) return file;
-      const region = regionOf(frame, count);
+      const asked = regionOf(frame, count);
+      const room = roomToWrite(task, file, offset, asked.count);
+      if (room instanceof Errno) return room;
+      const region = { ...asked, count: room };
       const write = (done: number) => {
         const piece = pieceOf(task, buf, region, done);
         return piece instanceof Errno ? piece : file.pwrite(piece, offset + done);

@@ -20,6 +20,7 @@ import type { OpenFile } from "../vfs/open-file.ts";
 import { POLLIN, POLLOUT } from "../vfs/poll.ts";
 import { addr, fd, int, size, uint } from "./args.ts";
 import { type Result, type Syscall, syscall } from "./define.ts";
+import { roomToWrite } from "./size-limit.ts";
 import {
   fileAt,
   lengthOf,
@@ -104,7 +105,8 @@ function fromFile(
   length: number,
   nonblocking: boolean,
 ): Result {
-  const limit = Math.min(length, CALL_MAX);
+  const limit = roomToWrite(task, output, to?.at, Math.min(length, CALL_MAX));
+  if (limit instanceof Errno) return limit;
   const buffer = HostBuffer.allocate(Math.min(limit, CHUNK));
   const step = (done: number): Transfer => {
     const count = input.pread(buffer.upTo(limit - done), from.at);
@@ -126,14 +128,16 @@ function fromPipe(
   length: number,
   nonblocking: boolean,
 ): Result {
+  const room = roomToWrite(task, output, to?.at, length);
+  if (room instanceof Errno) return room;
   let pending: HostBuffer | undefined;
   let written = 0;
   const attempt = (): Transfer => {
     if (output instanceof PipeEnd) {
-      return signalBrokenPipe(task, host.splice(input.fd, output.fd, length));
+      return signalBrokenPipe(task, host.splice(input.fd, output.fd, room));
     }
     if (pending === undefined) {
-      const buffer = HostBuffer.allocate(Math.min(length, CHUNK));
+      const buffer = HostBuffer.allocate(Math.min(room, CHUNK));
       const count = input.read(buffer);
       if (count instanceof Errno || count === 0) return count;
       pending = buffer.upTo(count);

@@ -14,6 +14,7 @@ import type { OpenFile } from "../vfs/open-file.ts";
 import { POLLIN, POLLOUT, POLLRDHUP } from "../vfs/poll.ts";
 import { MAX_RW_COUNT } from "./args.ts";
 import type { Result } from "./define.ts";
+import { roomToWrite } from "./size-limit.ts";
 
 /** The most vectors one call takes: UIO_MAXIOV. See readv(2). */
 export const IOV_MAX = 1024;
@@ -147,8 +148,10 @@ export function pieceOf(
   { addr, count }: Region,
   done: number,
 ): IoBuffer | Errno {
-  if (done === 0) return buffer;
-  if (done < buffer.length) return buffer.from(done);
+  if (done < buffer.length) {
+    const within = count < buffer.length ? buffer.upTo(count) : buffer;
+    return done === 0 ? within : within.from(done);
+  }
   const bytes = task.memory.copyIn(addr + done, Math.min(count - done, buffer.length));
   return bytes instanceof Errno ? bytes : HostBuffer.over(bytes);
 }
@@ -184,8 +187,11 @@ export function writeAll(
 
 /** Writes a region, all of it unless the file is nonblocking or fails, and raises SIGPIPE. */
 export function writeTo(task: Task, file: OpenFile, buffer: IoBuffer, region: Region): Result {
-  return writeAll(task, file, region.count, (done) => {
-    const piece = pieceOf(task, buffer, region, done);
+  const count = roomToWrite(task, file, undefined, region.count);
+  if (count instanceof Errno) return count;
+  const allowed = count < region.count ? { ...region, count } : region;
+  return writeAll(task, file, count, (done) => {
+    const piece = pieceOf(task, buffer, allowed, done);
     return piece instanceof Errno ? piece : signalBrokenPipe(task, file.write(piece, task));
   });
 }
@@ -225,6 +231,16 @@ export function vectorsAt(task: Task, addr: number, count: number): Vector[] | E
 /** How many bytes vectors name. */
 export function lengthOf(vectors: readonly Vector[]): number {
   return vectors.reduce((sum, { len }) => sum + len, 0);
+}
+
+/** The vectors as far as they name the first `count` bytes. */
+export function firstOf(vectors: readonly Vector[], count: number): Vector[] {
+  let room = count;
+  return vectors.map(({ base, len }) => {
+    const cut = Math.min(len, room);
+    room -= cut;
+    return { base, len: cut };
+  });
 }
 
 /** A copy of the bytes from `start` on, at most `limit` of them. @returns `EFAULT`. */

@@ -1,5 +1,5 @@
 /** Changing what stat(2) shows: chmod(2), chown(2), utimensat(2), truncate(2), and who may. */
-import { EACCES, EFBIG, EINVAL, EISDIR, EPERM, EROFS, type Errno } from "../abi/errno.ts";
+import { EACCES, EFBIG, EINVAL, EISDIR, EPERM, EROFS, Errno } from "../abi/errno.ts";
 import { S_IFDIR, S_IFLNK, S_IFREG, S_ISGID, S_ISUID } from "../abi/file.ts";
 import { wallClockNs } from "./clock.ts";
 import {
@@ -110,19 +110,23 @@ export function setTimes(
   );
 }
 
-/** See truncate(2). @param limit RLIMIT_FSIZE in bytes. */
+/** See truncate(2). @param mayResize refuses the new length for a file of `size` bytes: RLIMIT_FSIZE. */
 export function truncate(
   actor: Actor,
   path: Path,
   length: number,
-  limit: number = FILE_SIZE_MAX,
+  mayResize: (size: number) => Errno | undefined = () => undefined,
 ): Errno | undefined {
   const inode = inodeAt(path);
   if (inode.type === S_IFDIR) return EISDIR;
   if (inode.type !== S_IFREG || length < 0) return EINVAL;
   if (!mayAccess(actor.credentials, inode, MAY_WRITE)) return EACCES;
   if (path.mount.readOnly) return EROFS;
-  if (length > limit || length > FILE_SIZE_MAX) return EFBIG;
+  if (length > FILE_SIZE_MAX) return EFBIG;
+  const stat = inode.stat();
+  if (stat instanceof Errno) return stat;
+  const refused = mayResize(stat.size);
+  if (refused !== undefined) return refused;
   return apply(path, sizeChange(actor, inode, length), IN_MODIFY);
 }
 

@@ -16,6 +16,8 @@ export interface IoBuffer {
   take(count?: number): Uint8Array;
   /** Stores `bytes` at `offset`; the caller keeps within `length`. */
   put(bytes: Uint8Array, offset?: number): void;
+  /** The first `length` bytes, or all there are, as a buffer of their own over the same place. */
+  upTo(length: number): IoBuffer;
   /** The part from `offset` on, as a buffer of its own over the same place. */
   from(offset: number): IoBuffer;
 }

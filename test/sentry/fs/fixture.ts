@@ -40,6 +40,7 @@ export function ioBuffer(bytes: Uint8Array): IoBuffer {
     address: bytes.length === 0 ? 0 : native.addressOf(bytes),
     take: (count = bytes.length) => bytes.slice(0, count),
     put: (source, offset = 0) => bytes.set(source, offset),
+    upTo: (length) => ioBuffer(bytes.subarray(0, length)),
     from: (offset) => ioBuffer(bytes.subarray(offset)),
   };
 }

@@ -312,6 +312,7 @@ test("a background group is stopped when it reads, and when it writes if TOSTOP 
     address: 0,
     take: () => Buffer.from("text"),
     put: () => {},
+    upTo: () => buffer,
     from: () => buffer,
   };
   t.is(String(slave.read(buffer, background)), "ERESTARTSYS (Interrupted, restart)");
