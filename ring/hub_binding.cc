@@ -138,6 +138,8 @@ napi_value Complete(napi_env env, napi_callback_info info) {
   const uint8_t* operands = call.Bytes(5, &length);
   ring::Slot* slot = call.hub->SlotOf(call.Index(1), call.Index(2));
   if (slot == nullptr) return nullptr;
+  // What an earlier reply left must not be taken for this one's.
+  slot->operands[0] = 0;
   if (operands != nullptr) {
     memcpy(slot->operands, operands,
            length < sizeof slot->operands ? length : sizeof slot->operands);

@@ -9,6 +9,7 @@ extern "C" {
 [[gnu::visibility("hidden")]] long dd_copy(void* to, const void* from, size_t length);
 [[gnu::visibility("hidden")]] long dd_copy_string(char* to, const char* from, size_t limit);
 [[gnu::visibility("hidden")]] long dd_store32(uint32_t* to, uint32_t value);
+[[gnu::visibility("hidden")]] long dd_probe(uint8_t* at);
 [[gnu::visibility("hidden")]] long dd_load32(const uint32_t* from);
 }
 

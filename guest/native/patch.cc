@@ -219,6 +219,14 @@ bool Rewrite(uint64_t at, const uint8_t* bytes, uint32_t length, bool alone) {
   return alone && StoreCode(at, bytes, length);
 }
 
+// Whether `addr` is in a trampoline: its own syscall instruction must stay what it is.
+bool IsTrampoline(const AddressSpace* space, uint64_t addr) {
+  for (uint32_t i = 0; i < space->trampoline_count; i++) {
+    if (SamePage(addr, space->trampolines[i].addr)) return true;
+  }
+  return false;
+}
+
 bool IsWritable(uint64_t addr) {
   uint8_t byte = 0;
   // A store of what is there already: changes nothing, but faults on ordinary code.
@@ -247,6 +255,7 @@ uint64_t Patch(AddressSpace* space, const Site& site, long nr, bool alone) {
 
 uint64_t PatchSite(Thread* thread, uint64_t rip, long nr) {
   AddressSpace* space = thread->space;
+  if (IsTrampoline(space, rip)) return rip;
   const bool alone = CountThreads(space) == 1;
   Site site;
   const bool found = FindMovSite(rip, nr, &site) || (alone && FindCompareSite(rip, &site));

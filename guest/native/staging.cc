@@ -72,13 +72,20 @@ class Stager {
 
   void Out(int index, const Argument& argument) {
     const uint64_t bytes = argument.kind == kOut ? argument.number : args_[argument.number];
-    if (args_[index] != 0 && bytes != 0 && Fits(bytes)) Take(index, static_cast<uint32_t>(bytes));
+    const uint64_t to = args_[index];
+    if (to == 0 || bytes == 0 || !Fits(bytes)) return;
+    // A bad address is found before the call has done anything: the sentry then finds it, too, in
+    // time.
+    if (!Writable(to) || !Writable(to + bytes - 1)) return;
+    Take(index, static_cast<uint32_t>(bytes));
   }
 
   uint32_t at() const { return at_; }
   uint32_t mask() const { return mask_; }
 
  private:
+  static bool Writable(uint64_t addr) { return dd_probe(reinterpret_cast<uint8_t*>(addr)) == 0; }
+
   bool Fits(uint64_t bytes) const {
     return bytes <= kBufferMax && bytes <= ring::kStagingSize - at_;
   }

@@ -141,6 +141,15 @@ dd_store32:
         xor     %eax, %eax
         ret
 
+// long dd_probe(uint8_t* at): 0 if it can be written, or -EFAULT. Changes nothing, even for other threads.
+        .globl dd_probe
+        .hidden dd_probe
+        .type dd_probe, @function
+dd_probe:
+        lock orb $0, (%rdi)
+        xor     %eax, %eax
+        ret
+
 // long dd_load32(const uint32_t* from): the value, or -EFAULT.
         .globl dd_load32
         .hidden dd_load32
