@@ -176,7 +176,9 @@ Code Trampoline(uint64_t at, const Site& site, long nr) {
   }
   code.Byte(0x48);
   code.Byte(0xb9);
-  code.Word(at + kResume, 8);
+  // Where nothing after the syscall is covered, the call returns to the site itself, whose own
+  // syscall instruction still stands: unwinders know that address.
+  code.Word(site.tail_length == 0 ? site.back : at + kResume, 8);
   code.Byte(0x49);
   code.Byte(0xbb);
   code.Word(__builtin_bit_cast(uint64_t, &dd_fast_entry), 8);
