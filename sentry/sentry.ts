@@ -218,7 +218,7 @@ export class Sentry implements SentryContainer {
     }
     return {
       cpuMs: Number(cpuNs / 1_000_000n),
-      memoryBytes: this.#hostLimits.memoryBytes() ?? this.#machine.residentBytes(),
+      memoryBytes: this.#hostLimits.memoryBytes(this.#machine),
       memoryLimitBytes: this.#spec.limits.memoryBytes,
       pids,
     };

@@ -4,6 +4,7 @@ import { EAGAIN, type Errno } from "../abi/errno.ts";
 import { call } from "../host/call.ts";
 import type { Watch } from "../host/reactor.ts";
 import type { Process } from "../kernel/process.ts";
+import { NO_USAGE, type Usage } from "../kernel/usage.ts";
 import type { ExecutorThread } from "./executor-thread.ts";
 import { ProcessMemory } from "./guest-memory.ts";
 import type { RingHub } from "./hub.ts";
@@ -22,6 +23,10 @@ export class Executor {
   /** A pidfd for it, once it has attached. */
   pidfd = -1;
   watch: Watch | undefined;
+  /** What its process used in executors before this one, and in threads of this one that have ended. */
+  past: Usage = NO_USAGE;
+  /** What this very process had resident before it became a part of it, in bytes. */
+  residentBefore = 0;
   /** Its first thread's host id, if it is a part of this very process. */
   hostedTid: number | undefined;
   /** It makes itself known through its ring and is the sentry's own child. See `Environment` in guest/native. */

@@ -14,11 +14,12 @@ import type {
 } from "../kernel/machine.ts";
 import type { Process } from "../kernel/process.ts";
 import type { Task } from "../kernel/task.ts";
-import { addUsage, NO_USAGE, type Usage } from "../kernel/usage.ts";
+import type { Usage } from "../kernel/usage.ts";
 import { AddressSpace, Executor } from "./address-space.ts";
 import { ExecutorThread } from "./executor-thread.ts";
+import { cpuNsOf, rememberThread, usedBy } from "./executor-usage.ts";
 import { findThread, processOfThread } from "./host-threads.ts";
-import { hostCpuNs, hostResidentBytes, hostUsage } from "./host-usage.ts";
+import { hostResidentBytes } from "./host-usage.ts";
 import type { RawSubmission, RingHub } from "./hub.ts";
 import { Launcher, type LauncherOptions, type Notification, PLATFORMS } from "./launcher.ts";
 import { lifePipe } from "./life-pipe.ts";
@@ -119,6 +120,7 @@ export class ExecutorMachine implements Machine {
     space.closeRingFd();
     const old = this.#executors.get(task.process);
     if (old !== undefined) {
+      executor.past = usedBy(old, this.#tidOf);
       old.process = undefined;
       for (const thread of [...old.space.threads()]) {
         if (thread.executor === old) old.space.attach(thread.slot, undefined);
@@ -190,26 +192,22 @@ export class ExecutorMachine implements Machine {
     const claimed = native.hubTid(this.hub.handle, thread.space.ring, thread.slot);
     const { pid } = thread.executor;
     if (claimed === 0 || pid === undefined) return undefined;
-    return findThread(pid, claimed);
+    thread.hostTid ??= findThread(pid, claimed);
+    return thread.hostTid;
   }
 
   usage(process: Process): Usage {
     const executor = this.#executors.get(process);
-    if (executor?.pid === undefined) return NO_USAGE;
-    return executor.hostedTid === undefined
-      ? hostUsage(`/proc/${executor.pid}`)
-      : [...executor.space.threads()]
-          .map((thread) => this.#firstTid(thread))
-          .map((tid) => hostUsage(`/proc/self/task/${tid}`))
-          .reduce(addUsage, NO_USAGE);
+    return executor === undefined ? process.usage : usedBy(executor, this.#tidOf);
   }
 
-  cpuTime(task: Task): bigint {
-    const { thread } = task;
-    if (!(thread instanceof ExecutorThread)) return 0n;
-    const { pid } = thread.executor;
-    if (pid === undefined) return 0n;
-    return hostCpuNs(`/proc/${pid}/task/${this.#firstTid(thread) ?? pid}`);
+  /** A thread of a process that goes on ends: in our own process nobody else remembers what it used. */
+  threadEnds(thread: ExecutorThread): void {
+    rememberThread(thread, this.#tidOf);
+  }
+
+  cpuTime({ thread }: Task): bigint {
+    return thread instanceof ExecutorThread ? cpuNsOf(thread, this.#tidOf) : 0n;
   }
 
   /** Where `process` runs now, if it does. */
@@ -229,16 +227,9 @@ export class ExecutorMachine implements Machine {
     this.#byPid(pid)?.kill();
   }
 
-  /** Bytes of memory all executors have resident. The sentry's own are not the container's. */
-  residentBytes(): number {
-    let bytes = 0;
-    for (const pid of this.pids()) bytes += hostResidentBytes(pid);
-    return bytes;
-  }
-
-  #firstTid(thread: ExecutorThread): number | undefined {
-    return thread.slot === 0 ? thread.executor.hostedTid : this.hostTid(thread);
-  }
+  /** A thread's host id; undefined for the first of an executor process, which is its pid. */
+  readonly #tidOf = (thread: ExecutorThread): number | undefined =>
+    thread.slot === 0 ? thread.executor.hostedTid : this.hostTid(thread);
 
   /** Handles what a wait found. */
   submitted(raw: RawSubmission): void {
@@ -353,6 +344,7 @@ export class ExecutorMachine implements Machine {
   /** Runs the plan on a thread of this process. */
   #host(executor: Executor, files: readonly number[], steps: number): Errno | undefined {
     const { ring } = executor.space;
+    executor.residentBefore = hostResidentBytes(process.pid);
     const tid = native.startHosted(
       this.hub.handle,
       ring,

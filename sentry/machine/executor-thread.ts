@@ -20,6 +20,8 @@ export class ExecutorThread implements GuestThread {
   readonly executor: Executor;
   readonly task: Task;
   readonly frame: ThreadFrame;
+  /** Its host id, once it was needed and is known. */
+  hostTid: number | undefined;
   /** Its last submission has not been answered. */
   inCall = false;
   readonly #machine: ExecutorMachine;
@@ -90,6 +92,7 @@ export class ExecutorThread implements GuestThread {
   }
 
   exit(): void {
+    this.#machine.threadEnds(this);
     this.space.leave(this.slot);
     this.answer(Verb.exitThread, 0);
   }

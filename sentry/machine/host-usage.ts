@@ -1,33 +1,51 @@
 /** What the host says its processes use. See proc_pid_stat(5). */
 import { readFileSync } from "node:fs";
+import { Errno } from "../abi/errno.ts";
+import { clockNow } from "../host/time.ts";
 import { NO_USAGE, type Usage } from "../kernel/usage.ts";
 
 const PAGE = 4096;
-/** Nanoseconds per clock tick: `_SC_CLK_TCK` is 100 on every Linux. */
-const TICK_NS = 10_000_000n;
+/** CPUCLOCK_SCHED, and CPUCLOCK_PERTHREAD_MASK beside it. `<linux/posix-timers.h>` */
+const CLOCK_OF_PROCESS = 2;
+const CLOCK_OF_THREAD = 6;
 
-/**
- * The use of one host process or thread.
- * @param directory its directory in /proc.
- * @returns nothing used when it is gone.
- */
-export function hostUsage(directory: string): Usage {
-  try {
-    const stat = readFileSync(`${directory}/stat`, "latin1");
-    // The name may contain anything, a closing parenthesis too: fields are counted from the last one.
-    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-    const field = (number: number) => fields[number - 3] ?? "0";
-    return {
-      ...NO_USAGE,
-      userNs: BigInt(field(14)) * TICK_NS,
-      systemNs: BigInt(field(15)) * TICK_NS,
-      maxResidentBytes: Number(field(24)) * PAGE,
-      minorFaults: Number(field(10)),
-      majorFaults: Number(field(12)),
-    };
-  } catch {
-    return NO_USAGE;
-  }
+/** What a host process has used, its ended threads included; nothing when it is gone. */
+export function processUsage(pid: number): Usage {
+  const usage = usageAt(`/proc/${pid}`, (~pid << 3) | CLOCK_OF_PROCESS);
+  const status = readText(`/proc/${pid}/status`);
+  const number = (name: string) =>
+    Number(new RegExp(`^${name}:\\s+(\\d+)`, "m").exec(status)?.[1] ?? 0);
+  return {
+    ...usage,
+    maxResidentBytes: number("VmHWM") * 1024,
+    voluntarySwitches: number("voluntary_ctxt_switches"),
+    involuntarySwitches: number("nonvoluntary_ctxt_switches"),
+  };
+}
+
+/** What a thread of this very process has used; nothing when it is gone. Its memory is not its own. */
+export function ownThreadUsage(tid: number): Usage {
+  return usageAt(`/proc/self/task/${tid}`, (~tid << 3) | CLOCK_OF_THREAD);
+}
+
+/** @param clock of its CPU time, which is exact; the host splits it into user and system by ticks. */
+function usageAt(directory: string, clock: number): Usage {
+  const stat = readText(`${directory}/stat`);
+  const total = clockNow(clock);
+  if (stat === "" || total instanceof Errno) return NO_USAGE;
+  // The name may contain anything, a closing parenthesis too: fields are counted from the last one.
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  const field = (number: number) => fields[number - 3] ?? "0";
+  const [user, system] = [BigInt(field(14)), BigInt(field(15))];
+  const ticks = user + system;
+  const systemNs = ticks === 0n ? 0n : (total * system) / ticks;
+  return {
+    ...NO_USAGE,
+    userNs: total - systemNs,
+    systemNs,
+    minorFaults: Number(field(10)),
+    majorFaults: Number(field(12)),
+  };
 }
 
 /**
@@ -64,5 +82,13 @@ export function hostPrivateBytes(pid: number): number {
     return (kilobytes("RssAnon") + kilobytes("RssShmem")) * 1024;
   } catch {
     return 0;
+  }
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, "latin1");
+  } catch {
+    return "";
   }
 }

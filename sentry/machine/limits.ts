@@ -4,7 +4,7 @@ import { ControlGroup, type ControlGroupLimits } from "../host/control-group.ts"
 import type { Reactor } from "../host/reactor.ts";
 import { limitData } from "../host/rlimit.ts";
 import type { ConfinementLayer, ContainerSpec } from "../spec.ts";
-import { hostPrivateBytes } from "./host-usage.ts";
+import { hostPrivateBytes, hostResidentBytes } from "./host-usage.ts";
 
 /** Without a control group, how often to look how much memory there is in use. */
 const LOOK_NS = 100_000_000n;
@@ -96,9 +96,10 @@ export class HostLimits {
     return this.#killed > 0 || (this.#group?.oomKills() ?? 0) > 0;
   }
 
-  /** Memory in use in bytes, where a control group tells. */
-  memoryBytes(): number | undefined {
-    return this.#group?.memoryBytes();
+  /** Memory the container uses in bytes: what a control group counts, or what its executors have resident. */
+  memoryBytes(members: Members): number {
+    const counted = this.#group?.memoryBytes();
+    return counted ?? [...members.pids()].reduce((sum, pid) => sum + hostResidentBytes(pid), 0);
   }
 
   /** The container has ended. Once. */

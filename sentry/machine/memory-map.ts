@@ -48,9 +48,10 @@ export class HostMemoryMap implements MemoryMap {
     if (executor?.pid === undefined) return NO_USE;
     const ranges = executor.space.owned.ranges();
     const virtual = ranges.reduce((sum, { start, end }) => sum + end - start, 0);
-    return executor.hostedTid === undefined
-      ? { virtual, ...residentOf(executor.pid) }
-      : { virtual, ...residentIn(executor.pid, ranges) };
+    // A fork of our own process has a part of our memory.
+    return executor.attachesByRing
+      ? { virtual, ...residentIn(executor.pid, ranges) }
+      : { virtual, ...residentOf(executor.pid) };
   }
 }
 
