@@ -229,6 +229,16 @@ bool IsTrampoline(const AddressSpace* space, uint64_t addr) {
   return false;
 }
 
+// Whether the syscall that ends at `rip` follows a jump of ours: its trampoline comes back to
+// `rip`, so the syscall and what follows must stay.
+bool IsPatched(const AddressSpace* space, uint64_t rip) {
+  uint8_t code[5];
+  if (CopyIn(code, rip - 7, sizeof code) != 0 || code[0] != kJump) return false;
+  uint32_t distance = 0;
+  for (int i = 4; i > 0; i--) distance = distance << 8 | code[i];
+  return IsTrampoline(space, rip - 2 + static_cast<uint64_t>(static_cast<int32_t>(distance)));
+}
+
 bool IsWritable(uint64_t addr) {
   uint8_t byte = 0;
   // A store of what is there already: changes nothing, but faults on ordinary code.
@@ -257,7 +267,7 @@ uint64_t Patch(AddressSpace* space, const Site& site, long nr, bool alone) {
 
 uint64_t PatchSite(Thread* thread, uint64_t rip, long nr) {
   AddressSpace* space = thread->space;
-  if (IsTrampoline(space, rip)) return rip;
+  if (IsTrampoline(space, rip) || IsPatched(space, rip)) return rip;
   const bool alone = CountThreads(space) == 1;
   Site site;
   const bool found = FindMovSite(rip, nr, &site) || (alone && FindCompareSite(rip, &site));
