@@ -241,10 +241,10 @@ export abstract class StreamSocket extends Socket {
   }
 
   /**
-   * The other end was never accepted and is about to be closed: this one is to see ECONNRESET. The host
-   * resets a connection that is closed with bytes unread.
+   * The other end is about to be closed, and this one is to see ECONNRESET. The host resets a connection
+   * that is closed with bytes unread.
    */
-  #expectReset(): void {
+  protected expectReset(): void {
     const { fd } = this.readiness;
     if (fd !== undefined) host.send(fd, [HostBuffer.of(Uint8Array.of(0))], 0);
   }
@@ -257,7 +257,7 @@ export abstract class StreamSocket extends Socket {
     if (queue === undefined) return;
     this.#queue = undefined;
     for (const accepted of queue.waiting) {
-      if (accepted.peer !== undefined) accepted.peer.#expectReset();
+      if (accepted.peer !== undefined) accepted.peer.expectReset();
       accepted.close();
     }
     queue.room.wake(POLLOUT | POLLERR);

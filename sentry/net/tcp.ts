@@ -19,11 +19,13 @@ import {
   IPPROTO_IPV6,
   IPPROTO_TCP,
   IPV6_V6ONLY,
+  SO_LINGER,
   SO_REUSEADDR,
   SO_REUSEPORT,
   SOCK_STREAM,
   SOL_SOCKET,
 } from "../abi/socket.ts";
+import { i32, struct } from "../abi/struct.ts";
 import type { Reactor } from "../host/reactor.ts";
 import * as host from "../host/socket.ts";
 import type { Owner } from "../vfs/anonymous.ts";
@@ -43,6 +45,9 @@ import {
 import type { NetworkNamespace } from "./namespace.ts";
 import type { Binding } from "./ports.ts";
 import { StreamSocket } from "./stream.ts";
+
+/** `struct linger`, `<linux/socket.h>`. */
+const Linger = struct({ onoff: i32, seconds: i32 });
 
 const TCP_INFO = 11;
 const INFO_SIZE = 104;
@@ -263,8 +268,21 @@ export class TcpSocket extends StreamSocket {
     return info;
   }
 
+  /** Its close is to reset the connection: SO_LINGER with no time to linger. See socket(7). */
+  #abort(): void {
+    const { fd } = this.readiness;
+    const linger = this.options.get(SOL_SOCKET, SO_LINGER);
+    if (fd === undefined || linger instanceof Errno) return;
+    const { onoff, seconds } = Linger.parse(linger);
+    if (onoff === 0 || seconds !== 0) return;
+    // Without another end in the container it is a TCP connection of the host.
+    if (this.peer === undefined) host.setOption(fd, SOL_SOCKET, SO_LINGER, linger);
+    else if (this.peer instanceof TcpSocket) this.peer.expectReset();
+  }
+
   protected override release(): void {
     this.#retry?.();
+    this.#abort();
     if (this.#binding !== undefined) this.#net.tcp.release(this.#binding);
     super.release();
   }

@@ -169,7 +169,7 @@ static void run(void) {
         }));
   works("grantpt", grantpt(master));
   works("unlockpt", unlockpt(master));
-  same_text("ptsname", name, ptsname(master) == NULL ? "" : ptsname(master));
+  check("ptsname", ptsname(master) != NULL && strcmp(ptsname(master), name) == 0);
   works("the slave", slave = open(name, O_RDWR | O_NOCTTY));
   equals("isatty", 1, isatty(slave));
   equals("isatty() of the master", 1, isatty(master));
@@ -177,7 +177,7 @@ static void run(void) {
   must(pipe(pipe_ends));
   equals("isatty() of a pipe", 0, isatty(pipe_ends[0]));
   equals("its error", ENOTTY, errno);
-  same_text("ttyname", name, ttyname(slave) == NULL ? "" : ttyname(slave));
+  check("ttyname", ttyname(slave) != NULL && strcmp(ttyname(slave), name) == 0);
   struct stat info;
   must(fstat(slave, &info));
   check("a character device", S_ISCHR(info.st_mode));

@@ -162,13 +162,16 @@ class PtsDirectory extends VirtualDirectory {
   override lookup(name: ByteString): Inode | Errno {
     if (name === "ptmx") return this.#devpts.ptmx;
     const index = /^(0|[1-9][0-9]{0,6})$/.test(name) ? Number(name) : -1;
-    return this.#devpts.ptys.get(index)?.node ?? ENOENT;
+    const known = this.#devpts.ptys.get(index);
+    // The name goes with the master; the number stays taken while a slave is open.
+    return known === undefined || known.pty.hungUp ? ENOENT : known.node;
   }
 
   override *entries(): Generator<DirectoryEntry> {
     const type = direntType(S_IFCHR);
     yield { name: "ptmx", ino: this.#devpts.ptmx.ino, type };
-    for (const [index, { node }] of this.#devpts.ptys) {
+    for (const [index, { pty, node }] of this.#devpts.ptys) {
+      if (pty.hungUp) continue;
       yield { name: String(index), ino: node.ino, type };
     }
   }
