@@ -1,3 +1,4 @@
+import type { Errno } from "../abi/errno.ts";
 import type { MappingInfo } from "../fs/proc/info.ts";
 import type { Process } from "./process.ts";
 
@@ -13,4 +14,9 @@ export interface MemoryMap {
   /** What is mapped, by address. */
   mappings(process: Process): readonly MappingInfo[];
   use(process: Process): MemoryUse;
+  /**
+   * Which of `pages` pages from `start` on are in memory, a byte with 1 or 0 for each: mincore(2).
+   * @returns `ENOMEM` when one of them is not mapped.
+   */
+  resident(process: Process, start: number, pages: number): Uint8Array | Errno;
 }

@@ -1,12 +1,18 @@
 /** What /proc shows of address spaces: the host's word, cut down to what is the guest's. */
 import { readFileSync } from "node:fs";
+import { ENOMEM, Errno } from "../abi/errno.ts";
+import { O_RDONLY } from "../abi/file.ts";
 import type { MappingInfo } from "../fs/proc/info.ts";
+import { closeFd, openHostPath, readFully } from "../host/fs.ts";
 import type { MemoryMap, MemoryUse } from "../kernel/memory-map.ts";
 import type { Process } from "../kernel/process.ts";
 import type { ExecutorMachine } from "./executor-machine.ts";
 import type { GuestRange } from "./owned-ranges.ts";
 
 const PAGE = 4096;
+/** Bytes of /proc/PID/pagemap for each page, and how many pages are looked up at once. */
+const PAGEMAP_ENTRY = 8;
+const PAGEMAP_CHUNK = 1 << 16;
 const NO_USE: MemoryUse = { virtual: 0, resident: 0, shared: 0 };
 /** What the host maps for every program. */
 const HOST_NAMES = new Set(["[vdso]", "[vvar]", "[vvar_vclock]", "[vsyscall]"]);
@@ -52,6 +58,16 @@ export class HostMemoryMap implements MemoryMap {
     return executor.attachesByRing
       ? { virtual, ...residentIn(executor.pid, ranges) }
       : { virtual, ...residentOf(executor.pid) };
+  }
+
+  resident(process: Process, start: number, pages: number): Uint8Array | Errno {
+    const end = start + pages * PAGE;
+    let mapped = start;
+    for (const row of this.mappings(process)) {
+      if (row.start <= mapped && row.end > mapped) mapped = row.end;
+    }
+    const pid = this.#machine.executorOf(process)?.pid;
+    return mapped < end || pid === undefined ? ENOMEM : presentPages(pid, start / PAGE, pages);
   }
 }
 
@@ -147,6 +163,27 @@ function residentIn(
     shared += Math.min(row.sharedBytes, bytes);
   }
   return { resident, shared };
+}
+
+/** The host's word for each page; where it has none, all count as present. See pagemap(5) of the kernel. */
+function presentPages(pid: number, first: number, pages: number): Uint8Array {
+  const present = new Uint8Array(pages);
+  const fd = openHostPath(`/proc/${pid}/pagemap`, O_RDONLY);
+  if (fd instanceof Errno) return present.fill(1);
+  for (let done = 0; done < pages; done += PAGEMAP_CHUNK) {
+    const count = Math.min(PAGEMAP_CHUNK, pages - done);
+    const entries = readFully(fd, (first + done) * PAGEMAP_ENTRY, count * PAGEMAP_ENTRY);
+    if (entries instanceof Errno) {
+      present.fill(1, done);
+      break;
+    }
+    for (let i = 0; i < count; i++) {
+      // Bit 63 of a little-endian word: the page is in memory.
+      present[done + i] = (entries[i * PAGEMAP_ENTRY + 7] ?? 0) >> 7;
+    }
+  }
+  closeFd(fd);
+  return present;
 }
 
 function readText(path: string): string {

@@ -107,16 +107,15 @@ function isMapped(task: Parameters<Syscall["invoke"]>[0], start: number, length:
 }
 
 const mincore = syscall("mincore", {
-  support: { partial: "every page that is mapped counts as resident" },
+  support: { partial: "a page of a file counts as resident once it has been touched" },
   args: { addr, length: size, vec: addr },
   run(task, { addr: start, length, vec }) {
     if (start % PAGE !== 0) return EINVAL;
     const pages = Math.ceil(length / PAGE);
     if (pages > MINCORE_MAX) return ENOMEM;
-    for (let i = 0; i < pages; i++) {
-      if (task.memory.copyIn(start + i * PAGE, 1) instanceof Errno) return ENOMEM;
-    }
-    return task.memory.copyOut(vec, new Uint8Array(pages).fill(1)) ?? 0;
+    if (pages === 0) return 0;
+    const resident = task.kernel.memoryMap?.resident(task.process, start, pages) ?? ENOMEM;
+    return resident instanceof Errno ? resident : (task.memory.copyOut(vec, resident) ?? 0);
   },
 });
 
