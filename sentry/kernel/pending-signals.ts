@@ -24,6 +24,11 @@ export class PendingSignals {
     return (this.#set & bit(signo)) !== 0n;
   }
 
+  /** Whether this very signal is queued. */
+  includes(signal: Siginfo): boolean {
+    return this.#queue.includes(signal);
+  }
+
   /** Queues a signal. @returns false for a standard signal that is already pending: nothing changes. */
   add(signal: Siginfo): boolean {
     if (signal.signo < SIGRTMIN && this.has(signal.signo)) return false;
@@ -49,7 +54,7 @@ export class PendingSignals {
     if (signal === undefined)
       throw new Error("The set of pending signals disagrees with their queue");
     if (!this.#queue.some(({ signo }) => signo === signal.signo)) this.#set &= ~bit(signal.signo);
-    return signal;
+    return signal.taken?.() ?? signal;
   }
 
   /** Forgets all signals of `set`. */

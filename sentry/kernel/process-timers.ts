@@ -5,7 +5,7 @@ import { CountDown } from "./count-down.ts";
 import { RLIMIT_CPU } from "./limits.ts";
 import type { Process } from "./process.ts";
 import { sendToProcess, sendToTask } from "./send-signal.ts";
-import { fromKernel, timerExpiry } from "./siginfo.ts";
+import { fromKernel, type Siginfo, timerExpiry } from "./siginfo.ts";
 import type { Task } from "./task.ts";
 
 /** The most POSIX timers of one process. (Linux counts them against RLIMIT_SIGPENDING.) */
@@ -24,8 +24,12 @@ export interface TimerNotice {
 /** A timer of timer_create(2). */
 export interface PosixTimer {
   readonly countDown: CountDown;
-  /** Expiries that the last signal stood for, beside the first. See timer_getoverrun(2). */
+  /** Expiries that the last signal taken stood for, beside the first. See timer_getoverrun(2). */
   overrun: number;
+  /** Its last signal: as long as that is queued there is no other. */
+  signal: Siginfo | undefined;
+  /** Expiries that signal stands for, beside the first. */
+  missed: number;
 }
 
 /** The timers of one process. None of them survives fork; POSIX timers end with execve too. */
@@ -88,6 +92,8 @@ export class ProcessTimers {
         this.#expire(id, timer, notice, times),
       ),
       overrun: 0,
+      signal: undefined,
+      missed: 0,
     };
     this.#timers.set(id, timer);
     return id;
@@ -120,11 +126,19 @@ export class ProcessTimers {
     const { signo, target } = notice;
     if (target === "none") return;
     const pending = target === "process" ? this.#process.pending : target.pending;
-    // At most one signal per timer is queued: what expires meanwhile is counted.
-    timer.overrun = pending.has(signo) ? timer.overrun + times : times - 1;
-    if (pending.has(signo)) return;
-    const info = timerExpiry(signo, id, timer.overrun, notice.value ?? BigInt(id));
-    if (target === "process") sendToProcess(this.#process, info);
-    else sendToTask(target, info);
+    // At most one signal per timer is queued: what expires until it is taken is counted.
+    if (timer.signal !== undefined && pending.includes(timer.signal)) {
+      timer.missed += times;
+      return;
+    }
+    timer.missed = times - 1;
+    const info = () => timerExpiry(signo, id, timer.missed, notice.value ?? BigInt(id));
+    const taken = () => {
+      timer.overrun = timer.missed;
+      return info();
+    };
+    timer.signal = { ...info(), taken };
+    if (target === "process") sendToProcess(this.#process, timer.signal);
+    else sendToTask(target, timer.signal);
   }
 }

@@ -18,6 +18,8 @@ export interface Siginfo {
   readonly code: number;
   /** The whole `siginfo_t`, 128 bytes. */
   readonly bytes: Uint8Array;
+  /** Called when it is taken from its queue: what the receiver is told, if more is known by then. */
+  readonly taken?: () => Siginfo;
 }
 
 // The members of siginfo_t's union, by who fills them in. `<asm-generic/siginfo.h>`
