@@ -18,7 +18,7 @@ import type { Usage } from "../kernel/usage.ts";
 import { AddressSpace, Executor } from "./address-space.ts";
 import { ExecutorThread } from "./executor-thread.ts";
 import { cpuNsOf, rememberThread, usedBy } from "./executor-usage.ts";
-import { findThread, processOfThread } from "./host-threads.ts";
+import { findThread, processOfThread, reap } from "./host-threads.ts";
 import { hostResidentBytes } from "./host-usage.ts";
 import type { RawSubmission, RingHub } from "./hub.ts";
 import { Launcher, type LauncherOptions, type Notification, PLATFORMS } from "./launcher.ts";
@@ -30,12 +30,10 @@ import { Attach, FAULTS, RuntimeCall, Verb } from "./protocol.ts";
 const POLLIN = 1;
 const SIGKILL = 9;
 const F_DUPFD_CLOEXEC = 1030;
-const P_PIDFD = 3;
-const WNOHANG = 1;
-const WEXITED = 4;
-const WALL = 0x40000000;
 /** How often to look whether the last thread of a guest in this process has gone. */
 const HOSTED_END_NS = 200_000n;
+/** How long a process that is to be killed may take to come into being. */
+const ATTACH_NS = 1_000_000_000n;
 /** Programs linked to addresses below would collide with Node itself, which may lie at 0x400000. */
 const NODE_END = 2 ** 36;
 /** What a machine is made of. */
@@ -259,17 +257,12 @@ export class ExecutorMachine implements Machine {
         break;
       case RuntimeCall.fault: {
         const { frame } = thread;
-        if (!FAULTS.has(frame.s32(0))) {
-          this.violated(space.ring, `a fault by signal ${frame.s32(0)}`);
-          break;
+        const signo = frame.s32(0);
+        if (FAULTS.has(signo)) {
+          this.#events.fault(thread.task, signo, frame.s32(1), frame.u64(2), frame.s32(4) !== 0);
+        } else {
+          this.violated(space.ring, `a fault by signal ${signo}`);
         }
-        this.#events.fault(
-          thread.task,
-          frame.s32(0),
-          frame.s32(1),
-          frame.u64(2),
-          frame.s32(4) !== 0,
-        );
         break;
       }
       case RuntimeCall.cloneFailed:
@@ -363,6 +356,7 @@ export class ExecutorMachine implements Machine {
   #kill(executor: Executor): void {
     if (executor.hostedTid === undefined) {
       executor.kill();
+      if (executor.pid === undefined) this.#awaitAttachment(executor);
       return;
     }
     executor.doomed = true;
@@ -371,6 +365,14 @@ export class ExecutorMachine implements Machine {
       if (thread.inCall) this.#endHostedThread(thread);
       else thread.interrupt();
     }
+  }
+
+  /** A process asked for may never be made, when who was to make it has died. */
+  #awaitAttachment({ token }: Executor): void {
+    this.#reactor.at(this.#reactor.now() + ATTACH_NS, () => {
+      const executor = this.#expected.get(token);
+      if (executor !== undefined && this.#expected.delete(token)) this.#ended(executor);
+    });
   }
 
   #endHostedThread(thread: ExecutorThread): void {
@@ -571,9 +573,7 @@ export class ExecutorMachine implements Machine {
     executor.space.executors.delete(executor);
     executor.watch?.close();
     executor.watch = undefined;
-    if (executor.attachesByRing && executor.pidfd >= 0) {
-      call("waitid", P_PIDFD, executor.pidfd, null, WEXITED | WNOHANG | WALL, null);
-    }
+    if (executor.attachesByRing && executor.pidfd >= 0) reap(executor.pidfd);
     if (executor.pidfd >= 0) call("close", executor.pidfd);
     executor.pidfd = -1;
     executor.pid = undefined;

@@ -1,5 +1,6 @@
 /** Who is who among the host's threads. See proc_pid_status(5). */
 import { readdirSync, readFileSync } from "node:fs";
+import { call } from "../host/call.ts";
 
 /**
  * The host id, in the sentry's own pid namespace, of the thread of `pid` that is `inner` in its own one.
@@ -26,4 +27,14 @@ export function processOfThread(tid: number): number | undefined {
   } catch {
     return undefined;
   }
+}
+
+const P_PIDFD = 3;
+const WNOHANG = 1;
+const WEXITED = 4;
+const WALL = 0x40000000;
+
+/** Takes leave of a child of the sentry that has ended. */
+export function reap(pidfd: number): void {
+  call("waitid", P_PIDFD, pidfd, null, WEXITED | WNOHANG | WALL, null);
 }
