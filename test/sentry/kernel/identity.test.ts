@@ -1,6 +1,6 @@
 import test from "ava";
 import fc from "fast-check";
-import { EACCES, EINVAL, EPERM, Errno, ESRCH } from "../../../sentry/abi/errno.ts";
+import { EACCES, EAGAIN, EINVAL, EPERM, Errno, ESRCH } from "../../../sentry/abi/errno.ts";
 import { SIGKILL } from "../../../sentry/abi/signal.ts";
 import { initialCredentials, type TaskCredentials } from "../../../sentry/kernel/capabilities.ts";
 import {
@@ -138,6 +138,23 @@ test("limits can be lowered by anyone and raised only up to the hard limit", (t)
   const old = init.memory.place(16);
   t.is(init.call("prlimit64", 0, 7, 0, old), 0);
   t.deepEqual([init.memory.i64(old), init.memory.i64(old + 8)], [20n, 20n]);
+});
+
+test("RLIMIT_NPROC counts the tasks of a user, and root's are not counted", (t) => {
+  const world = new World({ credentials: initialCredentials(1000, 1000, []) });
+  const { init } = world;
+  t.is(init.call("setrlimit", 6, limit(init, 2n, 2n)), 0);
+  const child = world.fork(init);
+  t.is(init.call("fork"), EAGAIN);
+  t.is(child.call("fork"), EAGAIN);
+  child.call("exit_group", 0);
+  world.settle();
+  t.is(init.call("wait4", -1, 0, 0, 0), child.task.process.pid);
+  world.fork(init);
+
+  const { init: root } = new World();
+  t.is(root.call("setrlimit", 6, limit(root, 1n, 1n)), 0);
+  t.not(root.call("fork"), EAGAIN);
 });
 
 test("prctl: names are cut at 15 bytes, and no_new_privs cannot be taken back", (t) => {

@@ -22,10 +22,12 @@ import {
   SIGTSTP,
   SIGUSR1,
   SIGUSR2,
+  SIGXCPU,
 } from "../../../sentry/abi/signal.ts";
 import { initialCredentials } from "../../../sentry/kernel/capabilities.ts";
 import { sendToProcess } from "../../../sentry/kernel/send-signal.ts";
 import { fromKernel } from "../../../sentry/kernel/siginfo.ts";
+import { NO_USAGE } from "../../../sentry/kernel/usage.ts";
 import { type FakeThread, World } from "./fake-machine.ts";
 
 const HANDLER = 0x4000;
@@ -466,8 +468,39 @@ test("a POSIX timer queues one signal and counts what it missed", (t) => {
   t.is(child.handled.length, 1);
   t.is(Buffer.from(child.handled[0]?.info ?? []).readBigUInt64LE(24), 77n, "sigev_value");
   t.is(child.call("timer_getoverrun", 0), 3);
+  child.setMask(bit(41));
+  world.reactor.advance(1n * NS_PER_S);
+  t.is(
+    child.call("timer_getoverrun", 0),
+    3,
+    "that of the signal taken last, not of the one to come",
+  );
   t.is(child.call("timer_delete", 0), 0);
   t.is(child.call("timer_delete", 0), EINVAL);
+});
+
+test("RLIMIT_CPU sends SIGXCPU each second from the soft limit on, and SIGKILL at the hard one", (t) => {
+  const world = new World();
+  const child = childOf(world);
+  onSignal(child, SIGXCPU, HANDLER, SA_NODEFER);
+  const limit = Buffer.alloc(16);
+  limit.writeBigUInt64LE(3n, 8);
+  t.is(child.call("setrlimit", 0, child.memory.place(limit)), 0);
+  for (const [seconds, heard] of [
+    [0n, 0],
+    [1n, 1],
+    [2n, 2],
+  ] as const) {
+    world.machine.used = { ...NO_USAGE, userNs: seconds * NS_PER_S };
+    world.reactor.advance(NS_PER_S);
+    world.settle();
+    t.is(child.handled.length, heard);
+  }
+  t.is(child.task.process.state, "running");
+  world.machine.used = { ...NO_USAGE, userNs: 3n * NS_PER_S };
+  world.reactor.advance(NS_PER_S);
+  world.settle();
+  t.is(child.task.process.exitStatus & 0x7f, SIGKILL);
 });
 
 test("an exec keeps ignored and pending signals and forgets handlers", (t) => {
