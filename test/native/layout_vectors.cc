@@ -63,6 +63,8 @@ std::vector<Vector> Vectors() {
       DD_VECTOR(Doorbell, a, b, c, d, e, f),
       DD_VECTOR(PlanStep, a, b, c, d, e, f, g),
       DD_VECTOR(SpawnRequest, a, b, c, d),
+      DD_VECTOR(OwnedHeader, a, b, c),
+      DD_VECTOR(OwnedRange, a, b, c, d, e),
       DD_VECTOR(SpawnFailure, a, b, c),
       DD_VECTOR(LauncherHello, a, b, c, d, e, f, g),
       DD_VECTOR(Submission, a, b, c, d, e, f, g, h),
