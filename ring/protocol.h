@@ -30,7 +30,8 @@ constexpr uint32_t kRingLimit = 4096;
 
 // Ranges one address space may consist of: the host's own limit, vm.max_map_count.
 constexpr uint32_t kOwnedLimit = 65530;
-// Tags of ranges. Step i of the plan has tag i + 1; a file mapped later has the tag that kMapFile names.
+// Tags of ranges. Step i of the plan has tag i + 1; a file mapped later has the tag that kMapFile
+// names.
 constexpr uint32_t kTagAnonymous = 0;
 constexpr uint32_t kTagHeap = 0xffffffff;
 

@@ -49,7 +49,10 @@ FastResult Run(Thread* thread, const FastFrame* frame) {
   if (result == kNotHere) result = MemoryCall(thread, nr, frame->args);
   if (result == kNotHere && nr == kRtSigprocmask) {
     result = SignalCall(thread, nullptr, nr, frame->args);
-    return thread->unblocked ? Finish(frame, result) : FastResult{result, FastAction::kReturn};
+    const uint64_t pending = std::atomic_ref(thread->slot->pending).load();
+    if (thread->unblocked && (pending & ~Mask(thread)) != 0) return Finish(frame, result);
+    thread->unblocked = false;
+    return {result, FastAction::kReturn};
   }
   if (result == kNotHere) {
     const Reply reply = ForwardCall(thread, nr, frame->args);
