@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -23,11 +22,8 @@ static long now(void) {
   return time.tv_sec * 1000000000L + time.tv_nsec;
 }
 
-// A call that only the kernel can answer: the sentry in a container.
-static void op_ring(void) {
-  struct stat info;
-  syscall(SYS_newfstatat, AT_FDCWD, "/", &info, 0);
-}
+// The least there is to do for a call that only the kernel can answer: the sentry in a container.
+static void op_ring(void) { syscall(SYS_getppid); }
 // A call that the executor answers by itself.
 static void op_local(void) { syscall(SYS_gettid); }
 static void op_read_4k(void) { (void)!pread(file, page, sizeof page, 0); }
