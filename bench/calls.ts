@@ -16,6 +16,7 @@ export async function claims(): Promise<readonly Claim[]> {
       unit: "ns",
       rounds: CALL_ROUNDS,
       pair: pair("ring", "untrusted"),
+      idleOnly: true,
       holds: (dd) => dd <= 2_000,
     },
     {
