@@ -89,12 +89,12 @@ for (const mode of MODES) {
   });
 
   test(`${mode}: a fork bomb stops at --pids-limit, and the container can be used afterwards`, async (t) => {
-    const script = "b() { b | b & }; b; sleep 1; kill -9 -1; echo unreachable";
+    const script = "b() { b | b & }; b; sleep 1; kill -9 -1";
     const bomb = `setsid timeout -s KILL 5 bash -c '${script}' 2> /dev/null; echo over`;
     const args = ["--pids-limit", "24", "-m", "256m", "host", "bash", "-c", bomb];
     const { code, stdout, stderr } = await run("forks", args);
     t.is(code, 0, stderr);
-    t.regex(stdout, /over\n$/);
+    t.is(stdout, "over\n");
   });
 
   test(`${mode}: programs are executed while the limit of processes is reached`, async (t) => {
