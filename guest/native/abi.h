@@ -43,7 +43,6 @@ enum Nr : long {
   kOpenat = 257,
   kDup3 = 292,
   kSetRobustList = 273,
-  kGetRobustList = 274,
   kEpollPwait = 281,
   kSeccomp = 317,
   kExecveat = 322,
@@ -57,7 +56,6 @@ enum Nr : long {
 
 enum Error : long {
   kEperm = 1,
-  kEsrch = 3,
   kEintr = 4,
   kEagain = 11,
   kEnomem = 12,
@@ -65,7 +63,6 @@ enum Error : long {
   kEexist = 17,
   kEinval = 22,
   kEnosys = 38,
-  kEtimedout = 110,
   kErestartsys = 512,
   kErestartnointr = 513,
   kErestartnohand = 514,

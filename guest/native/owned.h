@@ -1,5 +1,6 @@
 // Which addresses are the guest's. Everything else in the address space is the runtime's or, in
-// trusted mode, Node's: a guest can neither see nor change it.
+// trusted mode, Node's: the guest's memory calls do not touch it, and /proc does not show it. In
+// one address space that keeps honest programs from harm; it is no boundary.
 #pragma once
 
 #include "guest/native/abi.h"

@@ -80,7 +80,6 @@ struct Thread {
   uint64_t child_tid_addr;  // where a starting child stores its id; 0: nowhere
   uint64_t clear_tid_addr;
   uint64_t robust_list;
-  uint64_t robust_list_length;
   Stack altstack;  // the guest's
   // The mask to restore after a call with a temporary one (sigsuspend, ppoll, ...).
   uint64_t saved_mask;

@@ -237,7 +237,6 @@ long ThreadCall(Thread* thread, long nr, const uint64_t args[6]) {
     case kSetRobustList:
       if (args[1] != kRobustListHeadBytes) return -kEinval;
       thread->robust_list = args[0];
-      thread->robust_list_length = args[1];
       return 0;
     case kArchPrctl:
       return ArchPrctl(args);

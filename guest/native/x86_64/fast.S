@@ -21,6 +21,16 @@
 #define FRAME_RCX 48
 #define FRAME_NR 56
 
+// The guest's argument registers, as they were.
+        .macro load_arguments
+        mov     FRAME_RDI(%rsp), %rdi
+        mov     FRAME_RSI(%rsp), %rsi
+        mov     FRAME_RDX(%rsp), %rdx
+        mov     FRAME_R10(%rsp), %r10
+        mov     FRAME_R8(%rsp), %r8
+        mov     FRAME_R9(%rsp), %r9
+        .endm
+
         .text
         .globl dd_fast_entry
         .hidden dd_fast_entry
@@ -47,12 +57,7 @@ dd_fast_exit_begin:
         mov     %gs:THREAD_SLOT, %r11
         cmpl    $0, SLOT_ATTENTION(%r11)
         jne     1f
-        mov     FRAME_RDI(%rsp), %rdi
-        mov     FRAME_RSI(%rsp), %rsi
-        mov     FRAME_RDX(%rsp), %rdx
-        mov     FRAME_R10(%rsp), %r10
-        mov     FRAME_R8(%rsp), %r8
-        mov     FRAME_R9(%rsp), %r9
+        load_arguments
         mov     FRAME_RCX(%rsp), %rcx
         mov     %gs:THREAD_GUEST_SP, %rsp
         jmp     *%rcx
@@ -69,12 +74,7 @@ dd_fast_exit_end:
         // rdx 1: this call needs the guest's whole state: make it again, by trap.
 2:      cmp     $1, %rdx
         jne     3f
-        mov     FRAME_RDI(%rsp), %rdi
-        mov     FRAME_RSI(%rsp), %rsi
-        mov     FRAME_RDX(%rsp), %rdx
-        mov     FRAME_R10(%rsp), %r10
-        mov     FRAME_R8(%rsp), %r8
-        mov     FRAME_R9(%rsp), %r9
+        load_arguments
         mov     FRAME_RCX(%rsp), %rcx
         mov     FRAME_NR(%rsp), %rax
         mov     %gs:THREAD_GUEST_SP, %rsp
