@@ -1,4 +1,5 @@
 // Memory calls that touch only the guest's own address space: see mmap(2), brk(2), mremap(2).
+#include "guest/native/context.h"
 #include "guest/native/syscalls.h"
 
 namespace dd::native {
@@ -90,8 +91,10 @@ long Unmap(Thread* thread, uint64_t addr, uint64_t length) {
   // The host does best what it can do at once.
   if (OwnsAll(owned, addr, end)) {
     const long error = Host(kMunmap, addr, end - addr);
-    if (error == 0) Disown(owned, addr, end);
-    return error;
+    if (error != 0) return error;
+    Disown(owned, addr, end);
+    MemoryChanged(thread->space, addr, end, 0);
+    return 0;
   }
   for (uint64_t at = addr; at < end;) {
     const ring::OwnedRange* next = FindFrom(owned, at);
@@ -101,6 +104,7 @@ long Unmap(Thread* thread, uint64_t addr, uint64_t length) {
     const long error = Host(kMunmap, begin, stop - begin);
     if (error != 0) return error;
     Disown(owned, begin, stop);
+    MemoryChanged(thread->space, begin, stop, 0);
     at = stop;
   }
   return 0;
@@ -112,7 +116,10 @@ long Protect(Thread* thread, const uint64_t args[6]) {
   if ((args[0] & (kPage - 1)) != 0) return -kEinval;
   if ((args[2] & ~uint64_t{kProtAll | kProtSem}) != 0) return -kEinval;
   if (!IsGuests(thread, args[0], args[1])) return -kEnomem;
-  return Host(kMprotect, args[0], args[1], args[2] & kProtAll);
+  const uint64_t prot = args[2] & kProtAll;
+  const long error = Host(kMprotect, args[0], args[1], HostProtection(prot));
+  if (error == 0) MemoryChanged(thread->space, args[0], args[0] + PageUp(args[1]), prot);
+  return error;
 }
 
 // MREMAP_DONTUNMAP is refused as the host refuses it for memory that is not private.
@@ -144,6 +151,7 @@ long Remap(Thread* thread, const uint64_t args[6]) {
   const auto now = static_cast<uint64_t>(result);
   if (old_length != 0) Disown(owned, addr, addr + old_length);
   Own(owned, now, now + length, tag, offset);
+  MemoryMoved(thread->space, addr, old_length, now, length);
   return result;
 }
 
@@ -222,14 +230,15 @@ long Map(AddressSpace* space, const Mapping& mapping, uint32_t tag) {
     if (Claim(owned, begin, end) != 0) return -kEnomem;
     claimed = true;
   }
-  const long result =
-      Host(kMmap, begin, mapping.length, mapping.prot, flags, mapping.fd, mapping.offset);
+  const long result = Host(kMmap, begin, mapping.length, HostProtection(mapping.prot), flags,
+                           mapping.fd, mapping.offset);
   if (result < 0) {
     if (claimed) Release(owned, begin, end);
     return fixed && result == -kEexist ? -kEnomem : result;
   }
   const auto at = static_cast<uint64_t>(result);
   Own(owned, at, at + PageUp(mapping.length), tag, 0);
+  MemoryChanged(space, at, at + PageUp(mapping.length), mapping.prot);
   return result;
 }
 

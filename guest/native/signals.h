@@ -10,16 +10,16 @@ namespace dd::native {
 long InstallHandlers();
 
 // Runs the guest's pending signals, if the sentry says that there are any, on the guest state in
-// `uc`. `result` is what the interrupted call returned (a restart code is resolved) and `nr` its
-// number; without a call, `nr` is negative. Leaves `uc` ready to be resumed.
-void FinishCall(Thread* thread, Ucontext* uc, long nr, long result);
+// `context`. `result` is what the interrupted call returned (a restart code is resolved) and `nr`
+// its number; without a call, `nr` is negative. Leaves `context` ready to be resumed.
+void FinishCall(Thread* thread, Context* context, long nr, long result);
 
 // rt_sigreturn(2) on the guest's frame at its stack pointer.
-void ReturnFromHandler(Thread* thread, Ucontext* uc);
+void ReturnFromHandler(Thread* thread, Context* context);
 
 // Reports a synchronous signal at the current guest instruction and runs its handler.
 // `fatal`: there is no room for the handler's frame, so the default action is taken.
-void RaiseFault(Thread* thread, Ucontext* uc, int signo, int code, uint64_t addr,
+void RaiseFault(Thread* thread, Context* context, int signo, int code, uint64_t addr,
                 bool fatal = false);
 
 // Guest signals the thread blocks; only the thread itself changes it.

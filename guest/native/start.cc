@@ -1,9 +1,9 @@
 #include "guest/native/start.h"
 
+#include "guest/native/context.h"
 #include "guest/native/signals.h"
 
 extern "C" {
-[[noreturn, gnu::visibility("hidden")]] void dd_resume(void* ucontext);
 [[noreturn, gnu::visibility("hidden")]] void dd_switch_stack(uint64_t stack,
                                                              void (*function)(void*),
                                                              void* argument);
@@ -12,9 +12,6 @@ extern "C" {
 namespace dd::native {
 namespace {
 
-constexpr uint64_t kEflagsInitial = 0x202;
-constexpr uint16_t kUserCs = 0x33;
-constexpr uint16_t kUserSs = 0x2b;
 constexpr long kMaxSteps = ring::kStagingSize / sizeof(ring::PlanStep);
 
 struct RunArguments {
@@ -96,20 +93,7 @@ void Run(Thread* thread, const Start& start) {
   thread->pid = static_cast<uint32_t>(reply.operands[3]);
   space->pid = thread->pid;
   thread->tid = static_cast<uint32_t>(reply.operands[4]);
-  // Entered as a return from a signal handler: registers, stack, mask and (for want of a saved one)
-  // the initial extended state change in one step that no kick can split.
-  Ucontext uc;
-  Zero(&uc, sizeof uc);
-  uc.mcontext.rip = reply.operands[0];
-  uc.mcontext.rsp = reply.operands[1];
-  uc.mcontext.eflags = kEflagsInitial;
-  uc.mcontext.cs = kUserCs;
-  uc.mcontext.ss = kUserSs;
-  uc.sigmask = kGuestCodeMask;
-  uc.stack = Stack{StackBottom(thread), 0, 0, StackTop(thread) - StackBottom(thread)};
-  const uint64_t fs_base = 0;
-  asm volatile("wrfsbase %0" : : "r"(fs_base));
-  dd_resume(&uc);
+  EnterProgram(thread, reply.operands[0], reply.operands[1]);
 }
 
 void RunOnOwnStack(Thread* thread, const Start* start) {

@@ -1,5 +1,6 @@
 #include "guest/native/syscalls.h"
 
+#include "guest/native/context.h"
 #include "guest/native/signals.h"
 #include "guest/native/staging.h"
 
@@ -60,7 +61,7 @@ long MapFile(Thread* thread, const uint64_t args[6], const Reply& reply) {
   return result;
 }
 
-long Forward(Thread* thread, Ucontext* uc, long nr, const uint64_t args[6]) {
+long Forward(Thread* thread, Context* context, long nr, const uint64_t args[6]) {
   const long error = ApplyTemporaryMask(thread, nr, args);
   if (error != 0) return error;
   const Reply reply = ForwardCall(thread, nr, args);
@@ -70,7 +71,7 @@ long Forward(Thread* thread, Ucontext* uc, long nr, const uint64_t args[6]) {
     case ring::Verb::kThread:
     case ring::Verb::kFork:
     case ring::Verb::kVfork:
-      return Clone(thread, uc, reply);
+      return Clone(thread, context, reply);
     case ring::Verb::kExitThread:
       ExitThread(thread);
     case ring::Verb::kExitGroup:
@@ -88,27 +89,28 @@ long Forward(Thread* thread, Ucontext* uc, long nr, const uint64_t args[6]) {
 
 Reply ForwardCall(Thread* thread, long nr, const uint64_t args[6]) {
   DescriptorsChange(thread, nr, args);
-  const Staged staged = StageIn(thread, nr, args);
-  Reply reply = RingCall(thread, static_cast<uint32_t>(nr), args, staged.mask, staged.length);
+  const long guest_nr = GuestNumber(thread, nr);
+  const Staged staged = StageIn(thread, guest_nr, args);
+  Reply reply = RingCall(thread, static_cast<uint32_t>(guest_nr), args, staged.mask, staged.length);
   if (reply.verb == ring::Verb::kReturn) {
-    reply.result = StageOut(thread, nr, args, staged, reply);
+    reply.result = StageOut(thread, guest_nr, args, staged, reply);
   }
   return reply;
 }
 
-long Dispatch(Thread* thread, Ucontext* uc, long nr, const uint64_t args[6]) {
-  long result = SignalCall(thread, uc, nr, args);
+long Dispatch(Thread* thread, Context* context, long nr, const uint64_t args[6]) {
+  long result = SignalCall(thread, context, nr, args);
   if (result == kNotHere) result = MemoryCall(thread, nr, args);
   if (result == kNotHere) result = ThreadCall(thread, nr, args);
   if (result == kNotHere) result = DirectCall(thread, nr, args);
-  if (result == kNotHere) result = Forward(thread, uc, nr, args);
+  if (result == kNotHere) result = Forward(thread, context, nr, args);
   return result;
 }
 
-long SignalCall(Thread* thread, Ucontext* uc, long nr, const uint64_t args[6]) {
+long SignalCall(Thread* thread, Context* context, long nr, const uint64_t args[6]) {
   switch (nr) {
     case kRtSigreturn:
-      ReturnFromHandler(thread, uc);
+      ReturnFromHandler(thread, context);
       return kNoResult;
     case kRtSigprocmask: {
       if (args[3] != kSigsetBytes) return -kEinval;
@@ -136,7 +138,7 @@ long SignalCall(Thread* thread, Ucontext* uc, long nr, const uint64_t args[6]) {
     case kSigaltstack: {
       Stack next = {};
       const Stack old = thread->altstack;
-      const uint64_t sp = uc->mcontext.rsp;
+      const uint64_t sp = StackPointer(context);
       const bool active =
           (old.flags & static_cast<int>(kSsDisable)) == 0 && sp > old.sp && sp - old.sp <= old.size;
       if (args[0] != 0) {

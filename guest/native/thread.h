@@ -10,6 +10,7 @@
 namespace dd::native {
 
 struct Thread;
+struct Context;  // the guest's registers: context.h
 
 // Threads an address space may have, as many as its ring has slots.
 constexpr uint32_t kThreadLimit = ring::kSlotCount;
@@ -91,7 +92,7 @@ struct Thread {
   long finish_nr;
   uint64_t finish_address;
   // The frame a starting child resumes, or what it runs instead.
-  Ucontext* resume;
+  Context* resume;
   void (*entry)(Thread* thread);
   const void* entry_argument;
 };

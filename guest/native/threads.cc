@@ -1,5 +1,6 @@
 // Threads, forks and their ends: the host's side of clone(2), exit(2) and the identity of a thread.
 #include "guest/confine/confinement_layout.h"
+#include "guest/native/context.h"
 #include "guest/native/signals.h"
 #include "guest/native/syscalls.h"
 
@@ -7,7 +8,6 @@ extern "C" {
 [[gnu::visibility("hidden")]] long dd_clone_thread(long flags, uint64_t stack, uint32_t* parent_tid,
                                                    uint32_t* child_tid, uint64_t tls,
                                                    dd::native::Thread* child);
-[[noreturn, gnu::visibility("hidden")]] void dd_resume(void* ucontext);
 [[noreturn, gnu::visibility("hidden")]] void dd_child_started(dd::native::Thread* thread);
 }
 
@@ -15,11 +15,6 @@ namespace dd::native {
 namespace {
 
 constexpr uint64_t kCloneParent = 0x8000;
-constexpr uint64_t kArchSetGs = 0x1001;
-constexpr uint64_t kArchSetFs = 0x1002;
-constexpr uint64_t kArchGetFs = 0x1003;
-constexpr uint64_t kArchGetGs = 0x1004;
-constexpr uint64_t kUserEnd = 0x7ffffffff000;
 constexpr uint64_t kRobustListHeadBytes = 24;
 // The kernel, too, gives up on longer lists: ROBUST_LIST_LIMIT.
 constexpr int kRobustListLimit = 2048;
@@ -27,31 +22,6 @@ constexpr uint32_t kFutexWaiters = 0x80000000;
 constexpr uint32_t kFutexOwnerDied = 0x40000000;
 constexpr uint32_t kFutexTidMask = 0x3fffffff;
 constexpr uint64_t kFutexWakeOp = 1;
-
-uint64_t FsBase() {
-  uint64_t base;
-  asm volatile("rdfsbase %0" : "=r"(base));
-  return base;
-}
-
-// Copies the caller's signal frame onto the child's runtime stack, so that the child resumes from
-// it with every register, the extended state included.
-Ucontext* CopyFrame(Thread* child, const Ucontext* uc) {
-  const auto begin = reinterpret_cast<uint64_t>(uc);
-  const auto state = reinterpret_cast<uint64_t>(uc->mcontext.fpstate);
-  const uint64_t end = state + child->space->environment.xsave_bytes;
-  const uint64_t size = end - begin;
-  // The extended state must stay aligned to 64 bytes: move by a multiple of it.
-  const uint64_t target = StackTop(child) - ((size + 127) & ~uint64_t{63});
-  const uint64_t aligned = target + ((begin - target) & 63);
-  dd_copy(reinterpret_cast<void*>(aligned), uc, size);
-  auto* copy = reinterpret_cast<Ucontext*>(aligned);
-  copy->mcontext.fpstate = reinterpret_cast<uint8_t*>(aligned + (state - begin));
-  copy->mcontext.rax = 0;
-  const uint64_t bottom = StackBottom(child);
-  copy->stack = Stack{bottom, 0, 0, StackTop(child) - bottom};
-  return copy;
-}
 
 long CloneFailed(Thread* thread, uint64_t tid, long error) {
   const uint64_t args[6] = {tid, static_cast<uint64_t>(-error)};
@@ -79,7 +49,7 @@ struct CloneExtra {
   uint64_t pid;
 };
 
-long CloneSharing(Thread* thread, Ucontext* uc, const Reply& reply, bool vfork) {
+long CloneSharing(Thread* thread, Context* context, const Reply& reply, bool vfork) {
   CloneExtra extra;
   dd_copy(&extra, thread->staging, sizeof extra);
   const uint64_t tid = reply.operands[1];
@@ -90,14 +60,14 @@ long CloneSharing(Thread* thread, Ucontext* uc, const Reply& reply, bool vfork) 
   child->child_tid_addr = reply.operands[3];
   child->clear_tid_addr = reply.operands[4];
   child->attach_token = vfork ? reply.operands[5] : 0;
-  child->resume = CopyFrame(child, uc);
-  if (reply.operands[2] != 0) child->resume->mcontext.rsp = reply.operands[2];
+  child->resume = CopyForChild(child, context);
+  if (reply.operands[2] != 0) SetStackPointer(child->resume, reply.operands[2]);
   if (vfork) child->altstack = thread->altstack;
   if (extra.parent_tid != 0) {
     dd_store32(reinterpret_cast<uint32_t*>(extra.parent_tid), static_cast<uint32_t>(tid));
   }
   const uint64_t stack = reinterpret_cast<uint64_t>(child->resume) & ~uint64_t{15};
-  const uint64_t tls = extra.has_tls != 0 ? extra.tls : FsBase();
+  const uint64_t tls = extra.has_tls != 0 ? extra.tls : ThreadPointer(context);
   const long host = dd_clone_thread(static_cast<long>(vfork ? thread->space->environment.vfork_flags
                                                             : confine::kCloneFlagsThread),
                                     stack, &child->host_tid, &child->host_tid, tls, child);
@@ -105,7 +75,7 @@ long CloneSharing(Thread* thread, Ucontext* uc, const Reply& reply, bool vfork) 
   return static_cast<long>(tid);
 }
 
-long Fork(Thread* thread, Ucontext* uc, const Reply& reply) {
+long Fork(Thread* thread, Context* context, const Reply& reply) {
   CloneExtra extra;
   dd_copy(&extra, thread->staging, sizeof extra);
   const uint64_t tid = reply.operands[1];
@@ -148,8 +118,8 @@ long Fork(Thread* thread, Ucontext* uc, const Reply& reply) {
   if (reply.operands[3] != 0) {
     dd_store32(reinterpret_cast<uint32_t*>(reply.operands[3]), static_cast<uint32_t>(tid));
   }
-  if (extra.has_tls != 0) asm volatile("wrfsbase %0" : : "r"(extra.tls));
-  if (reply.operands[2] != 0) uc->mcontext.rsp = reply.operands[2];
+  if (extra.has_tls != 0) SetThreadPointer(context, extra.tls);
+  if (reply.operands[2] != 0) SetStackPointer(context, reply.operands[2]);
   return 0;
 }
 
@@ -185,33 +155,11 @@ void ClearTid(Thread* thread) {
   if (dd_store32(word, 0) == 0) Host(kFutex, word, kFutexWakeOp, 1, nullptr, 0, 0);
 }
 
-long ArchPrctl(const uint64_t args[6]) {
-  switch (args[0]) {
-    case kArchSetFs:
-      if (args[1] >= kUserEnd) return -kEperm;
-      asm volatile("wrfsbase %0" : : "r"(args[1]));
-      return 0;
-    case kArchGetFs: {
-      const uint64_t base = FsBase();
-      return CopyOut(args[1], &base, sizeof base);
-    }
-    case kArchGetGs: {
-      const uint64_t zero = 0;
-      return CopyOut(args[1], &zero, sizeof zero);
-    }
-    case kArchSetGs:
-      // The GS base is the runtime's.
-      return -kEperm;
-    default:
-      return -kEinval;
-  }
-}
-
 }  // namespace
 
-long Clone(Thread* thread, Ucontext* uc, const Reply& reply) {
-  if (reply.verb == ring::Verb::kFork) return Fork(thread, uc, reply);
-  return CloneSharing(thread, uc, reply, reply.verb == ring::Verb::kVfork);
+long Clone(Thread* thread, Context* context, const Reply& reply) {
+  if (reply.verb == ring::Verb::kFork) return Fork(thread, context, reply);
+  return CloneSharing(thread, context, reply, reply.verb == ring::Verb::kVfork);
 }
 
 void ExitThread(Thread* thread) {
@@ -238,12 +186,10 @@ long ThreadCall(Thread* thread, long nr, const uint64_t args[6]) {
       if (args[1] != kRobustListHeadBytes) return -kEinval;
       thread->robust_list = args[0];
       return 0;
-    case kArchPrctl:
-      return ArchPrctl(args);
     case kRseq:
       return -kEnosys;
     default:
-      return kNotHere;
+      return ArchCall(thread, nr, args);
   }
 }
 
@@ -266,5 +212,5 @@ void dd_child_started(dd::native::Thread* thread) {
   }
   thread->slot->tid = thread->host_tid;
   FinishCall(thread, thread->resume, -1, 0);
-  dd_resume(thread->resume);
+  Resume(thread, thread->resume);
 }
