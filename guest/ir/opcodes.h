@@ -9,41 +9,44 @@
 
 #include <cstdint>
 
-#define DD_IR_INTEGER_OPS(X)                                                                  \
-  X(Mov, Integer) /* dst = a (or imm) */                                                      \
-  X(Add, Integer) /* a + b */                                                                 \
-  X(Sub, Integer) /* a - b; C is "no borrow" */                                               \
-  X(Adc, Integer) /* a + b + C */                                                             \
-  X(Sbc, Integer) /* a + ~b + C */                                                            \
-  X(And, Integer) /* flags: N, Z; C and V become 0 */                                         \
-  X(Or, Integer)                                                                              \
-  X(Xor, Integer)                                                                             \
-  X(AndNot, Integer) /* a & ~b; flags as And */                                               \
-  X(OrNot, Integer)  /* a | ~b */                                                             \
-  X(XorNot, Integer) /* a ^ ~b */                                                             \
-  X(Mul, Integer)                                                                             \
-  X(MulHigh, Integer) /* upper 64 bits of 64 x 64; kSigned */                                 \
-  X(MulWide, Integer) /* 32 x 32 -> 64; kSigned */                                            \
-  X(Div, Integer)     /* by 0: 0; the smallest by -1: itself; kSigned */                      \
-  X(Shl, Integer)     /* shifts: the amount modulo the width */                               \
-  X(Shr, Integer)                                                                             \
-  X(Sar, Integer)                                                                             \
-  X(Ror, Integer)                                                                             \
-  X(ExtractPair, Integer) /* (a:b) >> lane, lower half */                                     \
-  X(BitExtract, Integer)  /* `extra` bits of a from `lane` on; kSigned */                     \
-  X(BitInsert, Integer)   /* a with the lower `extra` bits of b at `lane` */                  \
-  X(Zext, Integer)        /* the lower `extra` (a Width) of a */                              \
-  X(Sext, Integer)        /* same, sign-extended to `width` */                                \
-  X(Clz, Integer)                                                                             \
-  X(Cls, Integer) /* leading bits equal to the sign, without it */                            \
-  X(BitReverse, Integer)                                                                      \
-  X(ByteSwap, Integer) /* within units of `extra` (a Width) */                                \
-  X(Crc32, Integer)    /* a: 32-bit sum, b: data of `extra` (a Width) */                      \
-  X(Crc32c, Integer)                                                                          \
-  X(Select, Integer)    /* cond ? a : b */                                                    \
-  X(SetCond, Integer)   /* cond ? 1 : 0 */                                                    \
-  X(CondCompare, Flags) /* cond ? flags(a - b) : NZCV of `lane`, bits 3..0; kSigned: a + b */ \
-  X(ReadFlags, Flags)   /* dst = NZCV at bits 31..28 */                                       \
+#define DD_IR_INTEGER_OPS(X)                                                                     \
+  X(Mov, Integer) /* dst = a (or imm) */                                                         \
+  X(Add, Integer) /* a + b */                                                                    \
+  X(Sub, Integer) /* a - b; C is "no borrow" */                                                  \
+  X(Adc, Integer) /* a + b + C */                                                                \
+  X(Sbc, Integer) /* a + ~b + C */                                                               \
+  X(And, Integer) /* flags: N, Z; C and V become 0 */                                            \
+  X(Or, Integer)                                                                                 \
+  X(Xor, Integer)                                                                                \
+  X(AndNot, Integer) /* a & ~b; flags as And */                                                  \
+  X(OrNot, Integer)  /* a | ~b */                                                                \
+  X(XorNot, Integer) /* a ^ ~b */                                                                \
+  X(Neg, Integer)    /* -a; flags: of 0 - a */                                                   \
+  X(Not, Integer)    /* ~a */                                                                    \
+  X(Mul, Integer)                                                                                \
+  X(MulHigh, Integer) /* upper 64 bits of 64 x 64; kSigned */                                    \
+  X(MulWide, Integer) /* 32 x 32 -> 64; kSigned */                                               \
+  X(Div, Integer)     /* by 0: 0; the smallest by -1: itself; kSigned */                         \
+  X(Shl, Integer)     /* shifts: the amount modulo the width */                                  \
+  X(Shr, Integer)                                                                                \
+  X(Sar, Integer)                                                                                \
+  X(Ror, Integer)                                                                                \
+  X(ExtractPair, Integer) /* (a:b) >> lane, lower half */                                        \
+  X(BitExtract, Integer)  /* `extra` bits of a from `lane` on; kSigned */                        \
+  X(BitPlace, Integer)    /* the lower `extra` bits of a at `lane`, else 0; kSigned: extended */ \
+  X(BitInsert, Integer)   /* a with the lower `extra` bits of b at `lane` */                     \
+  X(Zext, Integer)        /* the lower `extra` (a Width) of a */                                 \
+  X(Sext, Integer)        /* same, sign-extended to `width` */                                   \
+  X(Clz, Integer)                                                                                \
+  X(Cls, Integer) /* leading bits equal to the sign, without it */                               \
+  X(BitReverse, Integer)                                                                         \
+  X(ByteSwap, Integer) /* within units of `extra` (a Width) */                                   \
+  X(Crc32, Integer)    /* a: 32-bit sum, b: data of `extra` (a Width) */                         \
+  X(Crc32c, Integer)                                                                             \
+  X(Select, Integer)    /* cond ? a : b */                                                       \
+  X(SetCond, Integer)   /* cond ? 1 : 0 */                                                       \
+  X(CondCompare, Flags) /* cond ? flags(a - b) : NZCV of `lane`, bits 3..0; kSigned: a + b */    \
+  X(ReadFlags, Flags)   /* dst = NZCV at bits 31..28 */                                          \
   X(WriteFlags, Flags)  /* from bits 31..28 of a */
 
 #define DD_IR_MEMORY_OPS(X)                                                                    \
@@ -107,6 +110,12 @@ enum class OpCode : uint16_t { DD_IR_OPS(DD_IR_NAME) };
 #undef DD_IR_NAME
 
 enum class TrapKind : uint8_t { kUndefined, kBreakpoint, kIllegalMemory };
+
+// How a Float row rounds to an integer; kControl: as FPCR says.
+enum class Rounding : uint8_t { kNearestEven, kUp, kDown, kZero, kNearestAway, kControl };
+
+// FMulAdd: what is negated before.
+enum FusedSign : uint8_t { kNegateProduct = 1, kNegateAddend = 2 };
 
 // What ReadSystem and WriteSystem reach, by what it does rather than by one guest's encoding.
 enum class SystemRegister : uint8_t {
