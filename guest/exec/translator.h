@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "guest/exec/lowering.h"
 #include "guest/ir/opcodes.h"
 #include "guest/ir/state.h"
 
@@ -42,12 +43,18 @@ struct Exit {
   ir::TrapKind trap;
 };
 
-// Makes a translator with a code cache of `cache_bytes`; null when the host has no memory for it.
-Translator* Make(const HostServices& host, size_t cache_bytes);
+// Makes a translator with a code cache of `cache_bytes`, of guests that `lower` understands; null
+// when the host has no memory for it, or not the instructions (x86-64: AVX2, BMI2, FMA) for it.
+Translator* Make(const HostServices& host, size_t cache_bytes, LowerBlock lower);
 
-// Runs guest code from state->pc on. Returns with all of `state` true. Reentrant: a guest signal
-// handler may run inside of it.
+// Runs guest code from state->pc on. Returns with all of `state` true. A guest's signal handler is
+// run after Run has returned: code that a signal has interrupted is left by LeaveAt first.
 Exit Run(Translator* translator, ir::State* state);
+
+// Around a fork of the process, on the forking thread, which is outside of Run: the child has the
+// translated code and no other thread.
+void BeforeFork(Translator* translator);
+void AfterFork(Translator* translator, bool child);
 
 // Guest memory in [begin, end) has been unmapped, remapped, or has become executable anew: what was
 // translated from it is forgotten. Any thread; threads inside of such code leave it at their next
