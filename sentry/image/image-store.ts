@@ -19,6 +19,8 @@ import { isCode, StoreFiles, writeDurably } from "./store-files.ts";
 
 const CONFIG_NAME = "config.json";
 const MANIFEST_NAME = "manifest.json";
+/** The id of the image that it was made from here. */
+const PARENT_NAME = "parent";
 
 /** An image that is complete in the store. */
 export interface StoredImage {
@@ -29,6 +31,8 @@ export interface StoredImage {
   readonly configBytes: Uint8Array;
   /** The manifest it came with, if it came with one. */
   readonly manifestBytes: Uint8Array | undefined;
+  /** The image that it was made from, if it was made here of one. */
+  readonly parent: Digest | undefined;
   /** Its names with tags as people write them (`debian:bookworm`), sorted. */
   readonly tags: readonly string[];
   /** Its names with digests as people write them, sorted. */
@@ -43,6 +47,8 @@ export interface StoredImage {
 export interface NewImage {
   readonly configBytes: Uint8Array;
   readonly manifestBytes?: Uint8Array;
+  /** The image that it was made from. */
+  readonly parent?: Digest;
   /** Names for it; each is taken from the image that had it. */
   readonly names: readonly Reference[];
 }
@@ -116,6 +122,9 @@ export class ImageStore {
       await writeDurably(join(staged, CONFIG_NAME), image.configBytes);
       if (image.manifestBytes !== undefined) {
         await writeDurably(join(staged, MANIFEST_NAME), image.manifestBytes);
+      }
+      if (image.parent !== undefined) {
+        await writeDurably(join(staged, PARENT_NAME), Buffer.from(image.parent));
       }
       await this.#files.publish(staged, this.#configDirectory(id));
       for (const name of image.names) table.set(canonicalName(name), id);
@@ -229,6 +238,7 @@ export class ImageStore {
       config,
       configBytes,
       manifestBytes: await optional(readFile(join(this.#configDirectory(id), MANIFEST_NAME))),
+      parent: await this.#parent(id),
       tags: names.filter((name) => !name.includes("@")),
       digests: names.filter((name) => name.includes("@")),
       size,
@@ -240,6 +250,11 @@ export class ImageStore {
     const configBytes = await optional(readFile(join(this.#configDirectory(id), CONFIG_NAME)));
     if (configBytes === undefined) throw notFound(id);
     return { configBytes, config: parseImageConfig(configBytes) };
+  }
+
+  async #parent(id: Digest): Promise<Digest | undefined> {
+    const bytes = await optional(readFile(join(this.#configDirectory(id), PARENT_NAME), "utf8"));
+    return isDigest(bytes) ? bytes : undefined;
   }
 
   async #ids(): Promise<Digest[]> {

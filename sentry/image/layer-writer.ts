@@ -10,7 +10,8 @@ import { LAYER_BYTES_MAX } from "./limits.ts";
 import { INDEX_NAME } from "./pack-reader.ts";
 import { PackWriter } from "./pack-writer.ts";
 import { writeDurably } from "./store-files.ts";
-import { readTar, type TarVisitor } from "./tar-reader.ts";
+import { readTar, type TarEntry, type TarVisitor } from "./tar-reader.ts";
+import { RecipeWriter } from "./tar-recipe.ts";
 
 /** What is known of a layer before it is read; each must turn out to be so. */
 export interface LayerExpectation {
@@ -38,6 +39,11 @@ export interface WriteLayerOptions {
   readonly onBytes?: (bytes: number) => void;
 }
 
+interface Writers {
+  readonly pack: PackWriter;
+  readonly recipe: RecipeWriter;
+}
+
 /**
  * Turns a layer (a tar archive, perhaps compressed) into packs and an index in `directory`, which is
  * made and must not exist. Everything is durable when the promise resolves; when it rejects the
@@ -52,10 +58,12 @@ export async function writeLayer(
   try {
     await mkdir(directory, { mode: 0o700 });
     const pack = new PackWriter(directory);
+    const recipe = new RecipeWriter(directory);
     try {
-      return await write(source, directory, pack, expected, onBytes);
+      return await write(source, directory, { pack, recipe }, expected, onBytes);
     } finally {
       pack.close();
+      await recipe.close();
     }
   } catch (error) {
     throw storeError(error);
@@ -65,7 +73,7 @@ export async function writeLayer(
 async function write(
   source: AsyncIterable<Uint8Array>,
   directory: string,
-  pack: PackWriter,
+  { pack, recipe }: Writers,
   expected: LayerExpectation,
   onBytes: ((bytes: number) => void) | undefined,
 ): Promise<LayerFacts> {
@@ -73,7 +81,8 @@ async function write(
   const plain = decompress(arriving, () => arriving.size);
   const unpacked = new Meter(plain, LAYER_BYTES_MAX, "LAYER_LIMIT");
   const builder = new LayerBuilder();
-  const end = await readTar(unpacked, new PackVisitor(builder, pack));
+  const visitor = new LayerVisitor(builder, pack, recipe);
+  const end = await readTar(paced(unpacked, recipe), visitor);
 
   const facts: LayerFacts = {
     digest: arriving.digest(),
@@ -89,6 +98,7 @@ async function write(
   }
   await Promise.all([
     pack.finish(),
+    recipe.finish(),
     writeDurably(join(directory, INDEX_NAME), encodeIndex(builder.root, pack.contentBytes)),
   ]);
   return facts;
@@ -144,25 +154,52 @@ class Meter implements AsyncIterable<Uint8Array> {
   }
 }
 
-/** Puts each entry of the archive into the tree, and its content into the pack. */
-class PackVisitor implements TarVisitor {
+/** Lets the recipe keep up. */
+async function* paced(
+  source: AsyncIterable<Uint8Array>,
+  recipe: RecipeWriter,
+): AsyncGenerator<Uint8Array, void, void> {
+  for await (const chunk of source) {
+    yield chunk;
+    await recipe.drain();
+  }
+}
+
+/** Puts each entry of the archive into the tree, its content into the pack, the rest into the recipe. */
+class LayerVisitor implements TarVisitor {
   readonly #builder: LayerBuilder;
   readonly #pack: PackWriter;
+  readonly #recipe: RecipeWriter;
   #file: BuildInode | undefined;
 
-  constructor(builder: LayerBuilder, pack: PackWriter) {
+  constructor(builder: LayerBuilder, pack: PackWriter, recipe: RecipeWriter) {
     this.#builder = builder;
     this.#pack = pack;
+    this.#recipe = recipe;
   }
 
-  entry(entry: Parameters<TarVisitor["entry"]>[0]): void {
+  entry(entry: TarEntry): void {
     const file = this.#builder.add(entry);
     this.#file = file;
+    // Holes cost nothing here, but whoever reads them pays.
+    if (this.#pack.contentBytes + entry.size > LAYER_BYTES_MAX) {
+      throw new ImageError("LAYER_LIMIT", `files of over ${LAYER_BYTES_MAX} bytes`);
+    }
     if (file !== undefined) file.offset = this.#pack.begin(file.size, file.shared);
   }
 
-  /** Content of an entry that is not kept, such as a whiteout with bytes in it, is dropped. */
-  content(bytes: Uint8Array): void {
-    if (this.#file !== undefined) this.#pack.write(bytes);
+  /** Content of an entry that is not kept, such as a whiteout with bytes in it, is in the recipe only. */
+  content(bytes: Uint8Array, offset: number): void {
+    const file = this.#file;
+    if (file === undefined) {
+      this.#recipe.raw(bytes);
+      return;
+    }
+    this.#pack.write(bytes, offset);
+    this.#recipe.content(file.shared, file.offset + offset, bytes.length);
+  }
+
+  raw(bytes: Uint8Array): void {
+    this.#recipe.raw(bytes);
   }
 }

@@ -13,6 +13,8 @@ export const DEPTH_MAX = 2048;
 
 /** Entries of one layer's archive; the largest known images have a few hundred thousand. */
 export const LAYER_ENTRIES_MAX = 1_000_000;
+/** Pieces of one sparse file. */
+export const SPARSE_EXTENTS_MAX = 100_000;
 /** Bytes of all names, targets and attributes of one layer. */
 export const LAYER_NAME_BYTES_MAX = 256 * 1024 * 1024;
 /** Bytes of one layer when unpacked. */
@@ -35,5 +37,7 @@ export const JSON_BYTES_MAX = 4 * 1024 * 1024;
 export const JSON_DEPTH_MAX = 32;
 /** Layers of one image; docker's overlay driver stops at 128. */
 export const LAYERS_MAX = 128;
+/** Steps in the history of one image. */
+export const HISTORY_MAX = 4096;
 /** Manifests of one index. */
 export const INDEX_MANIFESTS_MAX = 1024;

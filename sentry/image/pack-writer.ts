@@ -1,4 +1,4 @@
-import { closeSync, fdatasync, openSync, writeSync } from "node:fs";
+import { closeSync, fdatasync, ftruncateSync, openSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 
@@ -28,8 +28,8 @@ class Pack {
   readonly #fd: number;
   #end = 0;
   #slab: Slab | undefined;
-  /** Where the next byte goes, and into what: the slab or the file. */
-  #position = 0;
+  /** Where the current file begins, and what it is in: the slab or undefined for the pack itself. */
+  #start = 0;
   #target: Slab | undefined;
 
   constructor(path: string) {
@@ -44,27 +44,28 @@ class Pack {
       if (this.#target === undefined || this.#target.used + size > SLAB_BYTES) {
         this.#flushSlab();
         const offset = this.#reserve(SLAB_BYTES);
-        this.#target = { bytes: Buffer.allocUnsafe(SLAB_BYTES), offset, used: 0 };
+        this.#target = { bytes: Buffer.alloc(SLAB_BYTES), offset, used: 0 };
         this.#slab = this.#target;
       }
-      this.#position = this.#target.offset + this.#target.used;
+      this.#start = this.#target.offset + this.#target.used;
       this.#target.used += size;
     } else {
-      this.#position = this.#reserve(size);
+      this.#start = this.#reserve(size);
     }
-    return this.#position;
+    return this.#start;
   }
 
-  write(bytes: Uint8Array): void {
+  write(bytes: Uint8Array, offset: number): void {
     const slab = this.#target;
-    if (slab !== undefined) slab.bytes.set(bytes, this.#position - slab.offset);
-    else writeAll(this.#fd, bytes, this.#position);
-    this.#position += bytes.length;
+    const position = this.#start + offset;
+    if (slab !== undefined) slab.bytes.set(bytes, position - slab.offset);
+    else writeAll(this.#fd, bytes, position);
   }
 
   /** Makes everything durable. */
   async finish(): Promise<void> {
     this.#flushSlab();
+    ftruncateSync(this.#fd, this.#end); // a file may end in a hole
     await sync(this.#fd);
   }
 
@@ -109,9 +110,9 @@ export class PackWriter {
     return this.#current.begin(size);
   }
 
-  /** The next bytes of the file that was started last. */
-  write(bytes: Uint8Array): void {
-    this.#current.write(bytes);
+  /** Some bytes of the file that was started last, from `offset` in it; what is never written is zeros. */
+  write(bytes: Uint8Array, offset: number): void {
+    this.#current.write(bytes, offset);
   }
 
   /** Makes the packs durable. */

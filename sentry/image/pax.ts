@@ -13,6 +13,7 @@ export type PaxRecords = Record<string, ByteString>;
 const SPACE = 0x20;
 const NEWLINE = 0x0a;
 const LENGTH_DIGITS_MAX = 8;
+const SPARSE_PAIR = new Set(["GNU.sparse.offset", "GNU.sparse.numbytes"]);
 const XATTR_PREFIX = "SCHILY.xattr.";
 /** overlayfs' own bookkeeping of another machine: it would change the meaning of the layer. */
 const OVERLAY_PREFIX = "trusted.overlay.";
@@ -28,6 +29,7 @@ export function decodePax(block: Uint8Array): PaxRecords {
   }
   const bytes = Buffer.from(block.buffer, block.byteOffset, block.length);
   const records: PaxRecords = Object.create(null);
+  const map: string[] = [];
   for (let at = 0; at < bytes.length; ) {
     const space = bytes.indexOf(SPACE, at);
     const digits = space < 0 ? "" : bytes.toString("latin1", at, Math.min(space, at + 16));
@@ -37,13 +39,17 @@ export function decodePax(block: Uint8Array): PaxRecords {
     const record = bytes.toString("latin1", space + 1, next - 1);
     const equals = record.indexOf("=");
     if (equals <= 0) throw malformed();
-    records[record.slice(0, equals)] = record.slice(equals + 1);
+    const key = record.slice(0, equals);
+    const value = record.slice(equals + 1);
+    // The oldest format of sparse files repeats these two in turn instead of one list.
+    if (SPARSE_PAIR.has(key)) map.push(value);
+    else records[key] = value;
     at = next;
   }
+  if (map.length > 0) records["GNU.sparse.map"] = map.join(",");
   for (const key of ["path", "linkpath"]) {
     if (records[key]?.includes("\0")) throw malformed();
   }
-  paxInteger(records, "size"); // tar-stream's own reading of it is lenient
   return records;
 }
 

@@ -31,7 +31,7 @@ export class StoreFiles {
   constructor(root: string) {
     this.#root = join(root, "images");
     // The number is the version of the packs: those of another version are not seen.
-    this.layers = join(this.#root, "layers-1");
+    this.layers = join(this.#root, "layers-2");
     this.configs = join(this.#root, "configs");
     this.staging = join(this.#root, "staging");
     this.references = join(this.#root, "references.json");

@@ -62,7 +62,7 @@ test("a full disk is an error that says so, and nothing half-written stays", asy
   // A small disk of its own: a tmpfs in a private mount namespace.
   const script =
     'mount -t tmpfs -o size=3m none "$1" && "$2" "$3" "$1" 8000000; ' +
-    'ls "$1/images/staging" "$1/images/layers-1" "$1/images/configs"; ' +
+    'ls "$1/images/staging" "$1/images/layers-2" "$1/images/configs"; ' +
     '"$2" "$3" "$1" 100000';
   const child = spawn(
     "unshare",

@@ -27,6 +27,17 @@ function withPax(records: string): Member[] {
   return [{ name: "PaxHeader", type: "x", content: records }, { name: "f" }];
 }
 
+/** A sparse file of the format 0.1. */
+function sparse(map: string, size: number, content: string): Member[] {
+  return [{ name: "f", content, pax: { "GNU.sparse.map": map, "GNU.sparse.size": String(size) } }];
+}
+
+/** One of the format 1.0. */
+function sparseMap(content: string): Member[] {
+  const pax = { "GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.realsize": "9" };
+  return [{ name: "f", content, pax }];
+}
+
 const long = "n".repeat(256);
 const xattrs = Object.fromEntries(
   Array.from({ length: 129 }, (_, i) => [`SCHILY.xattr.user.${i}`, "v"]),
@@ -98,9 +109,9 @@ const HOSTILE: readonly (readonly [string, ImageErrorCode, readonly Member[]])[]
   ["a character device with content", "LAYER_ENTRY", [{ name: "c", type: "3", content: "x" }]],
   ["a device number that is too large", "LAYER_ENTRY", [{ name: "c", type: "3", major: 0o10000 }]],
   ["a user that is none", "LAYER_ENTRY", [{ name: "f", pax: { uid: "4294967295" } }]],
-  ["a size that is no number", "LAYER_CORRUPT", [{ name: "f", rawSize: "zzzzzzzzzzz\0" }]],
+  ["a size that is no number", "LAYER_ENTRY", [{ name: "f", rawSize: "zzzzzzzzzzz\0" }]],
   ["a size of -1", "LAYER_ENTRY", [{ name: "f", rawSize: "\xff".repeat(12) }]],
-  ["a size of -2", "LAYER_CORRUPT", [{ name: "f", rawSize: `${"\xff".repeat(11)}\xfe` }]],
+  ["a size of -2", "LAYER_ENTRY", [{ name: "f", rawSize: `${"\xff".repeat(11)}\xfe` }]],
   [
     "a size beyond all bounds",
     "LAYER_ENTRY",
@@ -137,8 +148,22 @@ const HOSTILE: readonly (readonly [string, ImageErrorCode, readonly Member[]])[]
     "LAYER_LIMIT",
     [{ name: "f", pax: { "SCHILY.xattr.user.x": "v".repeat(65_537) } }],
   ],
-  ["a GNU sparse file", "LAYER_UNSUPPORTED", [{ name: "f", type: "S" }]],
-  ["a pax sparse file", "LAYER_UNSUPPORTED", [{ name: "f", pax: { "GNU.sparse.major": "1" } }]],
+  ["a GNU sparse file without its map", "LAYER_ENTRY", [{ name: "f", type: "S", content: "x" }]],
+  [
+    "a sparse file of an unknown format",
+    "LAYER_UNSUPPORTED",
+    [{ name: "f", pax: { "GNU.sparse.major": "1" } }],
+  ],
+  ["a map of holes that goes backwards", "LAYER_ENTRY", sparse("4,2,0,2", 8, "abcd")],
+  ["a map of holes that overlaps", "LAYER_ENTRY", sparse("0,3,2,1", 8, "abcd")],
+  ["a map of holes beyond the file", "LAYER_ENTRY", sparse("6,4", 8, "abcd")],
+  ["a map of holes for less than there is", "LAYER_ENTRY", sparse("0,2", 8, "abcd")],
+  ["a map of holes that is no map", "LAYER_ENTRY", sparse("0,2,x", 8, "ab")],
+  ["a map of holes with half a pair", "LAYER_ENTRY", sparse("0,2,4", 8, "ab")],
+  ["a sparse file of an exabyte", "LAYER_LIMIT", sparse("0,2", 2 ** 50, "ab")],
+  ["a map of holes before the content that is cut off", "LAYER_ENTRY", sparseMap("3\n0\n")],
+  ["a map of holes before the content that is endless", "LAYER_ENTRY", sparseMap("9".repeat(512))],
+  ["a map of holes with too many", "LAYER_ENTRY", sparseMap("999999\n".padEnd(512, "\0"))],
   ["an entry of an unknown kind", "LAYER_UNSUPPORTED", [{ name: "f", type: "Z" }]],
   ["a whiteout of nothing", "LAYER_WHITEOUT", [{ name: "d/.wh." }]],
   ["a whiteout of .", "LAYER_WHITEOUT", [{ name: ".wh.." }]],

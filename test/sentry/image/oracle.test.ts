@@ -2,22 +2,28 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import {
   chmodSync,
+  closeSync,
   createReadStream,
+  ftruncateSync,
   linkSync,
   lstatSync,
   mkdirSync,
+  openSync,
   readdirSync,
   readFileSync,
   readlinkSync,
   readSync,
+  statSync,
   symlinkSync,
   writeFileSync,
+  writeSync,
 } from "node:fs";
 import { join } from "node:path";
 import test, { type ExecutionContext } from "ava";
 import fc from "fast-check";
 import { writeLayer } from "../../../sentry/image/layer-writer.ts";
 import { openImage } from "../../../sentry/image/merged-tree.ts";
+import { rebuildTar } from "../../../sentry/image/tar-recipe.ts";
 import type { ImageNode } from "../../../sentry/image/tree.ts";
 import { tool } from "./registry-fixture.ts";
 import { type Member, pieces, scratch, tar } from "./tar-fixture.ts";
@@ -115,6 +121,48 @@ for (const format of ["pax", "gnu"]) {
     t.true(compare(t, tree.root, root) > 80);
     tree.close();
   });
+}
+
+const SPARSE = [
+  ["gnu"],
+  ["pax", "--sparse-version=0.0"],
+  ["pax", "--sparse-version=0.1"],
+  ["pax", "--sparse-version=1.0"],
+] as const;
+
+for (const [format, ...options] of SPARSE) {
+  test(`files with holes that tar packs as ${format} ${options.join("")} are the same`, async (t) => {
+    const root = join(scratch(t), "root");
+    mkdirSync(root);
+    sparseFile(join(root, "a-hole-at-the-end"), [0], 5_000_000);
+    sparseFile(
+      join(root, "b-many-holes"),
+      Array.from({ length: 60 }, (_, i) => i * 65_536),
+      4e6,
+    );
+    sparseFile(join(root, "c-only-a-hole"), [], 300_000);
+    writeFileSync(join(root, "d-whole"), "no hole");
+    tool("find", root, "-exec", "touch", "-d", "@1700000000", "{}", "+");
+    const archive = join(scratch(t), "root.tar");
+    tool("tar", `--format=${format}`, ...options, "-S", "-C", root, "-cf", archive, ".");
+    t.true(statSync(archive).size < 1_000_000);
+    const directory = join(scratch(t), "layer");
+    await writeLayer(createReadStream(archive), directory);
+    const tree = openImage([directory]);
+    t.is(compare(t, tree.root, root), 5);
+    tree.close();
+    const again = createHash("sha256");
+    for await (const chunk of rebuildTar(directory)) again.update(chunk);
+    t.is(again.digest("hex"), hash(readFileSync(archive)));
+  });
+}
+
+/** A file of `size` bytes with a page of content at each of `offsets`. */
+function sparseFile(path: string, offsets: readonly number[], size: number): void {
+  const fd = openSync(path, "w");
+  for (const offset of offsets) writeSync(fd, Buffer.alloc(4096, `${offset + 1}`), 0, 4096, offset);
+  ftruncateSync(fd, size);
+  closeSync(fd);
 }
 
 test("a real directory of the system is the same in a layer", async (t) => {

@@ -66,7 +66,7 @@ test("pull() fetches OCI and docker images from a real registry", async (t) => {
 
   const docker = await pull(store, `${registry}/library/debian:v2s2`);
   t.deepEqual(names(docker.image, "etc"), ["added", "hostname"]);
-  t.is(readdirSync(join(root, "images", "layers-1")).length, 3);
+  t.is(readdirSync(join(root, "images", "layers-2")).length, 3);
 
   const again = await pull(store, `${registry}/library/debian:oci`);
   t.false(again.newer);
