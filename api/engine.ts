@@ -1,0 +1,13 @@
+/**
+ * What the API needs from whoever runs containers: the interface this room owns, a part per resource. The
+ * daemon implements it. Answers are docker's JSON objects; refusals are thrown as `ApiError`.
+ */
+import type { ContainersEngine } from "./engine/containers.ts";
+import type { ExecsEngine } from "./engine/execs.ts";
+import type { SystemEngine } from "./engine/system.ts";
+
+export interface Engine {
+  readonly system: SystemEngine;
+  readonly containers: ContainersEngine;
+  readonly execs: ExecsEngine;
+}

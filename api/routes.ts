@@ -1,0 +1,14 @@
+import type { Engine } from "./engine.ts";
+import { containerRows } from "./routes/containers.ts";
+import { execRows } from "./routes/execs.ts";
+import { systemRows } from "./routes/system.ts";
+import type { Row } from "./row.ts";
+
+/** Every route there is. One file per resource; to add a resource, add its rows here. */
+export function allRows(engine: Engine): readonly Row[] {
+  return [
+    ...systemRows(engine.system),
+    ...containerRows(engine.containers),
+    ...execRows(engine.execs),
+  ];
+}

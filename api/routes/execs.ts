@@ -1,0 +1,100 @@
+import { Type } from "@sinclair/typebox";
+import type { ConsoleSize, ExecsEngine } from "../engine/execs.ts";
+import { ApiError } from "../errors.ts";
+import { created, done, hijack, json, type Row, route } from "../row.ts";
+import { flag, list, members, query, queryOf, text, texts, words } from "../schema.ts";
+
+const SIZE_QUERY = queryOf({
+  h: query.integer("Rows of the terminal"),
+  w: query.integer("Columns of the terminal"),
+});
+
+export const consoleSizeOf = (
+  size: readonly number[] | null | undefined,
+): ConsoleSize | undefined =>
+  size == null || size.length < 2 || (size[0] === 0 && size[1] === 0)
+    ? undefined
+    : clampSize(size[0] ?? 0, size[1] ?? 0);
+
+const SIDE_MAX = 0xffff;
+
+export function clampSize(rows: number, cols: number): ConsoleSize {
+  if (rows < 0 || rows > SIDE_MAX || cols < 0 || cols > SIDE_MAX) {
+    throw new ApiError("INVALID", "a terminal has at most 65535 rows and columns");
+  }
+  return { rows, cols };
+}
+
+export function execRows(execs: ExecsEngine): readonly Row[] {
+  return [
+    route({
+      method: "POST",
+      url: "/containers/:id/exec",
+      summary: "Prepare a further process of a running container",
+      body: members({
+        AttachStdin: flag(),
+        AttachStdout: flag(),
+        AttachStderr: flag(),
+        ConsoleSize: list(Type.Integer()),
+        DetachKeys: text(),
+        Tty: flag(),
+        Env: texts(),
+        Cmd: words(),
+        Privileged: flag(),
+        User: text(),
+        WorkingDir: text(),
+        Detach: flag(),
+      }),
+      handle: async ({ params: { id = "" }, body }) => {
+        const argv = typeof body.Cmd === "string" ? [body.Cmd] : (body.Cmd ?? []);
+        if (argv.length === 0) throw new ApiError("NO_EXEC_COMMAND");
+        const Id = await execs.create(id, {
+          argv,
+          env: body.Env ?? [],
+          user: body.User || undefined,
+          workdir: body.WorkingDir || undefined,
+          tty: body.Tty ?? false,
+          privileged: body.Privileged ?? false,
+          attachStdin: body.AttachStdin ?? false,
+          attachStdout: body.AttachStdout ?? false,
+          attachStderr: body.AttachStderr ?? false,
+          detachKeys: body.DetachKeys || undefined,
+          consoleSize: consoleSizeOf(body.ConsoleSize),
+        });
+        return created({ Id });
+      },
+    }),
+    hijack({
+      method: "POST",
+      url: "/exec/:id/start",
+      summary: "Start it, and be joined with its streams",
+      over: "tcp",
+      body: members({ Detach: flag(), Tty: flag(), ConsoleSize: list(Type.Integer()) }),
+      open: async ({ params: { id = "" }, body }) => {
+        const streams = await execs.start(id, {
+          detach: body.Detach ?? false,
+          tty: body.Tty ?? undefined,
+          consoleSize: consoleSizeOf(body.ConsoleSize),
+        });
+        if (streams === undefined) return done(200);
+        return { kind: "streams", streams, detachKeys: execs.detachKeysOf(id) };
+      },
+    }),
+    route({
+      method: "POST",
+      url: "/exec/:id/resize",
+      summary: "Set the size of its terminal",
+      query: SIZE_QUERY,
+      handle: async ({ params: { id = "" }, query: { h, w } }) => {
+        await execs.resize(id, clampSize(h ?? 0, w ?? 0));
+        return done(200);
+      },
+    }),
+    route({
+      method: "GET",
+      url: "/exec/:id/json",
+      summary: "What it is, whether it runs, how it ended",
+      handle: async ({ params: { id = "" } }) => json(await execs.inspect(id)),
+    }),
+  ];
+}

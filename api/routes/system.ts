@@ -1,0 +1,102 @@
+import type { SystemEngine } from "../engine/system.ts";
+import { Filters } from "../filters.ts";
+import { jsonLines } from "../json-lines.ts";
+import { type Answer, json, type Row, route, text } from "../row.ts";
+import { query, queryOf } from "../schema.ts";
+import { parseTime } from "../time.ts";
+
+export const EVENT_FILTERS = [
+  "config",
+  "container",
+  "daemon",
+  "event",
+  "image",
+  "label",
+  "label!",
+  "network",
+  "node",
+  "plugin",
+  "scope",
+  "secret",
+  "service",
+  "type",
+  "volume",
+  "from",
+];
+
+/** What a client learns before it says anything else. */
+const PING_HEADERS = {
+  "Builder-Version": "1",
+  Swarm: "inactive",
+  "Cache-Control": "no-cache, no-store, must-revalidate",
+  Pragma: "no-cache",
+};
+
+const pong: Answer = {
+  kind: "empty",
+  status: 200,
+  headers: { ...PING_HEADERS, "Content-Type": "text/plain; charset=utf-8", "Content-Length": "0" },
+};
+
+export function systemRows(system: SystemEngine): readonly Row[] {
+  return [
+    route({
+      method: "GET",
+      url: "/_ping",
+      summary: "Whether the engine is there, and what it speaks",
+      handle: () => ({ kind: "text", status: 200, text: "OK", headers: PING_HEADERS }),
+    }),
+    route({
+      method: "HEAD",
+      url: "/_ping",
+      summary: "As GET, without the OK",
+      handle: () => pong,
+    }),
+    route({
+      method: "GET",
+      url: "/version",
+      summary: "Versions of the engine and its parts",
+      handle: () => json(system.version()),
+    }),
+    route({
+      method: "GET",
+      url: "/info",
+      summary: "What the engine is and can do on this host",
+      handle: async () => json(await system.info()),
+    }),
+    route({
+      method: "GET",
+      url: "/events",
+      summary: "What happens, as it happens",
+      query: queryOf({
+        since: query.text("Also what happened since: seconds, RFC 3339, or a duration"),
+        until: query.text("End then"),
+        filters: query.filters(),
+      }),
+      handle: ({ query: { since, until, filters }, gone }) =>
+        jsonLines(
+          system.events(
+            {
+              since: parseTime("since", since),
+              until: parseTime("until", until),
+              filters: Filters.parse(filters, EVENT_FILTERS),
+            },
+            gone,
+          ),
+        ),
+    }),
+    route({
+      method: "GET",
+      url: "/system/df",
+      summary: "What images, containers, volumes and the build cache take",
+      query: queryOf({ type: query.texts("container, image, volume, build-cache") }),
+      handle: async ({ query: { type } }) => json(await system.diskUsage(type ?? [])),
+    }),
+    route({
+      method: "GET",
+      url: "/",
+      summary: "A word for whoever looks with a browser",
+      handle: () => text("dd: the Docker Engine API is served here\n"),
+    }),
+  ];
+}

@@ -1,0 +1,211 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { Duplex, Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
+import { checkBody, parseJson } from "./check.ts";
+import { converse } from "./conversation.ts";
+import type { Engine } from "./engine.ts";
+import { ApiError, describeError } from "./errors.ts";
+import { commonHeaders } from "./headers.ts";
+import { serveUpgrades, streamType } from "./hijack.ts";
+import { checkVersion, parseTarget } from "./paths.ts";
+import { decodeQuery, type RawQuery } from "./query.ts";
+import { allRows } from "./routes.ts";
+import type { Answer, Exchange, HijackRow, RouteRow, Row } from "./row.ts";
+
+/** Of a JSON body. */
+const BODY_BYTES_MAX = 16 << 20;
+/** Of a path segment: names of images and containers, ids of plugins. */
+const SEGMENT_LENGTH_MAX = 4096;
+const HEADERS_TIMEOUT_MS = 60_000;
+
+export interface ServerOptions {
+  readonly engine: Engine;
+  /** Told about every fault of ours and every refused request, as fields of a log line. */
+  readonly log: (level: "error" | "debug", message: string, fields: object) => void;
+  /** Throws an {@link ApiError} when a request may not be served; for listeners others can reach. */
+  readonly admit?: (request: IncomingMessage) => void;
+}
+
+/** The server, ready to listen on any address. */
+export interface ApiServer {
+  readonly server: Server;
+  /** Stops listening and cuts every connection. */
+  close(): Promise<void>;
+}
+
+/** The version in a request's path; the path itself is rewritten before anybody else sees it. */
+const versions = new WeakMap<IncomingMessage, string>();
+
+/** Builds the Engine API over `engine`. */
+export async function buildServer(options: ServerOptions): Promise<ApiServer> {
+  const { engine, log } = options;
+  const admit = options.admit ?? (() => {});
+  const rows = allRows(engine);
+  const onFault = (error: unknown) =>
+    log("error", (error as Error).message, { stack: (error as Error).stack });
+  let server: Server | undefined;
+  const app = Fastify({
+    serverFactory: (handler) => {
+      server = createServer({ requestTimeout: 0, headersTimeout: HEADERS_TIMEOUT_MS }, handler);
+      return server;
+    },
+    rewriteUrl: (request) => {
+      const target = parseTarget(request.method ?? "GET", request.url ?? "/");
+      if (target.version !== undefined) {
+        versions.set(request as IncomingMessage, target.version);
+      }
+      return target.url;
+    },
+    routerOptions: { maxParamLength: SEGMENT_LENGTH_MAX },
+    bodyLimit: BODY_BYTES_MAX,
+    exposeHeadRoutes: false,
+    forceCloseConnections: true,
+    logger: false,
+  });
+  app.addHook("onRequest", async (request, reply) => {
+    reply.headers(commonHeaders());
+    admit(request.raw);
+    checkVersion(versions.get(request.raw));
+  });
+  app.setNotFoundHandler(() => {
+    throw new ApiError("PAGE_NOT_FOUND");
+  });
+  app.setErrorHandler((error, _request, reply) => {
+    const { status, message, isFault } = describeError(error);
+    if (isFault) onFault(error);
+    else log("debug", message, { status });
+    if (status === 304) return reply.code(status).send();
+    return reply
+      .code(status)
+      .type("application/json")
+      .send(`${JSON.stringify({ message })}\n`);
+  });
+  takeAnyBody(app);
+  for (const row of rows) register(app, row);
+  await app.ready();
+  if (server === undefined) throw new Error("fastify has made no server");
+  serveUpgrades(server, { rows, onFault, admit });
+  return { server, close: () => app.close() };
+}
+
+/** JSON is parsed; any other body is left to the row, unread. */
+function takeAnyBody(app: FastifyInstance): void {
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser(
+    "application/json",
+    { parseAs: "buffer" },
+    async (_request: FastifyRequest, bytes: Buffer) => bytes,
+  );
+  app.addContentTypeParser("*", (_request, _payload, parsed) => parsed(null, undefined));
+}
+
+function register(app: FastifyInstance, row: Row): void {
+  // Upgrades do not come here; a tunnel without one has nothing to answer.
+  if (row.kind === "tunnel" || (row.kind === "hijack" && row.over === "websocket")) return;
+  app.route({
+    method: row.method,
+    url: row.url,
+    handler: async (request, reply) => {
+      const exchange = exchangeOf(row, request, reply.raw);
+      if (row.kind === "route") return send(reply, await row.handle(exchange), row);
+      return joinStreams(row, exchange, request, reply);
+    },
+  });
+}
+
+function exchangeOf(row: RouteRow | HijackRow, request: FastifyRequest, response: ServerResponse) {
+  const { raw, headers } = request;
+  const upload = row.kind === "route" && row.upload;
+  const gone = new AbortController();
+  response.once("close", () => {
+    if (!response.writableFinished) gone.abort();
+  });
+  return {
+    params: request.params as Record<string, string>,
+    query: decodeQuery(row.query, request.query as RawQuery),
+    body: upload ? undefined : bodyOf(row, request),
+    // A body that said it was JSON has been read already.
+    upload: request.body instanceof Buffer ? Readable.from([request.body]) : raw,
+    headers,
+    version: checkVersion(versions.get(raw)),
+    gone: gone.signal,
+  } satisfies Exchange;
+}
+
+function bodyOf(row: RouteRow | HijackRow, request: FastifyRequest): unknown {
+  if (row.body === undefined) return undefined;
+  const type = request.headers["content-type"];
+  if (!(request.body instanceof Buffer)) {
+    if (type !== undefined && hasBody(request.raw)) throw new ApiError("UNSUPPORTED_MEDIA", type);
+    return checkBody(row.body, {});
+  }
+  return checkBody(row.body, parseJson(request.body));
+}
+
+function hasBody({ headers }: IncomingMessage): boolean {
+  return headers["transfer-encoding"] !== undefined || Number(headers["content-length"] ?? 0) > 0;
+}
+
+async function send(reply: FastifyReply, answer: Answer, row: Row): Promise<unknown> {
+  switch (answer.kind) {
+    case "json":
+      return reply
+        .code(answer.status)
+        .type("application/json")
+        .send(`${JSON.stringify(answer.value)}\n`);
+    case "empty":
+      return reply
+        .code(answer.status)
+        .headers(answer.headers ?? {})
+        .send();
+    case "text":
+      return reply
+        .code(answer.status)
+        .headers(answer.headers ?? {})
+        .type("text/plain; charset=utf-8")
+        .send(answer.text);
+    case "stream": {
+      reply.hijack();
+      const { raw } = reply;
+      raw.writeHead(200, {
+        ...commonHeaders(),
+        "Content-Type": answer.type,
+        ...answer.headers,
+      });
+      // Clients wait for the head before they do what makes the first byte come.
+      raw.flushHeaders();
+      if (row.method === "HEAD") return raw.end();
+      try {
+        await pipeline(Readable.from(answer.body, { objectMode: false }), raw);
+      } catch {
+        // The client went away, or the source broke in the middle: a cut connection says both.
+        raw.destroy();
+      }
+      return undefined;
+    }
+  }
+}
+
+/** A hijack asked for without an upgrade: the reply lasts as long as the process, its input is the body. */
+async function joinStreams(
+  row: HijackRow,
+  exchange: Exchange,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<unknown> {
+  const answer = await row.open(exchange);
+  if (answer.kind !== "streams") return send(reply, answer, row);
+  const { streams, detachKeys } = answer;
+  reply.hijack();
+  const { raw } = reply;
+  raw.useChunkedEncodingByDefault = false;
+  raw.shouldKeepAlive = false;
+  raw.writeHead(200, { ...commonHeaders(), "Content-Type": streamType(true, false) });
+  raw.flushHeaders();
+  const framed = !streams.tty;
+  const connection = Duplex.from({ readable: request.raw, writable: raw });
+  connection.on("error", () => raw.destroy());
+  converse(connection, streams, { framed, detachKeys });
+  return undefined;
+}
