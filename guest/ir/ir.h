@@ -90,8 +90,8 @@ struct Op {
   // Memory: the shift of the index. Vectors: an element's number. Bit operations: the lowest bit,
   // or the shift.
   uint8_t lane = 0;
-  // Memory: Extend of the index. Bit operations: the number of bits. Conversions and widening
-  // loads: Width of the result.
+  // Memory: MemoryExtra, read by IndexExtend and LoadTo. Bit operations: the number of bits.
+  // Others: as their row says.
   uint8_t extra = 0;
   Ref dst;
   // Memory: a is the base, b the index (or none), c the value to store; the address is a +
@@ -103,6 +103,14 @@ struct Op {
   int64_t imm = 0;
 };
 static_assert(sizeof(Op) == 32 || sizeof(Op) == 40);
+
+// Op::extra of a memory operation: how the index is read and, of a load, the width it is extended
+// to.
+constexpr uint8_t MemoryExtra(Extend index, Width to) {
+  return static_cast<uint8_t>(static_cast<uint8_t>(index) | static_cast<uint8_t>(to) << 4);
+}
+constexpr Extend IndexExtend(const Op& op) { return static_cast<Extend>(op.extra & 15); }
+constexpr Width LoadTo(const Op& op) { return static_cast<Width>(op.extra >> 4); }
 
 // A basic block: entered at its first operation only, left by its last one, which is its only
 // terminator.

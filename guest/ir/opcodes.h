@@ -49,25 +49,25 @@
   X(ReadFlags, Flags)   /* dst = NZCV at bits 31..28 */                                          \
   X(WriteFlags, Flags)  /* from bits 31..28 of a */
 
-#define DD_IR_MEMORY_OPS(X)                                                                    \
-  X(Load, Memory)       /* dst = `width` bytes, extended to `extra` (a Width); kSigned */      \
-  X(Store, Memory)      /* the lower `width` of c */                                           \
-  X(LoadVector, Memory) /* `width` (k8..k128) into a vector register, the rest 0 */            \
-  X(StoreVector, Memory)                                                                       \
-  X(AtomicAdd, Atomic) /* atomics: address a + imm, value b, dst = what was there (or none) */ \
-  X(AtomicAndNot, Atomic)                                                                      \
-  X(AtomicOr, Atomic)                                                                          \
-  X(AtomicXor, Atomic)                                                                         \
-  X(AtomicMax, Atomic) /* kSigned */                                                           \
-  X(AtomicMin, Atomic) /* kSigned */                                                           \
-  X(AtomicSwap, Atomic)                                                                        \
-  X(CompareSwap, Atomic)        /* if *a == b then *a = c; dst = what was there */             \
-  X(CompareSwapPair, Atomic)    /* registers b, b+1; c, c+1; dst, dst+1; two of `width` */     \
-  X(LoadExclusive, Atomic)      /* dst = *a, and the monitor is set */                         \
-  X(LoadExclusivePair, Atomic)  /* dst and b, of `width` each */                               \
-  X(StoreExclusive, Atomic)     /* dst = 0 and *a = b, or dst = 1 */                           \
-  X(StoreExclusivePair, Atomic) /* b and c */                                                  \
-  X(ClearExclusive, Atomic)                                                                    \
+#define DD_IR_MEMORY_OPS(X)                                                                     \
+  X(Load, Memory)  /* dst = `width`, extended to LoadTo, else with zeros to 64 bits; kSigned */ \
+  X(Store, Memory) /* the lower `width` of c */                                                 \
+  X(LoadVector, Memory) /* `width` (k8..k128) into a vector register, the rest 0 */             \
+  X(StoreVector, Memory)                                                                        \
+  X(AtomicAdd, Atomic) /* atomics: address a + imm, value b, dst = what was there (or none) */  \
+  X(AtomicAndNot, Atomic)                                                                       \
+  X(AtomicOr, Atomic)                                                                           \
+  X(AtomicXor, Atomic)                                                                          \
+  X(AtomicMax, Atomic) /* kSigned */                                                            \
+  X(AtomicMin, Atomic) /* kSigned */                                                            \
+  X(AtomicSwap, Atomic)                                                                         \
+  X(CompareSwap, Atomic)        /* if *a == b then *a = c; dst = what was there */              \
+  X(CompareSwapPair, Atomic)    /* registers b, b+1; c, c+1; dst, dst+1; two of `width` */      \
+  X(LoadExclusive, Atomic)      /* dst = *a, and the monitor is set */                          \
+  X(LoadExclusivePair, Atomic)  /* dst and b, of `width` each */                                \
+  X(StoreExclusive, Atomic)     /* dst = 0 and *a = b, or dst = 1 */                            \
+  X(StoreExclusivePair, Atomic) /* b and c */                                                   \
+  X(ClearExclusive, Atomic)                                                                     \
   X(Fence, Atomic) /* imm: 1 loads, 2 stores, 3 everything */
 
 #define DD_IR_SYSTEM_OPS(X)                                                              \
