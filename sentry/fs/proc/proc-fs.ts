@@ -16,6 +16,8 @@ import { sysctl } from "./sysctl.ts";
 import { systemFiles } from "./system-files.ts";
 
 const PROC_SUPER_MAGIC = 0x9fa0;
+/** Directories of ended processes that may be remembered before they are looked for. */
+const ENDED_MAX = 64;
 
 /** `/proc` of a container. */
 export class ProcFs extends FileSystem implements VirtualFs {
@@ -50,6 +52,8 @@ class ProcRoot extends VirtualDirectory {
     number,
     { readonly started: bigint; readonly node: FixedDirectory }
   >();
+  /** How many to have before those of ended processes are looked for again. */
+  #enough = ENDED_MAX;
 
   constructor(fs: ProcFs, system: SystemInfo) {
     super(fs);
@@ -89,11 +93,12 @@ class ProcRoot extends VirtualDirectory {
     if (pid === undefined) return this.#fixed.lookup(name, actor);
     const process = this.#system.process(pid);
     if (process === undefined) {
-      this.#processes.delete(pid);
+      this.#forget(pid);
       return ENOENT;
     }
     const known = this.#processes.get(pid);
     if (known !== undefined && known.started === process.startTimeNs) return known.node;
+    if (this.#processes.size >= this.#enough) this.#forgetEnded();
     const node = processDirectory(this.fs, this.#system, pid);
     this.#processes.set(pid, { started: process.startTimeNs, node });
     return node;
@@ -101,13 +106,23 @@ class ProcRoot extends VirtualDirectory {
 
   override *entries(actor: Actor): Generator<DirectoryEntry> {
     yield* this.#fixed.entries(actor);
-    const alive = new Set<number>();
     for (const { pid } of this.#system.processes()) {
-      alive.add(pid);
       const known = this.#processes.get(pid);
       yield { name: String(pid), ino: known?.node.ino ?? pid, type: direntType(S_IFDIR) };
     }
-    for (const pid of this.#processes.keys()) if (!alive.has(pid)) this.#processes.delete(pid);
+  }
+
+  /** Nobody tells when a process ends, and most directories are never asked for again. */
+  #forgetEnded(): void {
+    for (const pid of this.#processes.keys()) {
+      if (this.#system.process(pid) === undefined) this.#forget(pid);
+    }
+    this.#enough = 2 * this.#processes.size + ENDED_MAX;
+  }
+
+  /** What is open in it lives on without a name. */
+  #forget(pid: number): void {
+    if (this.#processes.delete(pid)) this.fs.rootDentry.cached(String(pid))?.unhash();
   }
 }
 

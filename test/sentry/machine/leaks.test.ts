@@ -1,0 +1,64 @@
+import { readdirSync } from "node:fs";
+import test from "ava";
+import { type Census, census, descendants, filesOf } from "../../fixtures/census.ts";
+import { CHURN, startChurn } from "../../fixtures/churn.ts";
+import { MODES, openDd } from "../../fixtures/dd.ts";
+import { image } from "../../fixtures/images.ts";
+import { until } from "../../fixtures/until.ts";
+
+const dd = openDd();
+test.before(async (t) => {
+  t.timeout(120_000);
+  await dd.load(image("busybox"));
+  // The first run makes the directories of the store.
+  await dd.run(["run", "--rm", "busybox:test", "true"]);
+});
+test.after.always(() => dd.close());
+
+/** Enough for whatever is made once and kept. */
+const WARM = 3;
+const ROUNDS = 40;
+/** Of programs that are executed, so many more that what would be kept of each fills the heap. */
+const EXECS = 400;
+/**
+ * Room for the sentry's JavaScript in MiB: what is alive takes half of it, and the rest is too little to keep
+ * something of each process.
+ */
+const SMALL_HEAP_MB = 17;
+
+const equal = (a: unknown, b: unknown) => JSON.stringify(a) === JSON.stringify(b);
+
+for (const mode of MODES) {
+  test.serial(
+    `hundreds of processes later a container holds what it held before, ${mode}`,
+    async (t) => {
+      t.timeout(240_000);
+      const files = filesOf(dd);
+      const shared = readdirSync("/dev/shm").sort();
+      const churn = await startChurn(dd, mode, {
+        options: ["--pids-limit", "200"],
+        env: { NODE_OPTIONS: `--max-old-space-size=${SMALL_HEAP_MB}` },
+      });
+      for (const what of CHURN) t.is(await churn.say(`${what} ${WARM}`), `done ${what}`);
+      let before: Census = census(dd, churn.pid);
+      // Those that were killed last may still be ending.
+      await until(() => {
+        const previous = before;
+        before = census(dd, churn.pid);
+        return equal(previous, before);
+      });
+      for (const what of CHURN) t.is(await churn.say(`${what} ${ROUNDS}`), `done ${what}`);
+      t.is(await churn.say(`exec ${EXECS}`), "done exec");
+      await until(() => equal(census(dd, churn.pid), before));
+      t.deepEqual(census(dd, churn.pid), before);
+
+      const members = [churn.pid, ...descendants(churn.pid).map(({ pid }) => pid)];
+      t.is(await churn.end(), 0);
+      const left = () => members.filter((pid) => readdirSync("/proc").includes(String(pid)));
+      await until(() => left().length === 0 && dd.processes().length === 0);
+      t.deepEqual([left(), dd.processes()], [[], []]);
+      t.deepEqual(filesOf(dd), files);
+      t.deepEqual(readdirSync("/dev/shm").sort(), shared);
+    },
+  );
+}
