@@ -208,6 +208,7 @@ export const IMAGES_OPTIONS = [
 
 export const RMI_OPTIONS = [
   { name: "force", short: "f", help: "Also remove an image that a stopped container was made of" },
+  { name: "no-prune", help: "Leave parents without a name" },
 ] as const satisfies Rows;
 
 export const LOAD_OPTIONS = [

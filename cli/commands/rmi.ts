@@ -18,23 +18,17 @@ export function main(
     if (name === HOST_IMAGE) {
       throw new CliError("HOST_IMAGE", "The image host is this machine: it cannot be removed");
     }
-    const image = await images.get(name);
-    const users = containers.list().filter(({ record }) => record.spec.rootfs.image === image.id);
-    const running = users.find(({ state }) => state.status === "running");
-    if (running !== undefined && values.force) {
-      throw new CliError(
-        "IMAGE_IN_USE",
-        `conflict: unable to delete ${name}: a running container, ${running.record.name}, uses it`,
-        { hint: `Stop it first: "ddcli stop ${running.record.name}"` },
-      );
-    }
-    const { untagged, deleted } = await images.remove(name, {
-      force: values.force,
-      usersOf: () => users.map(({ record }) => record.name),
-    });
-    return [
-      ...untagged.map((each) => `Untagged: ${each}`),
-      ...deleted.map((each) => `Deleted: ${each}`),
-    ].join("\n");
+    const users = containers.list().map(({ record, state }) => ({
+      id: record.spec.id,
+      image: record.spec.rootfs.image,
+      running: state.status === "running",
+    }));
+    const { force, "no-prune": noPrune } = values;
+    const { records } = await images.remove(name, { force, noPrune, users });
+    return records
+      .map((each) =>
+        "untagged" in each ? `Untagged: ${each.untagged}` : `Deleted: ${each.deleted}`,
+      )
+      .join("\n");
   });
 }

@@ -30,6 +30,7 @@ const SENTENCES = {
   STORE_BUSY: "The image store is in use",
   IMAGE_NOT_FOUND: "No such image",
   IMAGE_CONFLICT: "conflict",
+  FILTER_INVALID: "The filter cannot be used",
   CHANGE_INVALID: "The change to the image's config is malformed",
   ABORTED: "The operation was cancelled",
 } as const;

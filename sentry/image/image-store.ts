@@ -1,4 +1,5 @@
-import { mkdir, readdir, readFile, rm } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { mkdir, readdir, readFile, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type Digest, digestOf, hexOf, isDigest } from "./digest.ts";
 import { ImageError, storeError } from "./errors.ts";
@@ -15,12 +16,15 @@ import {
   withDefaultTag,
 } from "./reference.ts";
 import { type References, ReferenceTable } from "./reference-table.ts";
+import { type ImageUser, planRemoval, type RemovableImage, type RemovalRecord } from "./removal.ts";
 import { isCode, StoreFiles, writeDurably } from "./store-files.ts";
 
 const CONFIG_NAME = "config.json";
 const MANIFEST_NAME = "manifest.json";
 /** The id of the image that it was made from here. */
 const PARENT_NAME = "parent";
+/** Its time is when the image got its last name. */
+const TAGGED_NAME = "tagged";
 
 /** An image that is complete in the store. */
 export interface StoredImage {
@@ -54,19 +58,28 @@ export interface NewImage {
 }
 
 export interface RemoveOptions {
-  /**
-   * Removes all names of an image given by its id, and the names of one that containers use: that
-   * image stays, without a name, until they are gone and it is removed once more.
-   */
+  /** Also an image that a stopped container has, or one with names in several repositories. */
   readonly force?: boolean;
-  /** The containers that use an image. */
-  readonly usersOf?: (id: Digest) => readonly string[];
+  /** Leaves parents that nobody needs any more. */
+  readonly noPrune?: boolean;
+  /** The containers there are. */
+  readonly users?: readonly ImageUser[];
 }
 
-export interface Removal {
-  /** Names as people write them. */
-  readonly untagged: readonly string[];
-  readonly deleted: readonly Digest[];
+export interface Removed {
+  /** What docker says about it, in its order. */
+  readonly records: readonly RemovalRecord[];
+  /** Bytes of the layers that no image has any more. */
+  readonly reclaimed: number;
+}
+
+/** What never changes about an image in the store. */
+interface Facts {
+  readonly config: ImageConfig;
+  readonly configBytes: Uint8Array;
+  readonly manifestBytes: Uint8Array | undefined;
+  readonly parent: Digest | undefined;
+  readonly size: number;
 }
 
 /** The images of one user: configs, layers and names, under `DD_ROOT`. Any number of processes may use it. */
@@ -74,6 +87,8 @@ export class ImageStore {
   readonly layers: LayerStore;
   readonly #files: StoreFiles;
   readonly #references: ReferenceTable;
+  /** Of the images that were looked at and are still there. */
+  readonly #facts = new Map<Digest, Facts>();
 
   /** @param root `DD_ROOT`; see {@link defaultRoot}. Nothing is written before something is added. */
   constructor(root: string) {
@@ -116,20 +131,48 @@ export class ImageStore {
     const dangling = danglingLink(diffIds.map((diffId) => this.layers.directory(diffId)));
     if (dangling !== undefined) throw new ImageError("LAYER_LINK", JSON.stringify(dangling));
     const id = digestOf(image.configBytes);
+    const { manifestBytes, parent } = image;
     await this.#references.update(async (table) => {
       const staged = this.#files.newStagingPath();
       await mkdir(staged, { mode: 0o700 });
       await writeDurably(join(staged, CONFIG_NAME), image.configBytes);
-      if (image.manifestBytes !== undefined) {
-        await writeDurably(join(staged, MANIFEST_NAME), image.manifestBytes);
-      }
-      if (image.parent !== undefined) {
-        await writeDurably(join(staged, PARENT_NAME), Buffer.from(image.parent));
-      }
-      await this.#files.publish(staged, this.#configDirectory(id));
+      if (manifestBytes !== undefined)
+        await writeDurably(join(staged, MANIFEST_NAME), manifestBytes);
+      if (parent !== undefined) await writeDurably(join(staged, PARENT_NAME), Buffer.from(parent));
+      const fresh = await this.#files.publish(staged, this.#configDirectory(id));
+      if (!fresh) await this.#complete(id, image);
       for (const name of image.names) table.set(canonicalName(name), id);
+      if (image.names.length > 0) await this.#markTagged(id);
     });
+    this.#facts.delete(id);
     return this.#read(id, await this.#references.read());
+  }
+
+  /** What was not known of an image when it was made first. */
+  async #complete(id: Digest, { manifestBytes, parent }: NewImage): Promise<void> {
+    const directory = this.#configDirectory(id);
+    const pieces: readonly (readonly [string, Uint8Array | undefined])[] = [
+      [MANIFEST_NAME, manifestBytes],
+      [PARENT_NAME, parent === undefined ? undefined : Buffer.from(parent)],
+    ];
+    for (const [name, bytes] of pieces) {
+      const path = join(directory, name);
+      if (bytes === undefined || (await optional(stat(path))) !== undefined) continue;
+      await this.#files.replace(path, bytes);
+    }
+  }
+
+  /** The image has got a name now. */
+  async #markTagged(id: Digest): Promise<void> {
+    const path = join(this.#configDirectory(id), TAGGED_NAME);
+    await writeFile(path, "", { mode: 0o600 });
+    const now = new Date();
+    await utimes(path, now, now);
+  }
+
+  /** When the image got its last name here; undefined for never. */
+  async taggedAt(id: Digest): Promise<Date | undefined> {
+    return (await optional(stat(join(this.#configDirectory(id), TAGGED_NAME))))?.mtime;
   }
 
   /** All images, in no particular order. */
@@ -165,52 +208,102 @@ export class ImageStore {
     }
     await this.get(source);
     await this.#references.update(async (table) => {
-      table.set(canonicalName(name), await this.#resolve(source, table));
+      const id = await this.#resolve(source, table);
+      table.set(canonicalName(name), id);
+      await this.#markTagged(id);
+    });
+  }
+
+  /** Gives an image the name it has in a registry, by the digest of its manifest there. */
+  async addDigest(id: Digest, reference: Reference, digest: Digest): Promise<void> {
+    await this.#references.update((table) => {
+      table.set(canonicalName(byDigest(reference, digest)), id);
     });
   }
 
   /**
    * Takes a name away, and with its last name the image and the layers no other image has.
-   * @throws {ImageError} IMAGE_NOT_FOUND, or IMAGE_CONFLICT where only force would do
+   * @param name a name; or an id, which stands for all names of one repository
+   * @throws {ImageError} IMAGE_NOT_FOUND, or IMAGE_CONFLICT in docker's words
    */
-  async remove(name: string, options: RemoveOptions = {}): Promise<Removal> {
+  async remove(name: string, options: RemoveOptions = {}): Promise<Removed> {
+    const { force = false, noPrune = false, users = [] } = options;
     // Before there is a store to lock, there is nothing in it.
     await this.#resolve(name, await this.#references.read());
-    const removal = await this.#references.update(async (table) => {
+    const { removal, reclaimed } = await this.#references.update(async (table) => {
       const id = await this.#resolve(name, table);
-      const names = namesOf(id, table);
       const canonical = canonicalOf(name);
       const named = canonical !== undefined && table.get(canonical) === id;
-      const tags = names.filter((other) => !other.includes("@"));
-      if (named && tags.some((tag) => tag !== canonical)) {
-        table.delete(canonical);
-        return { untagged: [familiar(canonical)], deleted: [] };
+      const images = await this.#removable();
+      const request = { id, name: named ? canonical : undefined, force, prune: !noPrune };
+      const plan = planRemoval(request, table, images, users);
+      for (const gone of plan.images) {
+        if (users.some(({ image }) => image === gone)) await this.#keep(gone);
+        else await this.#files.withdraw(this.#configDirectory(gone));
+        this.#facts.delete(gone);
       }
-      refuseInUse(id, named ? undefined : tags, name, options);
-      for (const other of names) table.delete(other);
-      // By force the names go, but not what a container stands on.
-      if (options.usersOf?.(id).length) return { untagged: names.map(familiar), deleted: [] };
-      await this.#files.withdraw(this.#configDirectory(id));
-      return { untagged: names.map(familiar), deleted: [id] };
+      return { removal: plan, reclaimed: await this.#reclaimable(images, plan.images) };
     });
-    if (removal.deleted.length === 0) return removal;
-    const layers = await this.#collect();
-    return { ...removal, deleted: [...removal.deleted, ...layers] };
+    if (removal.images.length > 0) await this.#collect(users);
+    return { records: removal.records, reclaimed };
+  }
+
+  /** Hides an image of which a container is left: docker leaves such a container its files, too. */
+  async #keep(id: Digest): Promise<void> {
+    await mkdir(this.#files.kept, { recursive: true, mode: 0o700 });
+    await this.#files.publish(this.#configDirectory(id), join(this.#files.kept, hexOf(id)));
+  }
+
+  async #removable(): Promise<Map<Digest, RemovableImage>> {
+    const images = new Map<Digest, RemovableImage>();
+    for (const id of await this.#ids()) {
+      // Not its layers: an image that has lost one can be removed as well.
+      const known = this.#facts.get(id);
+      if (known !== undefined) images.set(id, { diffIds: known.config.diffIds, ...known });
+      else {
+        const configBytes = await optional(readFile(join(this.#configDirectory(id), CONFIG_NAME)));
+        if (configBytes === undefined) continue;
+        const { diffIds } = parseImageConfig(configBytes);
+        images.set(id, { diffIds, parent: await this.#parentOf(id) });
+      }
+    }
+    return images;
+  }
+
+  /** Bytes of the layers that only `gone` had. */
+  async #reclaimable(
+    images: ReadonlyMap<Digest, RemovableImage>,
+    gone: readonly Digest[],
+  ): Promise<number> {
+    const lost = new Set(gone.flatMap((id) => images.get(id)?.diffIds ?? []));
+    for (const [id, { diffIds }] of images) {
+      if (!gone.includes(id)) for (const diffId of diffIds) lost.delete(diffId);
+    }
+    let bytes = 0;
+    for (const diffId of lost) {
+      if (await this.layers.has(diffId)) bytes += (await this.layers.facts(diffId)).contentBytes;
+    }
+    return bytes;
   }
 
   /** Removes layers that no image has; where others are at work they stay for the next time. */
-  async #collect(): Promise<Digest[]> {
-    let removed: Digest[] = [];
+  async #collect(users: readonly ImageUser[]): Promise<void> {
     await this.#files.tryAlone(async () => {
       await this.#files.sweep();
       const used = new Set<Digest>();
-      for (const id of await this.#ids()) {
-        const image = await unlessMissing(this.#config(id));
-        for (const diffId of image?.config.diffIds ?? []) used.add(diffId);
+      for (const { diffIds } of (await this.#removable()).values()) {
+        for (const diffId of diffIds) used.add(diffId);
       }
-      removed = await this.layers.removeAllBut(used);
+      for (const id of await this.#keptIds()) {
+        const path = join(this.#files.kept, hexOf(id));
+        if (!users.some(({ image }) => image === id)) await this.#files.withdraw(path);
+        else {
+          const { diffIds } = parseImageConfig(await readFile(join(path, CONFIG_NAME)));
+          for (const diffId of diffIds) used.add(diffId);
+        }
+      }
+      await this.layers.removeAllBut(used);
     });
-    return removed;
   }
 
   async #resolve(name: string, references: References): Promise<Digest> {
@@ -226,40 +319,54 @@ export class ImageStore {
   }
 
   async #read(id: Digest, references: References): Promise<StoredImage> {
-    const { configBytes, config } = await this.#config(id);
+    const facts = await this.#factsOf(id);
     const names = namesOf(id, references).map(familiar);
-    let size = 0;
-    for (const diffId of config.diffIds) {
-      if (!(await this.layers.has(diffId))) throw notFound(names[0] ?? id);
-      size += (await this.layers.facts(diffId)).contentBytes;
-    }
     return {
       id,
-      config,
-      configBytes,
-      manifestBytes: await optional(readFile(join(this.#configDirectory(id), MANIFEST_NAME))),
-      parent: await this.#parent(id),
+      ...facts,
       tags: names.filter((name) => !name.includes("@")),
       digests: names.filter((name) => name.includes("@")),
-      size,
-      layerDirectories: config.diffIds.map((diffId) => this.layers.directory(diffId)),
+      layerDirectories: facts.config.diffIds.map((diffId) => this.layers.directory(diffId)),
     };
   }
 
-  async #config(id: Digest): Promise<{ configBytes: Uint8Array; config: ImageConfig }> {
-    const configBytes = await optional(readFile(join(this.#configDirectory(id), CONFIG_NAME)));
+  async #factsOf(id: Digest): Promise<Facts> {
+    const directory = this.#configDirectory(id);
+    const known = this.#facts.get(id);
+    if (known !== undefined && existsSync(directory) && this.layers.hasAll(known.config.diffIds)) {
+      return known;
+    }
+    this.#facts.delete(id);
+    const configBytes = await optional(readFile(join(directory, CONFIG_NAME)));
     if (configBytes === undefined) throw notFound(id);
-    return { configBytes, config: parseImageConfig(configBytes) };
+    const config = parseImageConfig(configBytes);
+    let size = 0;
+    for (const diffId of config.diffIds) {
+      if (!(await this.layers.has(diffId))) throw notFound(id);
+      size += (await this.layers.facts(diffId)).contentBytes;
+    }
+    const facts: Facts = {
+      config,
+      configBytes,
+      manifestBytes: await optional(readFile(join(directory, MANIFEST_NAME))),
+      parent: await this.#parentOf(id),
+      size,
+    };
+    this.#facts.set(id, facts);
+    return facts;
   }
 
-  async #parent(id: Digest): Promise<Digest | undefined> {
-    const bytes = await optional(readFile(join(this.#configDirectory(id), PARENT_NAME), "utf8"));
-    return isDigest(bytes) ? bytes : undefined;
+  async #parentOf(id: Digest): Promise<Digest | undefined> {
+    const text = await optional(readFile(join(this.#configDirectory(id), PARENT_NAME), "utf8"));
+    return isDigest(text) ? text : undefined;
   }
 
   async #ids(): Promise<Digest[]> {
-    const names = (await optional(readdir(this.#files.configs))) ?? [];
-    return names.map((name) => `sha256:${name}`).filter(isDigest);
+    return digestsIn(this.#files.configs);
+  }
+
+  async #keptIds(): Promise<Digest[]> {
+    return digestsIn(this.#files.kept);
   }
 
   #configDirectory(id: Digest): string {
@@ -314,29 +421,8 @@ function notFound(name: string): ImageError {
   return new ImageError("IMAGE_NOT_FOUND", untagged ? `${name}:latest` : name);
 }
 
-/** Docker's reasons not to remove an image. `tags` is given where the image was named by its id. */
-function refuseInUse(
-  id: Digest,
-  tags: readonly string[] | undefined,
-  name: string,
-  { force = false, usersOf = () => [] }: RemoveOptions,
-): void {
-  if (force) return;
-  const short = hexOf(id).slice(0, 12);
-  const repositories = new Set(tags?.map((tag) => tag.slice(0, tag.lastIndexOf(":"))));
-  if (repositories.size > 1) {
-    throw new ImageError(
-      "IMAGE_CONFLICT",
-      `unable to delete ${short} (must be forced) - image is referenced in multiple repositories`,
-    );
-  }
-  const [user] = usersOf(id);
-  if (user === undefined) return;
-  throw new ImageError(
-    "IMAGE_CONFLICT",
-    tags === undefined
-      ? `unable to remove repository reference ${JSON.stringify(name)} (must force) - ` +
-          `container ${user} is using its referenced image ${short}`
-      : `unable to delete ${short} (must be forced) - image is being used by container ${user}`,
-  );
+/** The digests that are names in a directory. */
+async function digestsIn(directory: string): Promise<Digest[]> {
+  const names = (await optional(readdir(directory))) ?? [];
+  return names.map((name) => `sha256:${name}`).filter(isDigest);
 }

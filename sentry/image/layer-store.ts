@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { readdir, readFile, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { type Digest, hexOf, isDigest } from "./digest.ts";
@@ -23,6 +24,7 @@ export interface LayerSource extends WriteLayerOptions {
  */
 export class LayerStore {
   readonly #files: StoreFiles;
+  readonly #facts = new Map<Digest, LayerFacts>();
 
   constructor(files: StoreFiles) {
     this.#files = files;
@@ -40,6 +42,11 @@ export class LayerStore {
       if (isCode(error, "ENOENT")) return false;
       throw storeError(error);
     }
+  }
+
+  /** Whether all of these layers are there, found out at once. */
+  hasAll(diffIds: readonly Digest[]): boolean {
+    return diffIds.every((diffId) => existsSync(this.directory(diffId)));
   }
 
   /**
@@ -82,8 +89,12 @@ export class LayerStore {
 
   /** What is known of a layer that is there. */
   async facts(diffId: Digest): Promise<LayerFacts> {
+    const known = this.#facts.get(diffId);
+    if (known !== undefined) return known;
     const bytes = await readFile(join(this.directory(diffId), FACTS_NAME));
-    return json.parse(bytes) as unknown as LayerFacts;
+    const facts = json.parse(bytes) as unknown as LayerFacts;
+    this.#facts.set(diffId, facts);
+    return facts;
   }
 
   /** Removes the layers that are not in `used`; only for who holds the store exclusively. */
@@ -93,6 +104,7 @@ export class LayerStore {
       const diffId = `sha256:${name}`;
       if (!isDigest(diffId) || used.has(diffId)) continue;
       await this.#files.withdraw(this.directory(diffId));
+      this.#facts.delete(diffId);
       removed.push(diffId);
     }
     return removed;

@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { mkdir, open, readdir, rename, rm } from "node:fs/promises";
 import { homedir } from "node:os";
-import { isAbsolute, join } from "node:path";
+import { dirname, isAbsolute, join } from "node:path";
 import { storeError } from "./errors.ts";
 import { FileLock } from "./lock.ts";
 
@@ -24,6 +24,8 @@ export function defaultRoot(environment: NodeJS.ProcessEnv = process.env): strin
 export class StoreFiles {
   readonly layers: string;
   readonly configs: string;
+  /** Configs of images that were removed by force while a container had them. */
+  readonly kept: string;
   readonly staging: string;
   readonly references: string;
   readonly #root: string;
@@ -33,6 +35,7 @@ export class StoreFiles {
     // The number is the version of the packs: those of another version are not seen.
     this.layers = join(this.#root, "layers-2");
     this.configs = join(this.#root, "configs");
+    this.kept = join(this.#root, "kept");
     this.staging = join(this.#root, "staging");
     this.references = join(this.#root, "references.json");
   }
@@ -69,6 +72,14 @@ export class StoreFiles {
     }
     await syncDirectory(join(target, ".."));
     return true;
+  }
+
+  /** Writes a small file durably, in the place of another if there is one. */
+  async replace(path: string, bytes: Uint8Array): Promise<void> {
+    const staged = this.newStagingPath();
+    await writeDurably(staged, bytes);
+    await rename(staged, path);
+    await syncDirectory(dirname(path));
   }
 
   /** Removes a directory such that it is there as a whole or not at all. */

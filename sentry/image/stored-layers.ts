@@ -15,13 +15,15 @@ export function storedLayers(root: string, id: string): string[] {
   const files = new StoreFiles(root);
   const missing = new ImageError("IMAGE_NOT_FOUND", id);
   if (!isDigest(id)) throw missing;
-  let config: { readonly rootfs?: { readonly diff_ids?: unknown } };
-  try {
-    config = JSON.parse(readFileSync(join(files.configs, hexOf(id), "config.json"), "utf8"));
-  } catch {
-    throw missing;
+  let config: { readonly rootfs?: { readonly diff_ids?: unknown } } | undefined;
+  for (const directory of [files.configs, files.kept]) {
+    try {
+      config ??= JSON.parse(readFileSync(join(directory, hexOf(id), "config.json"), "utf8"));
+    } catch {
+      // It may be in the other one.
+    }
   }
-  const diffIds = config.rootfs?.diff_ids;
+  const diffIds = config?.rootfs?.diff_ids;
   if (!Array.isArray(diffIds)) throw missing;
   return diffIds.map((diffId) => {
     if (!isDigest(diffId)) throw missing;

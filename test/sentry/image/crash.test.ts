@@ -156,5 +156,5 @@ test("a layer that is damaged on disk is an error of the store, not a crash", as
   rmSync(directory, { recursive: true });
   const error = await t.throwsAsync(store.get("a"), { instanceOf: ImageError });
   t.is(error.code, "IMAGE_NOT_FOUND");
-  t.deepEqual((await store.remove("a")).untagged, ["a:latest"]);
+  t.deepEqual((await store.remove("a")).records[0], { untagged: "a:latest" });
 });

@@ -1,14 +1,21 @@
 import { createReadStream, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
-import test from "ava";
+import test, { type ExecutionContext } from "ava";
+import { chainIds } from "../../../sentry/image/chain-id.ts";
+import { digestOf } from "../../../sentry/image/digest.ts";
 import { ImageError } from "../../../sentry/image/errors.ts";
-import { ImageStore } from "../../../sentry/image/image-store.ts";
+import { ImageBuilder } from "../../../sentry/image/image-builder.ts";
+import { type ImageFilters, listImages } from "../../../sentry/image/image-filter.ts";
+import { ImageStore, type RemoveOptions } from "../../../sentry/image/image-store.ts";
 import { importRoot } from "../../../sentry/image/import-root.ts";
 import { load } from "../../../sentry/image/load.ts";
 import { openImage } from "../../../sentry/image/merged-tree.ts";
 import { parsePlatform } from "../../../sentry/image/platform.ts";
+import { pruneImages } from "../../../sentry/image/prune.ts";
+import { parseReference } from "../../../sentry/image/reference.ts";
 import { defaultRoot } from "../../../sentry/image/store-files.ts";
+import { storedLayers } from "../../../sentry/image/stored-layers.ts";
 import { pieces, scratch, tar } from "./tar-fixture.ts";
 
 const ROOT = tar([
@@ -77,32 +84,51 @@ test("get() finds an image by tag, digest, id and the beginning of its id", asyn
   t.is(await store.find("nothing"), undefined);
 });
 
+/** What `docker rmi` would print, with ids cut short. */
+async function removed(store: ImageStore, name: string, options: RemoveOptions = {}) {
+  const { records } = await store.remove(name, options);
+  return records.map((each) =>
+    "untagged" in each
+      ? `Untagged: ${each.untagged}`
+      : `Deleted: ${each.deleted.slice("sha256:".length, "sha256:".length + 12)}`,
+  );
+}
+
+async function conflict(t: ExecutionContext, removing: Promise<unknown>): Promise<string> {
+  return (await t.throwsAsync(removing, { instanceOf: ImageError, code: "IMAGE_CONFLICT" }))
+    .message;
+}
+
+function short(id: string | undefined): string {
+  return (id ?? "").replace("sha256:", "").slice(0, 12);
+}
+
 test("remove() takes names away one by one, and the layers with the last image that has them", async (t) => {
   const root = scratch(t);
   const store = new ImageStore(root);
   const first = await importRoot(store, pieces(ROOT), { reference: "a" });
-  await importRoot(store, pieces(ROOT), { reference: "same-layer", changes: ["CMD x"] });
+  const same = await importRoot(store, pieces(ROOT), { reference: "same", changes: ["CMD x"] });
   await importRoot(store, pieces(OTHER), { reference: "c" });
   await store.tag("a", "a:two");
   await store.tag("a", "b");
-  t.deepEqual(await store.remove("a:two"), {
-    untagged: ["a:two"],
-    deleted: [],
-  });
-  const conflict = await t.throwsAsync(store.remove(first.id), { instanceOf: ImageError });
+  t.deepEqual(await removed(store, "a:two"), ["Untagged: a:two"]);
   t.is(
-    conflict.message,
-    `conflict: unable to delete ${first.id.slice(7, 19)} (must be forced) - ` +
+    await conflict(t, store.remove(first.id)),
+    `conflict: unable to delete ${short(first.id)} (must be forced) - ` +
       "image is referenced in multiple repositories",
   );
-  t.deepEqual(await store.remove(first.id, { force: true }), {
-    untagged: ["a:latest", "b:latest"],
-    deleted: [first.id],
-  });
-  const layer = first.config.diffIds[0];
-  const last = await store.remove("same-layer");
-  t.is(last.deleted.length, 2);
-  t.true(layer !== undefined && last.deleted.includes(layer));
+  t.deepEqual(await removed(store, first.id, { force: true }), [
+    "Untagged: a:latest",
+    "Untagged: b:latest",
+    `Deleted: ${short(first.id)}`,
+  ]);
+  const { records, reclaimed } = await store.remove("same");
+  t.deepEqual(records, [
+    { untagged: "same:latest" },
+    { deleted: same.id },
+    { deleted: same.config.diffIds[0] },
+  ]);
+  t.is(reclaimed, same.size);
   t.deepEqual(
     (await store.list()).map((image) => image.tags),
     [["c:latest"]],
@@ -110,24 +136,132 @@ test("remove() takes names away one by one, and the layers with the last image t
   t.is(readdirSync(join(root, "images", "layers-2")).length, 1);
 });
 
-test("remove() refuses an image that a container uses; by force it takes the name only", async (t) => {
-  const store = new ImageStore(scratch(t));
-  const { id } = await importRoot(store, pieces(ROOT), { reference: "a" });
-  const usersOf = (): string[] => ["0123456789ab"];
-  const refused = await t.throwsAsync(store.remove("a", { usersOf }), { instanceOf: ImageError });
+test("an image that a container has is not removed; by force it goes, but not the container's files", async (t) => {
+  const root = scratch(t);
+  const store = new ImageStore(root);
+  const { id, config } = await importRoot(store, pieces(ROOT), { reference: "a" });
+  const user = { id: "0123456789abcdef", image: id, running: false };
+  const stopped = { users: [user] };
+  const running = { users: [{ ...user, running: true }] };
+  const refusal = "conflict: unable to remove repository reference";
   t.is(
-    refused.message,
-    'conflict: unable to remove repository reference "a" (must force) - ' +
-      `container 0123456789ab is using its referenced image ${id.slice(7, 19)}`,
+    await conflict(t, store.remove("a", stopped)),
+    `${refusal} "a:latest" (must force) - container 0123456789ab is using its referenced ` +
+      `image ${short(id)}`,
   );
-  t.deepEqual(await store.remove("a", { usersOf, force: true }), {
-    untagged: ["a:latest"],
-    deleted: [],
+  t.is(
+    await conflict(t, store.remove(id, stopped)),
+    `conflict: unable to delete ${short(id)} (must be forced) - image is being used by stopped ` +
+      "container 0123456789ab",
+  );
+  t.is(
+    await conflict(t, store.remove(id, { ...running, force: true })),
+    `conflict: unable to delete ${short(id)} (cannot be forced) - image is being used by ` +
+      "running container 0123456789ab",
+  );
+  // With a name there is something to take away.
+  t.deepEqual(await removed(store, "a", { ...running, force: true }), ["Untagged: a:latest"]);
+  await store.tag(id, "a");
+  t.deepEqual(await removed(store, "a", { ...stopped, force: true }), [
+    "Untagged: a:latest",
+    `Deleted: ${short(id)}`,
+    `Deleted: ${short(config.diffIds[0])}`,
+  ]);
+  t.is(await store.find(id), undefined);
+  openImage(storedLayers(root, id)).close();
+  const other = await importRoot(store, pieces(OTHER), { reference: "b" });
+  await store.remove("b", stopped);
+  openImage(storedLayers(root, id)).close();
+  t.throws(() => storedLayers(root, other.id), { instanceOf: ImageError });
+  await importRoot(store, pieces(OTHER), { reference: "b" });
+  await store.remove("b");
+  t.throws(() => storedLayers(root, id), { instanceOf: ImageError });
+});
+
+test("digests go with the last tag of their repository, parents without a name with their child", async (t) => {
+  const store = new ImageStore(scratch(t));
+  const [parent, child] = await ImageBuilder.run(store, undefined, async (builder) => {
+    const { diffId } = await builder.createLayer(pieces(ROOT));
+    const bottom = await builder.createImage({ layers: [diffId], config: {} });
+    const more = (await builder.createLayer(pieces(OTHER))).diffId;
+    const top = { parent: bottom, layers: [more], config: { Cmd: ["x"] }, names: ["a/b:1"] };
+    return [bottom, await builder.createImage(top)];
   });
-  // The container can still be started.
-  const kept = await store.get(id);
-  openImage(kept.layerDirectories).close();
-  t.is((await store.remove(id)).deleted.length, 2);
+  const digest = digestOf(Buffer.from("a manifest"));
+  await store.addDigest(child.id, parseReference("a/b"), digest);
+  t.deepEqual((await store.get(`a/b@${digest}`)).tags, ["a/b:1"]);
+  t.is(
+    await conflict(t, store.remove(parent.id, { force: true })),
+    `conflict: unable to delete ${short(parent.id)} (cannot be forced) - image has dependent ` +
+      "child images",
+  );
+  t.deepEqual(
+    (await listImages(store)).map(({ id }) => id),
+    [child.id],
+  );
+  t.is((await listImages(store, {}, { all: true })).length, 2);
+  const chain = chainIds(child.config.diffIds);
+  const expected = ["Untagged: a/b:1", `Untagged: a/b@${digest}`, `Deleted: ${short(child.id)}`];
+  expected.push(`Deleted: ${short(chain[1])}`, `Deleted: ${short(parent.id)}`);
+  t.deepEqual(await removed(store, "a/b:1"), [...expected, `Deleted: ${short(chain[0])}`]);
+  t.deepEqual(await store.list(), []);
+});
+
+test("filters choose images by what they are called, how old they are and their labels", async (t) => {
+  const store = new ImageStore(scratch(t));
+  await ImageBuilder.run(store, undefined, async (builder) => {
+    const layers = [(await builder.createLayer(pieces(ROOT))).diffId];
+    const make = (names: string[], created: string, labels: Record<string, string>) =>
+      builder.createImage({ layers, names, created, config: { Labels: labels } });
+    await make(["old", "r.example:5000/team/old:v1"], "2020-01-01T00:00:00Z", { a: "1" });
+    await make(["middle"], "2021-01-01T00:00:00Z", { a: "2", b: "" });
+    await make([], "2022-01-01T00:00:00Z", {});
+  });
+  const names = async (filters: ImageFilters): Promise<string[][]> =>
+    (await listImages(store, filters)).map(({ tags }) => [...tags]);
+  const [old, middle] = [["old:latest", "r.example:5000/team/old:v1"], ["middle:latest"]];
+  t.deepEqual(await names({}), [[], middle, old]);
+  t.deepEqual(await names({ dangling: ["true"] }), [[]]);
+  t.deepEqual(await names({ dangling: ["0"] }), [middle, old]);
+  t.deepEqual(await names({ label: ["a"] }), [middle, old]);
+  t.deepEqual(await names({ label: ["a", "b="] }), [middle]);
+  t.deepEqual(await names({ label: ["a=1"] }), [old]);
+  t.deepEqual(await names({ since: ["old"] }), [[], middle]);
+  t.deepEqual(await names({ before: ["middle"] }), [old]);
+  t.deepEqual(await names({ until: ["2020-06-01"] }), [old]);
+  t.deepEqual(await names({ reference: ["old"] }), [["old:latest"]]);
+  t.deepEqual(await names({ reference: ["*/*/old:v?", "mid*"] }), [
+    middle,
+    ["r.example:5000/team/old:v1"],
+  ]);
+  t.deepEqual(await names({ reference: ["r.example:5000/*"] }), []);
+  for (const [filters, message] of [
+    [{ nonsense: ["1"] }, /invalid filter 'nonsense'/],
+    [{ dangling: ["maybe"] }, /invalid filter 'dangling=\[maybe\]'/],
+    [{ until: ["soon"] }, /invalid filter/],
+    [{ reference: ["[b-a]"] }, /invalid filter/],
+  ] as const) {
+    await t.throwsAsync(listImages(store, filters), { code: "FILTER_INVALID", message });
+  }
+});
+
+test("pruning removes what has no tag, or everything that no container has", async (t) => {
+  const store = new ImageStore(scratch(t));
+  const used = await importRoot(store, pieces(ROOT), { reference: "used" });
+  const dangling = await importRoot(store, pieces(OTHER));
+  await importRoot(store, pieces(OTHER), { reference: "tagged", changes: ["LABEL keep=1"] });
+  const users = [{ id: "0123456789ab", image: used.id, running: false }];
+  const first = await pruneImages(store, {}, users);
+  t.deepEqual(first, { records: [{ deleted: dangling.id }], reclaimed: 0 });
+  const kept = await pruneImages(store, { dangling: ["false"], "label!": ["keep"] }, users);
+  t.deepEqual(kept.records, []);
+  const all = await pruneImages(store, { dangling: ["false"] }, users);
+  t.is(all.records.length, 3);
+  t.is(all.reclaimed, 1);
+  t.deepEqual(
+    (await store.list()).map(({ tags }) => tags),
+    [["used:latest"]],
+  );
 });
 
 test("a name moves to the newer image, and the older one stays without it", async (t) => {
