@@ -5,7 +5,7 @@ import { sentryConfinement } from "../profiles/linux/sentry.ts";
 import type { PathValues } from "../profiles/paths.ts";
 import { type ByteString, fromText } from "./abi/bytes.ts";
 import { confineSelf } from "./host/confine.ts";
-import { LAUNCHER } from "./machine/launcher.ts";
+import { launcherPath } from "./machine/launcher.ts";
 import type { ContainerSpec } from "./spec.ts";
 
 /** Beyond what every sentry needs: users and groups, wherever a distribution keeps them. */
@@ -26,7 +26,7 @@ function pathValues(spec: ContainerSpec): PathValues {
   const host = spec.rootfs.image === "host" ? HOST_DIRECTORIES : [];
   return {
     install: existing([new URL("../..", import.meta.url).pathname.replace(/\/$/, "")]),
-    program: existing([LAUNCHER, process.execPath]),
+    program: existing([launcherPath(spec.isa), process.execPath]),
     store: existing([spec.rootfs.store, spec.rootfs.upper]),
     // Its parent: a directory is removed by right of the one above.
     run: existing([dirname(spec.runDirectory)]),

@@ -130,6 +130,7 @@ export class Sentry implements SentryContainer {
     try {
       this.#machine = new ExecutorMachine({
         hub,
+        guest: spec.isa,
         reactor: this.#reactor,
         events: new Dispatcher(kernel),
         log: options.log,
@@ -139,7 +140,6 @@ export class Sentry implements SentryContainer {
           ? {}
           : {
               confinement: {
-                isa: spec.isa,
                 processes: hostTasks(spec.limits.pids ?? DEFAULT_TASKS),
                 memoryBytes: this.#hostLimits.processBytes,
                 confineSentry: () => confineSentry(spec),

@@ -11,7 +11,7 @@ import { compatibility } from "./compat.ts";
 import { embed } from "./embed.ts";
 import { compileSchema, hasFlatc } from "./flatbuffers.ts";
 import { parseStructs, toCpp, toTypeScript } from "./layout.ts";
-import { stagingTable } from "./staging.ts";
+import { numberTable, stagingTable } from "./staging.ts";
 
 const root = new URL("../../../", import.meta.url);
 const pathOf = (path: string) => fileURLToPath(new URL(path, root));
@@ -20,6 +20,8 @@ const read = (path: string) => readFileSync(new URL(path, root), "utf8");
 /** Path in the tree -> what makes its content. */
 const GENERATED: Record<string, () => string> = {
   "guest/native/x86_64/staging.inc": () => stagingTable("x86_64"),
+  "guest/translated/arm64/numbers.inc": () => numberTable("arm64", "x86_64"),
+  "guest/translated/arm64/staging.inc": () => stagingTable("arm64"),
   "SECURITY.md": () =>
     embed(read("SECURITY.md"), {
       "executor profile": explainProfile(executorProfile),

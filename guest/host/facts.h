@@ -2,6 +2,7 @@
 #pragma once
 
 #include "guest/native/thread.h"
+#include "ring/layout.h"
 
 namespace dd::host {
 
@@ -11,5 +12,9 @@ const char* MissingFeature();
 // Fills in the facts of `environment` that are the same for every executor of this process: the
 // vDSO's clock and the size of a saved state. The rest is zero.
 void FillFacts(native::Environment* environment);
+
+// Fills in what a guest's auxiliary vector says of the processor: features, frame size, vDSO. The
+// rest stays as it is.
+void FillGuestFacts(ring::LauncherHello* hello);
 
 }  // namespace dd::host

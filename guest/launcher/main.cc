@@ -62,10 +62,7 @@ bool SendHello(int listener) {
   ring::LauncherHello hello = {};
   hello.stub_start = Address(dd_stub_start);
   hello.stub_end = Address(dd_stub_end);
-  hello.vdso = getauxval(AT_SYSINFO_EHDR);
-  hello.hwcap = getauxval(AT_HWCAP);
-  hello.hwcap2 = getauxval(AT_HWCAP2);
-  hello.minsigstksz = static_cast<uint32_t>(getauxval(AT_MINSIGSTKSZ));
+  host::FillGuestFacts(&hello);
   hello.clock_tick = static_cast<uint32_t>(getauxval(AT_CLKTCK));
   iovec iov{&hello, sizeof hello};
   alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};

@@ -138,7 +138,6 @@ enum SigaltstackFlags : uint32_t {
   kSsDisable = 2,
   kSsAutodisarm = 0x80000000U,
 };
-constexpr uint64_t kMinsigstksz = 2048;
 
 struct Timespec {
   int64_t sec;

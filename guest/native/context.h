@@ -14,6 +14,8 @@ void SetStackPointer(Context* context, uint64_t sp);
 uint64_t ProgramCounter(const Context* context);
 uint64_t ThreadPointer(const Context* context);
 void SetThreadPointer(Context* context, uint64_t tls);
+// The new thread `child` is to begin with `tls`: what the host's clone(2) is to set.
+uint64_t HostThreadPointer(Context* child, uint64_t tls);
 
 // The system call under way returns `result`.
 void SetResult(Context* context, long result);
@@ -22,26 +24,36 @@ void RestartCall(Context* context, long nr);
 
 // Stores the frame of a handler below `sp` and points `context` at the handler. `stack` and `mask`
 // are what rt_sigreturn(2) restores. False, with nothing changed, when the guest's stack is bad.
-bool StoreFrame(Context* context, const ring::SignalFrame& signal, uint64_t sp, const Stack& stack,
-                uint64_t mask);
+bool StoreFrame(Thread* thread, Context* context, const ring::SignalFrame& signal, uint64_t sp,
+                const Stack& stack, uint64_t mask);
 // Memory below the stack pointer that a handler's frame must spare.
 extern const uint64_t kRedZone;
+// MINSIGSTKSZ: the least that sigaltstack(2) takes.
+extern const uint64_t kMinimumSignalStack;
 
 // rt_sigreturn(2): takes the frame at the stack pointer back. False, with nothing changed, when it
 // cannot be read.
 bool LoadFrame(Context* context, Stack* stack, uint64_t* mask);
 
-// A copy of `context` for `child`, in memory that is the child's; its system call returns 0.
+// A copy of `context` for `child`, in memory that is the child's; its system call returns 0. Null
+// when the host has no memory.
 Context* CopyForChild(Thread* child, const Context* context);
 
 // Goes on with guest code, on the calling thread's own stack.
 [[noreturn]] void Resume(Thread* thread, Context* context);
+
+// Makes what the guest's threads will share. While host calls of every kind are still allowed; 0 or
+// -errno.
+long PrepareSpace(AddressSpace* space);
 
 // Enters a fresh program.
 [[noreturn]] void EnterProgram(Thread* thread, uint64_t pc, uint64_t sp);
 
 // The number by which the guest calls what x86-64 calls `nr`; the sentry is told that one.
 long GuestNumber(Thread* thread, long nr);
+
+// Whether kicks may interrupt the thread from now on: for the time of a wait.
+void LetKicksIn(bool in);
 
 // The guest has mapped, unmapped (`prot` is 0) or protected [begin, end).
 void MemoryChanged(AddressSpace* space, uint64_t begin, uint64_t end, uint64_t prot);

@@ -1,6 +1,7 @@
 // futex(2). Waiting and waking are the host's own futexes on the guest's memory, which also work
 // between processes that share it. What the executor's filter does not allow is built from those
 // two.
+#include "guest/native/context.h"
 #include "guest/native/syscalls.h"
 
 extern "C" {
@@ -31,12 +32,6 @@ constexpr uint64_t kMaxWake = 0x7fffffff;
 
 bool BadWord(uint64_t addr) { return (addr & 3) != 0; }
 
-// Lets kicks in for the time of a wait.
-void SetKickBlocked(bool blocked) {
-  const uint64_t set = SignalBit(kSigkick);
-  Host(kRtSigprocmask, blocked ? 0 : 1, &set, nullptr, 8);
-}
-
 long Wait(Thread* thread, const uint64_t args[6], bool bitset) {
   const uint64_t flags = args[1] & (kPrivate | kClockRealtime);
   Timespec deadline = {};
@@ -62,13 +57,13 @@ long Wait(Thread* thread, const uint64_t args[6], bool bitset) {
   for (;;) {
     thread->kicked = 0;
     if (std::atomic_ref(thread->slot->attention).load() != 0) break;
-    SetKickBlocked(false);
+    LetKicksIn(true);
     const long result =
         dd_futex_wait(reinterpret_cast<uint32_t*>(args[0]),
                       static_cast<long>(kWaitBitset | (bitset ? flags : flags & kPrivate)),
                       static_cast<long>(args[2]), timed ? &deadline : nullptr,
                       static_cast<long>(mask), &thread->kicked);
-    SetKickBlocked(true);
+    LetKicksIn(false);
     if (result != -kEintr) return result;
     // A stray kick is no reason to return.
     if (std::atomic_ref(thread->slot->attention).load() != 0) break;

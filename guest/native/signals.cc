@@ -23,7 +23,7 @@ bool PushFrame(Thread* thread, Context* context, const ring::SignalFrame& signal
   Stack stack = thread->altstack;
   if (on_altstack) stack.flags |= static_cast<int>(kSsOnstack);
   const uint64_t old_mask = thread->has_saved_mask ? thread->saved_mask : Mask(thread);
-  if (!StoreFrame(context, signal, sp, stack, old_mask)) return false;
+  if (!StoreFrame(thread, context, signal, sp, stack, old_mask)) return false;
 
   thread->has_saved_mask = false;
   uint64_t mask = old_mask | signal.mask;

@@ -23,7 +23,7 @@ struct Row {
 };
 
 constexpr Row kRows[] = {
-#include "guest/native/x86_64/staging.inc"
+#include DD_STAGING_ROWS
 };
 constexpr uint32_t kRowCount = sizeof kRows / sizeof *kRows;
 

@@ -68,6 +68,7 @@ Thread* Prepare(const Start& start, long* error) {
   const uint64_t kick = SignalBit(kSigkick);
   if (*error == 0) *error = Host(kRtSigprocmask, 0, &kick, nullptr, 8);
   if (*error == 0) *error = InstallHandlers();
+  if (*error == 0) *error = PrepareSpace(space);
   return *error == 0 ? thread : nullptr;
 }
 

@@ -149,7 +149,7 @@ long SignalCall(Thread* thread, Context* context, long nr, const uint64_t args[6
         if (mode == kSsDisable) {
           next.sp = 0;
           next.size = 0;
-        } else if (next.size < kMinsigstksz) {
+        } else if (next.size < kMinimumSignalStack) {
           return -kEnomem;
         }
         if (mode == kSsOnstack) next.flags &= ~static_cast<int>(kSsOnstack);

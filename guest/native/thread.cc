@@ -33,7 +33,9 @@ Thread* ThreadForSlot(AddressSpace* space, uint32_t slot) {
     while (uint32_t tid = std::atomic_ref(thread->host_tid).load()) {
       Host(kFutex, &thread->host_tid, kFutexWait, tid, nullptr, 0, 0);
     }
+    Context* context = thread->context;
     Zero(thread, sizeof *thread);
+    thread->context = context;
   }
   thread->self = thread;
   thread->space = space;

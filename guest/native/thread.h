@@ -10,7 +10,8 @@
 namespace dd::native {
 
 struct Thread;
-struct Context;  // the guest's registers: context.h
+struct Context;     // the guest's registers: context.h
+struct Translated;  // ../translated/context.h
 
 // Threads an address space may have, as many as its ring has slots.
 constexpr uint32_t kThreadLimit = ring::kSlotCount;
@@ -60,6 +61,7 @@ struct AddressSpace {
   TrampolinePage trampolines[kTrampolinePages];
   uint32_t trampoline_count;
   uint32_t patch_lock;            // whoever does not get it goes on without patching
+  Translated* translated;         // of guests whose code is
   Thread* threads[kThreadLimit];  // by slot; blocks are made once and used again
 };
 
@@ -93,6 +95,8 @@ struct Thread {
   uint64_t finish_address;
   // The frame a starting child resumes, or what it runs instead.
   Context* resume;
+  // The guest's registers, where they are not the host's. Its memory stays with the block.
+  Context* context;
   void (*entry)(Thread* thread);
   const void* entry_argument;
 };

@@ -61,13 +61,15 @@ long CloneSharing(Thread* thread, Context* context, const Reply& reply, bool vfo
   child->clear_tid_addr = reply.operands[4];
   child->attach_token = vfork ? reply.operands[5] : 0;
   child->resume = CopyForChild(child, context);
+  if (child->resume == nullptr) return CloneFailed(thread, tid, -kEnomem);
   if (reply.operands[2] != 0) SetStackPointer(child->resume, reply.operands[2]);
   if (vfork) child->altstack = thread->altstack;
   if (extra.parent_tid != 0) {
     dd_store32(reinterpret_cast<uint32_t*>(extra.parent_tid), static_cast<uint32_t>(tid));
   }
   const uint64_t stack = reinterpret_cast<uint64_t>(child->resume) & ~uint64_t{15};
-  const uint64_t tls = extra.has_tls != 0 ? extra.tls : ThreadPointer(context);
+  const uint64_t tls =
+      HostThreadPointer(child->resume, extra.has_tls != 0 ? extra.tls : ThreadPointer(context));
   const long host = dd_clone_thread(static_cast<long>(vfork ? thread->space->environment.vfork_flags
                                                             : confine::kCloneFlagsThread),
                                     stack, &child->host_tid, &child->host_tid, tls, child);

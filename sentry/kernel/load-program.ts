@@ -123,6 +123,7 @@ function load(request: ExecRequest, opened: OpenFile[]): LoadedProgram | Errno {
 
   const main = parse(executable, ENOEXEC);
   if (main instanceof Errno) return main;
+  if (main.header.isa !== request.auxv.isa) return ENOEXEC;
   const linker = parseInterpreter(main, request, opened);
   if (linker instanceof Errno) return linker;
   return build({ ...request, argv }, main, linker, opened);

@@ -52,6 +52,8 @@ export interface ProgramImage {
 
 /** Values of the host a program's auxiliary vector repeats. See getauxval(3). */
 export interface HostAuxv {
+  /** Of the programs the machine runs: others cannot be executed. */
+  readonly isa: Isa;
   readonly hwcap: bigint;
   readonly hwcap2: bigint;
   readonly minsigstksz: number;

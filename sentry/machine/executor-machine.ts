@@ -1,7 +1,9 @@
 import { PlanStep } from "../../ring/layout.ts";
 import { native } from "../../ring/native.ts";
 import { EAGAIN, EINVAL, ENOENT, EPERM, Errno, errnoOf } from "../abi/errno.ts";
+import type { Isa } from "../abi/numbers.ts";
 import { call } from "../host/call.ts";
+import { HOST_ISA } from "../host/isa.ts";
 import type { Reactor } from "../host/reactor.ts";
 import { PARKED, type Parked } from "../kernel/blocking.ts";
 import { RLIMIT_FSIZE } from "../kernel/limits.ts";
@@ -20,8 +22,9 @@ import { ExecutorThread } from "./executor-thread.ts";
 import { cpuNsOf, rememberThread, usedBy } from "./executor-usage.ts";
 import { findThread, processOfThread, reap } from "./host-threads.ts";
 import { hostResidentBytes } from "./host-usage.ts";
+import { hostedAuxv } from "./hosted-auxv.ts";
 import type { RawSubmission, RingHub } from "./hub.ts";
-import { Launcher, type LauncherOptions, type Notification, PLATFORMS } from "./launcher.ts";
+import { Launcher, type LauncherOptions, type Notification } from "./launcher.ts";
 import { lifePipe } from "./life-pipe.ts";
 import { encodePlan } from "./plan.ts";
 import { Promises } from "./promises.ts";
@@ -39,6 +42,8 @@ const NODE_END = 2 ** 36;
 /** What a machine is made of. */
 export interface ExecutorMachineOptions {
   readonly hub: RingHub;
+  /** What the container's programs are of: where that is not the host's, they are translated. */
+  readonly guest: Isa;
   readonly reactor: Reactor;
   readonly events: KernelEvents;
   readonly log: (line: string) => void;
@@ -80,8 +85,13 @@ export class ExecutorMachine implements Machine {
     this.#events = options.events;
     this.#log = options.log;
     this.#options = options;
-    this.#mayHost = options.confinement === undefined && options.mayHost;
-    this.auxv = this.#mayHost ? this.#hostedAuxv() : this.#launch().auxv;
+    this.#mayHost =
+      options.confinement === undefined && options.mayHost && options.guest === HOST_ISA;
+    this.auxv = this.#mayHost
+      ? hostedAuxv((hosts, fixed) =>
+          this.#mayHost && !fixed ? hosts : this.#launch().auxv.vdso(fixed),
+        )
+      : this.#launch().auxv;
   }
 
   exec(task: Task, image: ProgramImage): Errno | undefined {
@@ -307,6 +317,7 @@ export class ExecutorMachine implements Machine {
   /** The launcher, started now if need be. */
   #launch(): Launcher {
     this.#launcher ??= new Launcher({
+      guest: this.#options.guest,
       reactor: this.#reactor,
       notified: (note) => this.#notified(note),
       failed: (token, error) => this.#spawnFailed(token, error),
@@ -318,20 +329,6 @@ export class ExecutorMachine implements Machine {
         : { confinement: this.#options.confinement }),
     });
     return this.#launcher;
-  }
-
-  #hostedAuxv(): HostAuxv {
-    const facts = native.hostedAuxv();
-    return {
-      hwcap: facts.hwcap,
-      hwcap2: facts.hwcap2,
-      minsigstksz: Number(facts.minsigstksz),
-      clockTick: Number(facts.clockTick),
-      pageSize: 4096,
-      platform: PLATFORMS[process.arch] ?? process.arch,
-      vdso: (fixed) =>
-        this.#mayHost && !fixed ? Number(facts.vdso) : this.#launch().auxv.vdso(fixed),
-    };
   }
 
   /** Runs the plan on a thread of this process. */

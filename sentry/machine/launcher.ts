@@ -13,11 +13,15 @@ import { native } from "../../ring/native.ts";
 import { EAGAIN, ENOENT, Errno, errnoOf } from "../abi/errno.ts";
 import type { Isa } from "../abi/numbers.ts";
 import { call } from "../host/call.ts";
+import { HOST_ISA } from "../host/isa.ts";
 import type { Reactor, Watch } from "../host/reactor.ts";
 import type { HostAuxv } from "../kernel/machine.ts";
 
-/** Where the native build puts the launcher. */
-export const LAUNCHER: string = new URL("../../../Release/dd-guest", import.meta.url).pathname;
+/** Where the native build puts the launcher of containers whose programs are of `guest`. */
+export function launcherPath(guest: Isa): string {
+  const name = guest === HOST_ISA ? "dd-guest" : `dd-guest-${guest}`;
+  return new URL(`../../../Release/${name}`, import.meta.url).pathname;
+}
 
 const AF_UNIX = 1;
 const SOCK_SEQPACKET_CLOEXEC = 5 | 0o2000000;
@@ -32,10 +36,13 @@ const SECCOMP_ADDFD_FLAG_SETFD = 1;
 const SECCOMP_ADDFD_FLAG_SEND = 2;
 const NOTIFICATION_SIZE = 80;
 const FD_CLOEXEC_FLAG = 0o2000000;
-export const PLATFORMS: Partial<Record<string, string>> = { x64: "x86_64", arm64: "aarch64" };
+/** AT_PLATFORM. */
+export const PLATFORMS: Readonly<Record<Isa, string>> = { x86_64: "x86_64", arm64: "aarch64" };
 
 /** How a launcher is to be started. */
 export interface LauncherOptions {
+  /** What the programs it is to run are of. */
+  readonly guest: Isa;
   readonly reactor: Reactor;
   /** Hears of each designated call, which it must answer with `donate` or `reply`. */
   readonly notified: (note: Notification) => void;
@@ -49,7 +56,6 @@ export interface LauncherOptions {
   readonly lifeFd: number;
   /** Absent: trusted mode. */
   readonly confinement?: {
-    readonly isa: Isa;
     /** The most threads and processes of the container, as the host counts them. */
     readonly processes: number;
     /** The most memory of each executor in bytes; absent: not limited. */
@@ -98,17 +104,18 @@ export class Launcher {
   constructor(options: LauncherOptions) {
     const started =
       options.confinement === undefined
-        ? startTrusted(options.lifeFd)
-        : startConfined(options.confinement);
+        ? startTrusted(options.guest, options.lifeFd)
+        : startConfined(options.guest, options.confinement);
     const view = new DataView(started.hello.buffer);
     const vdso = Number(view.getBigUint64(LauncherHello.vdso, true));
     this.auxv = {
+      isa: options.guest,
       hwcap: view.getBigUint64(LauncherHello.hwcap, true),
       hwcap2: view.getBigUint64(LauncherHello.hwcap2, true),
       minsigstksz: view.getUint32(LauncherHello.minsigstksz, true),
       clockTick: view.getUint32(LauncherHello.clockTick, true),
       pageSize: 4096,
-      platform: PLATFORMS[process.arch] ?? process.arch,
+      platform: PLATFORMS[options.guest],
       vdso: () => vdso,
     };
     this.pid = started.pid;
@@ -245,9 +252,10 @@ function controlPair(): { readonly ours: number; readonly theirs: number } {
   return { ours: pair[0] as number, theirs: pair[1] as number };
 }
 
-function run(stage: string, fds: readonly number[]): number {
-  const pid = native.spawnLauncher(LAUNCHER, stage, 2, Int32Array.from(fds));
-  if (pid < 0) throw new Error(`Cannot start ${LAUNCHER}: ${errnoOf(-pid)}`);
+function run(guest: Isa, stage: string, fds: readonly number[]): number {
+  const program = launcherPath(guest);
+  const pid = native.spawnLauncher(program, stage, 2, Int32Array.from(fds));
+  if (pid < 0) throw new Error(`Cannot start ${program}: ${errnoOf(-pid)}`);
   return pid;
 }
 
@@ -259,9 +267,9 @@ function receiveHello(control: number, fds: Int32Array): Uint8Array {
   return hello;
 }
 
-function startTrusted(lifeFd: number): Started {
+function startTrusted(guest: Isa, lifeFd: number): Started {
   const { ours, theirs } = controlPair();
-  const pid = run("trusted", [theirs, lifeFd]);
+  const pid = run(guest, "trusted", [theirs, lifeFd]);
   call("close", theirs);
   const fds = new Int32Array(1);
   const hello = receiveHello(ours, fds);
@@ -279,24 +287,23 @@ function receiveReport(control: number, kind: Report["kind"], fds: Int32Array): 
 }
 
 /** See profiles/README.md for the order. */
-function startConfined(options: NonNullable<LauncherOptions["confinement"]>): Started {
-  const { isa, processes, memoryBytes } = options;
+function startConfined(guest: Isa, options: NonNullable<LauncherOptions["confinement"]>): Started {
+  const { processes, memoryBytes } = options;
   const description = describeConfinement({
-    isa,
     processes,
     ...(memoryBytes === undefined ? {} : { memoryBytes }),
   });
   const { ours, theirs } = controlPair();
   const namespaces = new Int32Array(2);
   try {
-    const preparer = run("prepare", [theirs, description]);
+    const preparer = run(guest, "prepare", [theirs, description]);
     try {
       receiveReport(ours, "prepared", namespaces);
     } finally {
       call("wait4", preparer, null, 0, null);
     }
     options.confineSentry();
-    const launcher = run("launch", [theirs, description, ...namespaces]);
+    const launcher = run(guest, "launch", [theirs, description, ...namespaces]);
     const fds = new Int32Array(1);
     try {
       const report = receiveReport(ours, "started", fds);
@@ -315,13 +322,13 @@ function startConfined(options: NonNullable<LauncherOptions["confinement"]>): St
 
 /** A memfd with the description that guest/confine reads. */
 function describeConfinement(limits: {
-  readonly isa: Isa;
   readonly processes: number;
   readonly memoryBytes?: number;
 }): number {
   const root = process.getuid?.() === 0;
   const confinement = executorConfinement({
     ...limits,
+    isa: HOST_ISA,
     hostUid: root ? randomInt(CONTAINER_IDS.first, CONTAINER_IDS.end) : (process.getuid?.() ?? 0),
     hostGid: root ? randomInt(CONTAINER_IDS.first, CONTAINER_IDS.end) : (process.getgid?.() ?? 0),
   });

@@ -1,6 +1,6 @@
 import type { ByteString } from "../abi/bytes.ts";
 import { Errno } from "../abi/errno.ts";
-import type { SyscallName } from "../abi/numbers.ts";
+import type { Isa, SyscallName } from "../abi/numbers.ts";
 import type { Parked } from "../kernel/blocking.ts";
 import type { Task } from "../kernel/task.ts";
 import type { IoBuffer } from "../vfs/io-buffer.ts";
@@ -41,7 +41,7 @@ export interface Arg<T> {
   readonly stage:
     | { readonly kind: "value" }
     | { readonly kind: "string"; readonly limit: number }
-    | { readonly kind: "in" | "out" | "inout"; readonly size: number }
+    | { readonly kind: "in" | "out" | "inout"; readonly size: number | Record<Isa, number> }
     | { readonly kind: "inBuffer" | "outBuffer"; readonly lengthArg: number };
   /** @returns the value, or the errno the call fails with before its handler runs. */
   decode(frame: CallFrame, index: number): T | Errno;

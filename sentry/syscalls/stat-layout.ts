@@ -15,7 +15,7 @@ export type StatOut = (bytes: Uint8Array) => Errno | undefined;
 
 /** A `struct stat` the call fills in; its size depends on the instruction set. */
 export const statOut: Arg<StatOut> = {
-  stage: { kind: "out", size: Math.max(StatX86.size, StatArm64.size) },
+  stage: { kind: "out", size: { x86_64: StatX86.size, arm64: StatArm64.size } },
   decode: (frame, index) => (bytes) => frame.copyOut(index, bytes),
   format: (frame, index) => `0x${frame.u64(index).toString(16)}`,
 };

@@ -45,6 +45,7 @@ void ResetExtendedState(uint8_t* fpstate) {
 }  // namespace
 
 const uint64_t kRedZone = 128;
+const uint64_t kMinimumSignalStack = 2048;
 
 uint64_t StackPointer(const Context* context) { return Registers(context).rsp; }
 void SetStackPointer(Context* context, uint64_t sp) { Registers(context).rsp = sp; }
@@ -58,6 +59,8 @@ uint64_t ThreadPointer(const Context*) {
 
 void SetThreadPointer(Context*, uint64_t tls) { asm volatile("wrfsbase %0" : : "r"(tls)); }
 
+uint64_t HostThreadPointer(Context*, uint64_t tls) { return tls; }
+
 void SetResult(Context* context, long result) {
   Registers(context).rax = static_cast<uint64_t>(result);
 }
@@ -67,8 +70,8 @@ void RestartCall(Context* context, long nr) {
   Registers(context).rip -= kSyscallBytes;
 }
 
-bool StoreFrame(Context* context, const ring::SignalFrame& signal, uint64_t sp, const Stack& stack,
-                uint64_t mask) {
+bool StoreFrame(Thread*, Context* context, const ring::SignalFrame& signal, uint64_t sp,
+                const Stack& stack, uint64_t mask) {
   Mcontext& m = Registers(context);
   const uint32_t extended = ExtendedSize(m.fpstate);
   const uint64_t fpstate = (sp - extended) & ~uint64_t{63};
@@ -167,7 +170,15 @@ void EnterProgram(Thread* thread, uint64_t pc, uint64_t sp) {
   dd_resume(&uc);
 }
 
+long PrepareSpace(AddressSpace*) { return 0; }
+
 long GuestNumber(Thread*, long nr) { return nr; }
+
+// Guest code is interrupted at any instruction, the runtime only where it waits.
+void LetKicksIn(bool in) {
+  const uint64_t set = SignalBit(kSigkick);
+  Host(kRtSigprocmask, in ? 1 : 0, &set, nullptr, 8);
+}
 
 // The host executes what it finds there.
 void MemoryChanged(AddressSpace*, uint64_t, uint64_t, uint64_t) {}

@@ -336,6 +336,7 @@ export class FakeThread implements GuestThread {
 }
 
 const AUXV: HostAuxv = {
+  isa: "x86_64",
   hwcap: 0x1234n,
   hwcap2: 2n,
   minsigstksz: 3376,

@@ -9,10 +9,11 @@ import {
   type LoadedProgram,
   loadProgram,
 } from "../../../sentry/kernel/load-program.ts";
-import type { ProgramImage } from "../../../sentry/kernel/machine.ts";
+import type { HostAuxv, ProgramImage } from "../../../sentry/kernel/machine.ts";
 import { type ProgramFile, programs } from "./host-program.ts";
 
-const AUXV = {
+const AUXV: HostAuxv & { vdso: () => number } = {
+  isa: "x86_64",
   hwcap: 7n,
   hwcap2: 2n,
   minsigstksz: 3376,

@@ -1,0 +1,216 @@
+// The loop of a guest thread whose code is translated, and the parts of native/context.h that every
+// translated instruction set answers alike.
+#include "guest/native/signals.h"
+#include "guest/native/syscalls.h"
+#include "guest/translated/context.h"
+
+namespace dd::translated {
+namespace {
+
+// Address space for generated code; what is not used costs nothing.
+constexpr size_t kCacheBytes = size_t{128} << 20;
+
+void* MapMemory(size_t bytes) {
+  const long base =
+      native::Host(native::kMmap, 0, bytes, native::kProtRead | native::kProtWrite,
+                   native::kMapPrivate | native::kMapAnonymous | native::kMapNoreserve, -1, 0);
+  return base < 0 ? nullptr : reinterpret_cast<void*>(base);
+}
+
+bool ProtectMemory(void* at, size_t bytes, bool executable) {
+  const uint64_t prot = native::kProtRead | (executable ? native::kProtExec : native::kProtWrite);
+  return native::Host(native::kMprotect, at, bytes, prot) == 0;
+}
+
+size_t Fetch(void* to, uint64_t pc, size_t limit) {
+  const native::AddressSpace* space = native::Current()->space;
+  const size_t bytes = ExecutableAt(&space->translated->executable, pc, limit);
+  return bytes != 0 && native::CopyIn(to, pc, bytes) == 0 ? bytes : 0;
+}
+
+void Yield() { native::Host(native::kSchedYield); }
+
+constexpr exec::HostServices kHost = {MapMemory, ProtectMemory, Fetch, Yield};
+
+}  // namespace
+}  // namespace dd::translated
+
+namespace dd::native {
+
+uint64_t ProgramCounter(const Context* context) { return context->state.pc; }
+uint64_t ThreadPointer(const Context* context) { return context->state.tls; }
+void SetThreadPointer(Context* context, uint64_t tls) { context->state.tls = tls; }
+
+// The host's own is the runtime's.
+uint64_t HostThreadPointer(Context* child, uint64_t tls) {
+  child->state.tls = tls;
+  uint64_t base;
+  asm volatile("rdfsbase %0" : "=r"(base));
+  return base;
+}
+
+long GuestNumber(Thread* thread, long) { return static_cast<long>(thread->context->call_number); }
+
+Context* CopyForChild(Thread* child, const Context* context) {
+  Context* copy = translated::ContextOf(child);
+  if (copy == nullptr) return nullptr;
+  dd_copy(&copy->state, &context->state, sizeof copy->state);
+  copy->call_number = context->call_number;
+  copy->fault = {};
+  copy->state.interrupt = 0;
+  copy->state.exclusive_addr = ir::kNoExclusive;
+  SetResult(copy, 0);
+  return copy;
+}
+
+void Resume(Thread* thread, Context*) { translated::RunGuest(thread); }
+
+void EnterProgram(Thread* thread, uint64_t pc, uint64_t sp) {
+  Context* context = translated::ContextOf(thread);
+  if (context == nullptr) Die(84);
+  translated::Reset(&context->state, pc, sp);
+  translated::RunGuest(thread);
+}
+
+void MemoryChanged(AddressSpace* space, uint64_t begin, uint64_t end, uint64_t prot) {
+  Translated* translated = space->translated;
+  translated::SetExecutable(&translated->executable, begin, end, (prot & kProtExec) != 0);
+  exec::Invalidate(translated->translator, begin, end);
+}
+
+void MemoryMoved(AddressSpace* space, uint64_t from, uint64_t from_length, uint64_t to,
+                 uint64_t to_length) {
+  const bool executable = translated::ExecutableAt(&space->translated->executable, from, 1) != 0;
+  MemoryChanged(space, from, from + from_length, 0);
+  MemoryChanged(space, to, to + to_length, executable ? uint64_t{kProtExec} : 0);
+}
+
+uint64_t HostProtection(uint64_t prot) {
+  // Execute-only memory is still read, to be translated.
+  return (prot & kProtExec) != 0 ? (prot & ~uint64_t{kProtExec}) | kProtRead : prot;
+}
+
+long PrepareSpace(AddressSpace* space) {
+  const auto bytes = (sizeof(Translated) + kPage - 1) & ~(kPage - 1);
+  const long base =
+      Host(kMmap, 0, bytes, kProtRead | kProtWrite, kMapPrivate | kMapAnonymous, -1, 0);
+  if (base < 0) return base;
+  auto* translated = reinterpret_cast<Translated*>(base);
+  translated->translator = exec::Make(translated::kHost, translated::kCacheBytes, translated::kLower);
+  if (translated->translator == nullptr) return -kEnomem;
+  const long page =
+      Host(kMmap, 0, kPage, kProtRead | kProtWrite, kMapPrivate | kMapAnonymous, -1, 0);
+  if (page < 0) return page;
+  dd_copy(reinterpret_cast<void*>(page), translated::kSigreturnCode, translated::kSigreturnBytes);
+  translated->sigreturn = static_cast<uint64_t>(page);
+  translated::SetExecutable(&translated->executable, translated->sigreturn,
+                            translated->sigreturn + kPage, true);
+  space->translated = translated;
+  return Host(kMprotect, page, kPage, kProtRead);
+}
+
+// The kick's handler only sets flags, so that it may come at any time.
+void LetKicksIn(bool) {}
+
+}  // namespace dd::native
+
+namespace dd::translated {
+namespace {
+
+using native::Context;
+using native::Thread;
+
+// Room for the frames of SIGSEGV and, nested, a kick, with the largest extended state.
+constexpr uint64_t kSignalStackBytes = 48 * 1024;
+constexpr uint64_t kContextBytes = (sizeof(Context) + native::kPage - 1) & ~(native::kPage - 1);
+
+constexpr int kIllOpcode = 1;       // ILL_ILLOPC
+constexpr int kTrapBreakpoint = 1;  // TRAP_BRKPT
+constexpr int kSegvMapping = 1;     // SEGV_MAPERR
+constexpr int kSegvAccess = 2;      // SEGV_ACCERR
+
+void Call(Thread* thread, Context* context) {
+  context->call_number = CallNumber(context->state);
+  uint64_t args[6];
+  const uint64_t* from = CallArguments(context->state);
+  for (int i = 0; i < 6; i++) args[i] = from[i];
+  const long nr = HostNumber(context->call_number);
+  const long result = nr < 0 ? -native::kEnosys : native::Dispatch(thread, context, nr, args);
+  if (result == native::kNoResult) {
+    native::FinishCall(thread, context, -1, 0);
+  } else {
+    native::FinishCall(thread, context, nr < 0 ? 0 : nr, result);
+  }
+}
+
+void Trap(Thread* thread, Context* context, ir::TrapKind kind) {
+  const uint64_t pc = context->state.pc;
+  switch (kind) {
+    case ir::TrapKind::kBreakpoint:
+      return native::RaiseFault(thread, context, native::kSigtrap, kTrapBreakpoint, pc);
+    case ir::TrapKind::kIllegalMemory:
+      return native::RaiseFault(thread, context, native::kSigbus, 1, pc);
+    case ir::TrapKind::kUndefined:
+      break;
+  }
+  native::RaiseFault(thread, context, native::kSigill, kIllOpcode, pc);
+}
+
+void FetchFault(Thread* thread, Context* context) {
+  const uint64_t pc = context->state.pc;
+  uint8_t byte;
+  const bool mapped = native::CopyIn(&byte, pc, 1) == 0;
+  native::RaiseFault(thread, context, native::kSigsegv, mapped ? kSegvAccess : kSegvMapping, pc);
+}
+
+void Interrupted(Thread* thread, Context* context) {
+  const native::PendingFault fault = context->fault;
+  context->fault = {};
+  if (fault.signo != 0) {
+    native::RaiseFault(thread, context, fault.signo, fault.code, fault.addr);
+  } else {
+    native::FinishCall(thread, context, -1, 0);
+  }
+}
+
+}  // namespace
+
+Context* ContextOf(Thread* thread) {
+  if (thread->context == nullptr) {
+    const long base = native::Host(native::kMmap, 0, kContextBytes + kSignalStackBytes,
+                                   native::kProtRead | native::kProtWrite,
+                                   native::kMapPrivate | native::kMapAnonymous, -1, 0);
+    if (base < 0) return nullptr;
+    thread->context = reinterpret_cast<Context*>(base);
+  }
+  return thread->context;
+}
+
+void RunGuest(Thread* thread) {
+  Context* context = thread->context;
+  const native::Stack stack{reinterpret_cast<uint64_t>(context) + kContextBytes, 0, 0,
+                            kSignalStackBytes};
+  native::Host(native::kSigaltstack, &stack, nullptr);
+  const uint64_t mask = native::kGuestCodeMask;
+  native::Host(native::kRtSigprocmask, 2, &mask, nullptr, 8);
+  for (;;) {
+    const exec::Exit exit = exec::Run(thread->space->translated->translator, &context->state);
+    context->state.interrupt = 0;
+    switch (exit.kind) {
+      case exec::ExitKind::kSyscall:
+        Call(thread, context);
+        break;
+      case exec::ExitKind::kTrap:
+        Trap(thread, context, exit.trap);
+        break;
+      case exec::ExitKind::kFetchFault:
+        FetchFault(thread, context);
+        break;
+      case exec::ExitKind::kInterrupt:
+        Interrupted(thread, context);
+        break;
+    }
+  }
+}
+
+}  // namespace dd::translated
