@@ -1,4 +1,4 @@
-import { runInBackground } from "./background.ts";
+import { runInBackground } from "../sentry/container/background.ts";
 import { loadSentry } from "./compose.ts";
 
-runInBackground(process.argv[2] ?? "", loadSentry);
+runInBackground(loadSentry);

@@ -1,7 +1,8 @@
 import { closeSync, openSync } from "node:fs";
 import { SIGINT, SIGKILL } from "../sentry/abi/signal.ts";
-import { type Attachment, RunningContainer } from "../sentry/container/lifecycle.ts";
+import { RunningContainer } from "../sentry/container/lifecycle.ts";
 import type { ContainerStore, HeldContainer } from "../sentry/container/store.ts";
+import type { Attachment } from "../sentry/container/streams.ts";
 import type { ConfinementLayer, SentryConstructor } from "../sentry/spec.ts";
 import { explanation } from "./explanation.ts";
 import { forwardSignals } from "./signals.ts";

@@ -7,6 +7,6 @@ export interface Services {
   readonly commands: readonly CommandRow[];
   /** The sentry, loaded only by who runs a container. */
   loadSentry(): Promise<SentryConstructor>;
-  /** Path of the program that runs a container in the background; see background.ts. */
+  /** Path of the program that runs a container in the background; see sentry/container/background.ts. */
   readonly backgroundProgram: string;
 }

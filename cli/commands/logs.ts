@@ -1,8 +1,8 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { ContainerError } from "../../sentry/container/errors.ts";
-import { LOG_FILE } from "../../sentry/container/lifecycle.ts";
 import { type LogEntry, readLog } from "../../sentry/container/log-reader.ts";
+import { LOG_FILE } from "../../sentry/container/streams.ts";
 import { openContainers } from "../context.ts";
 import { EXIT } from "../errors.ts";
 import type { Values } from "../option.ts";

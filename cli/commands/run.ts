@@ -25,7 +25,7 @@ export async function main(
   }
   const held = await newContainer(store, values, operands);
   held.release();
-  const { startInBackground } = await import("../background.ts");
+  const { startInBackground } = await import("../../sentry/container/background.ts");
   await startInBackground(services.backgroundProgram, held.id, store.directories);
   process.stdout.write(`${held.id}\n`);
   return EXIT.ok;

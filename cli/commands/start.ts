@@ -1,5 +1,5 @@
+import { startInBackground } from "../../sentry/container/background.ts";
 import { ContainerError } from "../../sentry/container/errors.ts";
-import { startInBackground } from "../background.ts";
 import { openContainers } from "../context.ts";
 import { each } from "../each.ts";
 import { usageError } from "../errors.ts";

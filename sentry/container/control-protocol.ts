@@ -6,6 +6,7 @@
 import type { ByteString } from "../abi/bytes.ts";
 import type { ConfinementLayer, ContainerStats, ExitStatus, ProcessInfo } from "../spec.ts";
 import type { ProcessConfig } from "./record.ts";
+import type { ClientEnds } from "./streams.ts";
 
 export const FRAME_BYTES_MAX = 1 << 20;
 const LENGTH_BYTES = 4;
@@ -25,12 +26,22 @@ export type Request =
       /** The size of the terminal it gets; absent: none. */
       readonly terminal?: { readonly rows: number; readonly cols: number };
     }
-  /** Of the terminal of this connection's exec. */
+  /**
+   * Joins the sender with the container's streams, on the descriptors sent along: one for each stream that
+   * is wanted, in this order. Answered by `done`; from then on the descriptors are all there is to it.
+   */
+  | {
+      readonly op: "attach";
+      readonly stdin: boolean;
+      readonly stdout: boolean;
+      readonly stderr: boolean;
+    }
+  /** Of the terminal of this connection's exec; without one, of the container's. */
   | { readonly op: "resize"; readonly rows: number; readonly cols: number }
   /** To this connection's exec. */
   | { readonly op: "signal"; readonly signo: number }
-  /** To the container's first process. */
-  | { readonly op: "kill"; readonly signo: number }
+  /** To the container's first process; with `final` no restart policy is to start it again. */
+  | { readonly op: "kill"; readonly signo: number; readonly final?: boolean }
   /** `signo`, and SIGKILL when that did not help; answered when the container has ended. */
   | { readonly op: "stop"; readonly signo: number; readonly timeoutMs: number }
   /** Answered when the container has ended. */
@@ -53,6 +64,21 @@ export function fitsExec(request: Request & { readonly op: "exec" }, descriptors
   return request.terminal === undefined
     ? descriptors === 3
     : descriptors === 1 || descriptors === 2;
+}
+
+/** The descriptors that came with an attach, each in its place; undefined when their number is wrong. */
+export function clientEnds(
+  request: Pick<Request & { readonly op: "attach" }, "stdin" | "stdout" | "stderr">,
+  descriptors: readonly number[],
+): ClientEnds | undefined {
+  const rest = [...descriptors];
+  const ends = {
+    stdin: request.stdin ? rest.shift() : undefined,
+    stdout: request.stdout ? rest.shift() : undefined,
+    stderr: request.stderr ? rest.shift() : undefined,
+  };
+  const wanted = [request.stdin, request.stdout, request.stderr].filter((each) => each).length;
+  return wanted === descriptors.length ? ends : undefined;
 }
 
 /** A message as it goes over the wire. */
@@ -103,10 +129,17 @@ export function parseRequest(value: unknown): Request | string {
       const size = parseSize(value);
       return size === undefined ? "a size is malformed" : { op: "resize", ...size };
     }
+    case "attach": {
+      const { stdin, stdout, stderr } = value;
+      return isFlag(stdin) && isFlag(stdout) && isFlag(stderr)
+        ? { op: "attach", stdin, stdout, stderr }
+        : "an attach is malformed";
+    }
     case "signal":
     case "kill": {
-      const signo = value["signo"];
-      return isCount(signo, SIGNAL_MAX) ? { op: value["op"], signo } : "a signal is malformed";
+      const { op, signo, final } = value;
+      if (!isCount(signo, SIGNAL_MAX)) return "a signal is malformed";
+      return op === "kill" && final === true ? { op, signo, final } : { op, signo };
     }
     case "stop": {
       const { signo, timeoutMs } = value;
@@ -151,6 +184,10 @@ function isObject(value: unknown): value is Record<string, unknown> {
 
 function isCount(value: unknown, max: number): value is number {
   return Number.isInteger(value) && Number(value) >= 0 && Number(value) <= max;
+}
+
+function isFlag(value: unknown): value is boolean {
+  return typeof value === "boolean";
 }
 
 /** A byte string that C can hold. */

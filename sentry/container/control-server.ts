@@ -5,6 +5,7 @@ import type { Reactor, Watch } from "../host/reactor.ts";
 import { acceptUnix, listenUnix, peerUid, receiveWithDescriptors } from "../host/unix-stream.ts";
 import type { ExitStatus, ProcessHandle, SentryContainer } from "../spec.ts";
 import {
+  clientEnds,
   encodeFrame,
   FrameReader,
   fitsExec,
@@ -13,6 +14,7 @@ import {
   type Request,
 } from "./control-protocol.ts";
 import { exitCodeOf, processSpec } from "./process-spec.ts";
+import type { Streams } from "./streams.ts";
 import { TerminalRelay } from "./terminal-relay.ts";
 
 const POLLIN = 0x1;
@@ -20,7 +22,8 @@ const POLLOUT = 0x4;
 const SIGHUP = 1;
 const SIGKILL = 9;
 const BACKLOG = 16;
-const CONNECTIONS_MAX = 64;
+/** Execs, and who waits or watches, at once. */
+export const CONNECTIONS_MAX = 256;
 const DESCRIPTORS_MAX = 3;
 const READ_BYTES = 16 * 1024;
 /** Answers a client has not read yet; one that lets more pile up is cut off. */
@@ -28,11 +31,20 @@ const UNSENT_BYTES_MAX = 4 << 20;
 const DD_FAILED = 125;
 const NS_PER_MS = 1_000_000n;
 
+/** A running container, as far as clients can act on it. */
+export interface Controlled {
+  readonly sentry: SentryContainer;
+  /** Its first process. */
+  readonly main: ProcessHandle;
+  readonly streams: Pick<Streams, "join">;
+  /** Told that its end has been asked for. */
+  willStop(): void;
+}
+
 /** Lets other processes of the user act on a running container through a socket in its run directory. */
 export class ControlServer {
   private readonly reactor: Reactor;
-  private readonly sentry: SentryContainer;
-  private readonly main: ProcessHandle;
+  private readonly container: Controlled;
   private readonly path: string;
   private readonly fd: number;
   private readonly watch: Watch;
@@ -40,14 +52,12 @@ export class ControlServer {
 
   /**
    * Listens from now on.
-   * @param main the container's first process.
    * @throws an Error when the socket cannot be made.
    */
-  constructor(path: string, sentry: SentryContainer, main: ProcessHandle) {
+  constructor(path: string, container: Controlled) {
     this.path = path;
-    this.sentry = sentry;
-    this.main = main;
-    this.reactor = sentry.reactor;
+    this.container = container;
+    this.reactor = container.sentry.reactor;
     const fd = listenUnix(path, BACKLOG);
     if (fd instanceof Errno) {
       throw new Error(`The control socket ${path} cannot be made: ${fd.text}`);
@@ -77,7 +87,7 @@ export class ControlServer {
         close(fd);
         continue;
       }
-      const connection = new Connection(fd, this.sentry, this.main, () =>
+      const connection = new Connection(fd, this.container, () =>
         this.connections.delete(connection),
       );
       this.connections.add(connection);
@@ -88,6 +98,7 @@ export class ControlServer {
 /** One client. Whatever it sends, the worst that happens is that it is cut off. */
 class Connection {
   private readonly fd: number;
+  private readonly container: Controlled;
   private readonly sentry: SentryContainer;
   private readonly main: ProcessHandle;
   private readonly onClose: () => void;
@@ -101,12 +112,13 @@ class Connection {
   private waiting = false;
   private closed = false;
 
-  constructor(fd: number, sentry: SentryContainer, main: ProcessHandle, onClose: () => void) {
+  constructor(fd: number, container: Controlled, onClose: () => void) {
     this.fd = fd;
-    this.sentry = sentry;
-    this.main = main;
+    this.container = container;
+    this.sentry = container.sentry;
+    this.main = container.main;
     this.onClose = onClose;
-    this.watch = sentry.reactor.watch(fd, POLLIN, (events) => this.ready(events));
+    this.watch = this.sentry.reactor.watch(fd, POLLIN, (events) => this.ready(events));
   }
 
   finish(status: ExitStatus): void {
@@ -146,18 +158,23 @@ class Connection {
       case "exec":
         this.startExec(request);
         break;
+      case "attach":
+        this.attach(request);
+        break;
       case "resize":
-        this.exec?.resize({ rows: request.rows, cols: request.cols });
+        (this.exec ?? this.main).resize({ rows: request.rows, cols: request.cols });
         break;
       case "signal":
         this.exec?.signal(request.signo);
         break;
       case "kill":
+        if (request.final === true) this.container.willStop();
         this.main.signal(request.signo);
         this.send({ kind: "done" });
         break;
       case "stop":
         this.waiting = true;
+        this.container.willStop();
         this.main.signal(request.signo);
         this.sentry.reactor.at(
           this.sentry.reactor.now() + BigInt(request.timeoutMs) * NS_PER_MS,
@@ -177,6 +194,20 @@ class Connection {
         this.send({ kind: "confinement", layers: this.sentry.confinement() });
         break;
     }
+  }
+
+  private attach(request: Request & { op: "attach" }): void {
+    const ends = clientEnds(request, this.descriptors);
+    if (ends === undefined) {
+      this.refuse("an attach came with the wrong number of descriptors");
+      return;
+    }
+    if (!this.container.streams.join(ends)) {
+      this.refuse("the container runs in the foreground of another terminal");
+      return;
+    }
+    this.descriptors = [];
+    this.send({ kind: "done" });
   }
 
   private startExec(request: Request & { op: "exec" }): void {

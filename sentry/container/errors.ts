@@ -18,7 +18,8 @@ export type ContainerErrorCode =
   | "NO_SUCH_VOLUME"
   | "VOLUME_IN_USE"
   | "NO_LOG"
-  | "CONTROL_FAILED";
+  | "CONTROL_FAILED"
+  | "START_FAILED";
 
 export class ContainerError extends Error {
   override name = "ContainerError";

@@ -1,56 +1,30 @@
 import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { Errno } from "../abi/errno.ts";
-import { close, O_NONBLOCK, pipe, setStatusFlags } from "../host/io.ts";
 import type {
   ConfinementLayer,
   ExitStatus,
   ProcessHandle,
   SentryConstructor,
   SentryContainer,
-  Stdio,
   WindowSize,
 } from "../spec.ts";
 import { ControlServer } from "./control-server.ts";
-import { LogPump, LogWriter } from "./log-writer.ts";
 import { exitCodeOf, processSpec } from "./process-spec.ts";
 import type { ContainerRecord } from "./record.ts";
 import type { ContainerStore, HeldContainer } from "./store.ts";
-import { TerminalRelay } from "./terminal-relay.ts";
+import { type Attachment, Streams } from "./streams.ts";
 import { VolumeStore } from "./volumes.ts";
 
-export const LOG_FILE = "container.log";
 export const CONTROL_SOCKET = "control.sock";
 const DD_FAILED = 125;
-const SIGHUP = 1;
-
-/** Where the container's first process reads and prints. */
-export type Attachment =
-  /** The caller's descriptors themselves. */
-  | {
-      readonly kind: "descriptors";
-      readonly stdin: number;
-      readonly stdout: number;
-      readonly stderr: number;
-    }
-  /** The caller's terminal, raw and non-blocking; without `input` nothing is typed. */
-  | {
-      readonly kind: "terminal";
-      readonly input: number | undefined;
-      readonly output: number;
-      readonly size: WindowSize;
-    }
-  /** The container's log; it reads nothing. With `tty` it has a terminal that nobody sees. */
-  | { readonly kind: "log"; readonly tty: boolean; readonly stdin: number };
+/** Clients that are slow to take what was printed last are given so long. */
+const FAREWELL_MS = 30_000;
 
 /** Why a container did not start, as the user is told. */
 export interface RunFailure {
   readonly exitCode: number;
   readonly message: string;
 }
-
-/** Size of a terminal that nobody looks at. */
-const UNSEEN_TERMINAL: WindowSize = { rows: 24, cols: 80 };
 
 /**
  * Starts a held container in this process, which becomes its sentry, and keeps its state true until it has
@@ -64,6 +38,9 @@ export class RunningContainer {
   private readonly streams: Streams;
   private readonly control: ControlServer;
   private readonly startedAt = Date.now();
+  private readonly restartCount: number;
+  /** Somebody has asked for its end. */
+  private stopped = false;
   private readonly onEnd: (status: ExitStatus) => void;
 
   private constructor(
@@ -72,6 +49,7 @@ export class RunningContainer {
     sentry: SentryContainer,
     process: ProcessHandle,
     streams: Streams,
+    restartCount: number,
     onEnd: (status: ExitStatus) => void,
   ) {
     this.store = store;
@@ -79,13 +57,22 @@ export class RunningContainer {
     this.sentry = sentry;
     this.process = process;
     this.streams = streams;
+    this.restartCount = restartCount;
     this.onEnd = onEnd;
-    this.control = new ControlServer(join(held.runDirectory, CONTROL_SOCKET), sentry, process);
+    this.control = new ControlServer(join(held.runDirectory, CONTROL_SOCKET), {
+      sentry,
+      main: process,
+      streams,
+      willStop: () => {
+        this.stopped = true;
+      },
+    });
     held.setState({
       status: "running",
       pid: globalThis.process.pid,
       startedAt: this.startedAt,
       logged: streams.logged,
+      restartCount,
     });
     process.onExit((status) => this.end(status));
   }
@@ -94,6 +81,7 @@ export class RunningContainer {
    * @param held not running; it is let go of in any case.
    * @param log receives the sentry's own diagnostics.
    * @param onEnd called when everything is over: the state written, the terminal's last output printed.
+   * @param restartCount how often its restart policy has started it again.
    */
   static start(
     store: ContainerStore,
@@ -102,6 +90,7 @@ export class RunningContainer {
     attachment: Attachment,
     log: (line: string) => void,
     onEnd: (status: ExitStatus) => void,
+    restartCount = 0,
   ): RunningContainer | RunFailure {
     let sentry: SentryContainer | undefined;
     let streams: Streams | undefined;
@@ -117,7 +106,7 @@ export class RunningContainer {
         return failure;
       }
       streams.attach(process);
-      return new RunningContainer(store, held, sentry, process, streams, onEnd);
+      return new RunningContainer(store, held, sentry, process, streams, restartCount, onEnd);
     } catch (error) {
       const { code, message, stack } = error as Error & { code?: unknown };
       const failure = {
@@ -151,12 +140,16 @@ export class RunningContainer {
       exitCode: status.code,
       ...(status.signal === undefined ? {} : { signal: status.signal }),
       ...(status.oomKilled === true ? { oomKilled: true } : {}),
+      ...(this.stopped ? { stopped: true } : {}),
+      restartCount: this.restartCount,
     });
+    this.streams.endClients(0);
     const removed = this.held.record.autoRemove;
     if (removed) removeContainer(this.store, this.held, true);
     else rmSync(this.held.runDirectory, { recursive: true, force: true });
     this.control.finish(status);
     if (!removed) this.held.release();
+    this.streams.endClients(FAREWELL_MS);
     this.onEnd(status);
   }
 }
@@ -193,6 +186,7 @@ function abandon(
   failure: RunFailure,
 ): void {
   streams?.finish();
+  streams?.endClients(0);
   sentry?.close();
   rmSync(held.runDirectory, { recursive: true, force: true });
   if (held.record.autoRemove) {
@@ -207,85 +201,4 @@ function abandon(
     error: failure.message,
   });
   held.release();
-}
-
-/** What is between the first process and the outside: nothing, a terminal's relay, or the log. */
-class Streams {
-  readonly stdio: Stdio;
-  readonly logged: boolean;
-  private readonly sentry: SentryContainer;
-  private readonly attachment: Attachment;
-  private readonly log: LogWriter | undefined;
-  private readonly pumps: LogPump[] = [];
-  private relay: TerminalRelay | undefined;
-  private owned: number[] = [];
-  /** Ends that the process has duplicates of once it is started. */
-  private lent: number[] = [];
-
-  constructor(sentry: SentryContainer, held: HeldContainer, attachment: Attachment) {
-    this.sentry = sentry;
-    this.attachment = attachment;
-    this.logged = attachment.kind === "log";
-    switch (attachment.kind) {
-      case "descriptors":
-        this.stdio = attachment;
-        break;
-      case "terminal":
-        this.stdio = { terminal: attachment.size };
-        break;
-      case "log":
-        this.log = new LogWriter(join(held.directory, LOG_FILE));
-        this.stdio = attachment.tty
-          ? { terminal: UNSEEN_TERMINAL }
-          : {
-              stdin: attachment.stdin,
-              stdout: this.loggedPipe("stdout", this.log),
-              stderr: this.loggedPipe("stderr", this.log),
-            };
-        break;
-    }
-  }
-
-  /** The process has started. */
-  attach(process: ProcessHandle): void {
-    this.closeLent();
-    const { terminal: master } = process;
-    if (master === undefined) return;
-    this.owned.push(master);
-    const { attachment, sentry, log } = this;
-    if (attachment.kind === "terminal") {
-      const { input, output } = attachment;
-      this.relay = new TerminalRelay(sentry.reactor, master, { input, output }, () =>
-        process.signal(SIGHUP),
-      );
-    } else if (log !== undefined) {
-      this.pumps.push(new LogPump(sentry.reactor, master, "stdout", log));
-    }
-  }
-
-  /** Passes on what was printed last, and frees everything. */
-  finish(): void {
-    this.closeLent();
-    this.relay?.finish();
-    for (const pump of this.pumps) pump.finish();
-    for (const fd of this.owned) close(fd);
-    this.owned = [];
-    this.log?.close();
-  }
-
-  private loggedPipe(stream: "stdout" | "stderr", log: LogWriter): number {
-    const ends = pipe(0);
-    if (ends instanceof Errno) throw new Error(`A pipe for the log failed: ${ends.text}`);
-    const [readEnd, writeEnd] = ends;
-    setStatusFlags(readEnd, O_NONBLOCK);
-    this.owned.push(readEnd);
-    this.lent.push(writeEnd);
-    this.pumps.push(new LogPump(this.sentry.reactor, readEnd, stream, log));
-    return writeEnd;
-  }
-
-  private closeLent(): void {
-    for (const fd of this.lent) close(fd);
-    this.lent = [];
-  }
 }

@@ -1,7 +1,7 @@
 import { closeSync, fstatSync, openSync, renameSync, writeSync } from "node:fs";
 import { EAGAIN, EINTR, Errno } from "../abi/errno.ts";
 import { readBytes } from "../host/io.ts";
-import type { Reactor } from "../host/reactor.ts";
+import type { Reactor, Watch } from "../host/reactor.ts";
 
 const POLLIN = 0x1;
 /** A longer line becomes several entries, as docker does it. */
@@ -62,22 +62,41 @@ export class LogWriter {
   }
 }
 
+/** Who else wants what a container prints, while it prints it. */
+export interface Audience {
+  /** @returns whether the container has to wait until {@link LogPump.resume} is called. */
+  write(bytes: Uint8Array): boolean;
+}
+
 /** One stream of a container on its way to the log. */
 export class LogPump {
   private readonly fd: number;
   private readonly stream: StreamName;
   private readonly log: LogWriter;
-  private readonly watch: { close(): void };
+  private readonly audience: Audience | undefined;
+  private readonly watch: Watch;
   private readonly room = Buffer.alloc(READ_BYTES);
   private line: Buffer = Buffer.alloc(0);
   private open = true;
 
   /** @param fd readable, non-blocking; it stays the caller's. */
-  constructor(reactor: Reactor, fd: number, stream: StreamName, log: LogWriter) {
+  constructor(
+    reactor: Reactor,
+    fd: number,
+    stream: StreamName,
+    log: LogWriter,
+    audience?: Audience,
+  ) {
     this.fd = fd;
     this.stream = stream;
     this.log = log;
+    this.audience = audience;
     this.watch = reactor.watch(fd, POLLIN, () => this.read());
+  }
+
+  /** The audience has taken what it was given. */
+  resume(): void {
+    if (this.open) this.watch.setEvents(POLLIN);
   }
 
   /** Logs what is still there, also an unfinished line, and stops. */
@@ -96,7 +115,9 @@ export class LogPump {
       this.stop();
       return 0;
     }
-    this.take(this.room.subarray(0, length));
+    const bytes = this.room.subarray(0, length);
+    if (this.audience?.write(bytes) === true) this.watch.setEvents(0);
+    this.take(bytes);
     return length;
   }
 

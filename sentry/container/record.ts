@@ -25,12 +25,32 @@ export interface ContainerRecord {
   readonly process: ProcessConfig;
   readonly tty: boolean;
   readonly openStdin: boolean;
+  /** The end of a client's input is the end of the container's. */
+  readonly stdinOnce?: boolean;
   readonly autoRemove: boolean;
   readonly labels: Readonly<Record<string, string>>;
   readonly stopSignal: number;
   readonly stopTimeoutSeconds: number;
   /** Volumes made for this container alone, removed by `rm -v` and `--rm`. */
   readonly anonymousVolumes: readonly string[];
+  /** Absent: it is never started again by itself. */
+  readonly restart?: RestartPolicy;
+  /** What the Engine API was asked for, kept to be shown as it was. */
+  readonly engine?: EngineRecord;
+}
+
+/** See `docker run --restart`. The daemon carries it out. */
+export interface RestartPolicy {
+  readonly name: "always" | "unless-stopped" | "on-failure";
+  /** Of `on-failure`; 0: no limit. */
+  readonly maximumRetryCount: number;
+}
+
+/** Parts of the body of `POST /containers/create`, in docker's words. */
+export interface EngineRecord {
+  readonly config: Readonly<Record<string, unknown>>;
+  readonly hostConfig: Readonly<Record<string, unknown>>;
+  readonly networking: Readonly<Record<string, unknown>>;
 }
 
 /** What changes: `state.json`, written only by who holds the container's lock. */
@@ -43,6 +63,8 @@ export type ContainerState =
       readonly startedAt: number;
       /** Its output goes to its log. */
       readonly logged: boolean;
+      /** How often its restart policy has started it again. */
+      readonly restartCount?: number;
     }
   | {
       readonly status: "exited";
@@ -55,6 +77,9 @@ export type ContainerState =
       readonly oomKilled?: boolean;
       /** Why it ended when its own process did not decide that. */
       readonly error?: string;
+      /** Somebody asked for its end: no restart policy but `always` starts it again. */
+      readonly stopped?: boolean;
+      readonly restartCount?: number;
     };
 
 export interface Container {

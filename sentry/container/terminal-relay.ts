@@ -12,7 +12,7 @@ const BLOCKING_WRITE_BYTES = 4096;
 const DRAIN_TURNS_MAX = 1024;
 
 /** Copies what can be read from one descriptor to another, at the pace of the slower one. */
-class Pump {
+export class Pump {
   private readonly from: number;
   private readonly to: number;
   private readonly room = Buffer.alloc(BUFFER_BYTES);

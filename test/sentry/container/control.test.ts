@@ -11,7 +11,7 @@ import {
   parseRequest,
   type Request,
 } from "../../../sentry/container/control-protocol.ts";
-import { ControlServer } from "../../../sentry/container/control-server.ts";
+import { CONNECTIONS_MAX, ControlServer } from "../../../sentry/container/control-server.ts";
 import { EpollReactor } from "../../../sentry/host/epoll-reactor.ts";
 import { close, pipe, readBytes } from "../../../sentry/host/io.ts";
 import { connectUnix, sendWithDescriptors } from "../../../sentry/host/unix-stream.ts";
@@ -104,7 +104,12 @@ function served(t: ExecutionContext): { path: string; sentry: FakeSentry } {
   closeSync(nothing);
   if ("errno" in main) throw new Error(main.message);
   const path = join(directories.run, "control.sock");
-  const server = new ControlServer(path, sentry, main);
+  const server = new ControlServer(path, {
+    sentry,
+    main,
+    streams: { join: () => false },
+    willStop: () => {},
+  });
   t.teardown(() => {
     server.finish({ code: 0 });
     sentry.close();
@@ -197,7 +202,7 @@ test("an exec with the wrong number of descriptors is refused", async (t) => {
 test("clients beyond the limit are turned away, and there is room again when others leave", async (t) => {
   const { path } = served(t);
   const clients: ControlClient[] = [];
-  for (let i = 0; i < 80; i++) {
+  for (let i = 0; i < CONNECTIONS_MAX + 16; i++) {
     clients.push(ControlClient.ask(path, { op: "wait" }));
     // The server is this very process: it needs a turn before its queue of connections is full.
     if (i % 8 === 0) await new Promise((resolve) => setTimeout(resolve, 10));

@@ -1,0 +1,244 @@
+/**
+ * A container in a process of its own, which outlives who started it. The two ends of one socket: the starter
+ * sends an order (with clients' descriptors beside it) and gets a report; then both close it.
+ */
+import { spawn } from "node:child_process";
+import { closeSync, openSync, writeSync } from "node:fs";
+import { Socket } from "node:net";
+import { constants } from "node:os";
+import { join } from "node:path";
+import { EINTR, Errno } from "../abi/errno.ts";
+import { close, setStatusFlags, statusFlags } from "../host/io.ts";
+import { SOCK_STREAM, socketPair } from "../host/socket.ts";
+import { receiveWithDescriptors, sendWithDescriptors } from "../host/unix-stream.ts";
+import type { SentryConstructor, WindowSize } from "../spec.ts";
+import { clientEnds } from "./control-protocol.ts";
+import { type Directories, directoriesOf, ensureDirectories } from "./directories.ts";
+import { ContainerError } from "./errors.ts";
+import { type RunFailure, RunningContainer } from "./lifecycle.ts";
+import { ContainerStore } from "./store.ts";
+
+/** Descriptor of the background process that is its end of the socket. */
+const CHANNEL_FD = 3;
+const ORDER_BYTES_MAX = 4096;
+/** More than any report. */
+const REPORT_BYTES_MAX = 64 * 1024;
+/** Clients that are there before the container starts; three descriptors each. */
+export const EARLY_CLIENTS_MAX = 16;
+/** Diagnostics of a container's sentry, in the container's directory. */
+const SENTRY_LOG = "sentry.log";
+const DD_FAILED = 125;
+
+/** Which streams of the container a client is joined with. */
+export interface ClientChoice {
+  readonly stdin: boolean;
+  readonly stdout: boolean;
+  readonly stderr: boolean;
+}
+
+interface Order {
+  readonly id: string;
+  readonly size?: WindowSize;
+  readonly clients: readonly ClientChoice[];
+  readonly restartCount: number;
+}
+
+export interface StartOptions {
+  readonly size?: WindowSize | undefined;
+  readonly clients?: readonly ClientChoice[];
+  /** What goes with `clients`, in order; they stay the caller's. */
+  readonly descriptors?: readonly number[];
+  readonly restartCount?: number;
+}
+
+/** A process that is ready to become some container's. It costs nothing but memory until then. */
+export class BackgroundProcess {
+  private readonly socket: Socket;
+  private readonly fd: number;
+  private text = "";
+  private readonly closed: Promise<void>;
+
+  private constructor(fd: number) {
+    this.fd = fd;
+    this.socket = new Socket({ fd, readable: true, writable: true });
+    this.closed = new Promise((resolve) => {
+      this.socket.on("error", () => resolve());
+      this.socket.on("close", () => resolve());
+      this.socket.on("data", (bytes: Buffer) => {
+        this.text += bytes.toString("utf8");
+        // Not its end: forks of a trusted container's sentry may keep the socket open.
+        if (this.text.includes("\n") || this.text.length > REPORT_BYTES_MAX) resolve();
+      });
+    });
+  }
+
+  /** @param program the path of what ends up in {@link runInBackground}. */
+  static spawn(program: string, directories: Directories): BackgroundProcess {
+    const ends = socketPair(SOCK_STREAM);
+    if (ends instanceof Errno) throw new Error(`No socket for a container: ${ends.text}`);
+    const [ours, its] = ends;
+    const child = spawn(process.execPath, [program], {
+      // A session of its own: a hang-up or Ctrl-C of this terminal is none of its business.
+      detached: true,
+      stdio: ["ignore", "ignore", "ignore", its],
+      cwd: "/",
+      env: { ...process.env, DD_ROOT: directories.root, DD_RUN: directories.run },
+    });
+    close(its);
+    const background = new BackgroundProcess(ours);
+    // Told as a report that never comes.
+    child.on("error", () => background.dismiss());
+    child.unref();
+    return background;
+  }
+
+  /** Whether it is still there to become a container's. */
+  get isReady(): boolean {
+    return !this.socket.destroyed;
+  }
+
+  /**
+   * Makes it start the container `id`, which nobody holds.
+   * @throws {StartError} with docker's exit code for the reason.
+   */
+  async start(id: string, options: StartOptions = {}): Promise<void> {
+    const { size, clients = [], descriptors = [], restartCount = 0 } = options;
+    const order: Order = { id, clients, restartCount, ...(size === undefined ? {} : { size }) };
+    const sent = sendWithDescriptors(
+      this.fd,
+      Buffer.from(`${JSON.stringify(order)}\n`),
+      descriptors,
+    );
+    if (!(sent instanceof Errno)) await this.closed;
+    this.dismiss();
+    const failure = parseReport(this.text);
+    if (failure !== undefined) throw new StartError(failure);
+  }
+
+  /** Lets a process go that is not needed. */
+  dismiss(): void {
+    this.socket.destroy();
+  }
+}
+
+/** Why a container in the background did not start. */
+export class StartError extends ContainerError {
+  /** 125, 126 or 127, as docker's CLI would exit. */
+  readonly exitCode: number;
+
+  constructor({ exitCode, message }: RunFailure) {
+    super("START_FAILED", message);
+    this.exitCode = exitCode;
+  }
+}
+
+/**
+ * Starts a container, held by nobody, in a process of its own that outlives this one.
+ * @throws {StartError}.
+ */
+export function startInBackground(
+  program: string,
+  id: string,
+  directories: Directories,
+): Promise<void> {
+  return BackgroundProcess.spawn(program, directories).start(id);
+}
+
+function parseReport(text: string): RunFailure | undefined {
+  try {
+    return (JSON.parse(text) as RunFailure | null) ?? undefined;
+  } catch {
+    return {
+      exitCode: DD_FAILED,
+      message: "The container's process ended before it could say whether it started",
+    };
+  }
+}
+
+/**
+ * The whole life of a background process: waits for its order, runs that container, logs what it prints, and
+ * exits.
+ */
+export function runInBackground(loadSentry: () => Promise<SentryConstructor>): void {
+  begin(loadSentry).then(tell, (error: unknown) => {
+    const { message, exitCode } = error as Error & { exitCode?: number };
+    tell({ exitCode: exitCode ?? DD_FAILED, message });
+  });
+}
+
+async function begin(
+  loadSentry: () => Promise<SentryConstructor>,
+): Promise<RunFailure | undefined> {
+  const directories = directoriesOf(process.env);
+  ensureDirectories(directories);
+  // Before the order comes, so that a process in reserve has everything in memory.
+  const Sentry = await loadSentry();
+  const store = new ContainerStore(directories);
+  const received = receiveOrder();
+  // Whoever kept this process in reserve does not need it.
+  if (received === undefined) process.exit(0);
+  const { order, descriptors } = received;
+  const { id, size, restartCount } = order;
+  const held = store.tryHold(id);
+  if (held === undefined) {
+    return { exitCode: DD_FAILED, message: `The container ${id} is already being started` };
+  }
+  const sentryLog = openSync(join(held.directory, SENTRY_LOG), "a", 0o600);
+  let running: RunningContainer | undefined;
+  // A signal for who waits for the start is none for the container: this is a session of its own.
+  for (const name of FORWARDED) process.on(name, () => running?.signal(constants.signals[name]));
+  const rest = [...descriptors];
+  const clients = order.clients.flatMap((choice) => {
+    const wanted = [choice.stdin, choice.stdout, choice.stderr].filter((each) => each).length;
+    return clientEnds(choice, rest.splice(0, wanted)) ?? [];
+  });
+  const started = RunningContainer.start(
+    store,
+    held,
+    Sentry,
+    { kind: "log", clients, ...(size === undefined ? {} : { size }) },
+    (line) => writeSync(sentryLog, `${line}\n`),
+    () => process.exit(0),
+    restartCount,
+  );
+  if (!(started instanceof RunningContainer)) return started;
+  running = started;
+  return undefined;
+}
+
+/** Signals that are the container's when somebody sends them to its process. */
+const FORWARDED = ["SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2"] as const;
+
+/** Waits, with everything else of this process, for the one line that says what to run. */
+function receiveOrder():
+  | { readonly order: Order; readonly descriptors: readonly number[] }
+  | undefined {
+  const flags = statusFlags(CHANNEL_FD);
+  if (flags instanceof Errno) return undefined;
+  setStatusFlags(CHANNEL_FD, 0);
+  const room = Buffer.alloc(ORDER_BYTES_MAX);
+  const descriptors: number[] = [];
+  let length = 0;
+  while (length === 0 || room[length - 1] !== 10) {
+    const received = receiveWithDescriptors(
+      CHANNEL_FD,
+      room.subarray(length),
+      EARLY_CLIENTS_MAX * 3,
+    );
+    if (received === EINTR) continue;
+    if (received instanceof Errno || received.length === 0) return undefined;
+    length += received.length;
+    descriptors.push(...received.descriptors);
+  }
+  return { order: JSON.parse(room.toString("utf8", 0, length)) as Order, descriptors };
+}
+
+function tell(failure: RunFailure | undefined): void {
+  try {
+    writeSync(CHANNEL_FD, `${JSON.stringify(failure ?? null)}\n`);
+  } catch {
+    // Whoever started it has gone meanwhile; the container runs all the same.
+  }
+  closeSync(CHANNEL_FD);
+  if (failure !== undefined) process.exit(failure.exitCode);
+}
