@@ -3,12 +3,12 @@ import { fileURLToPath } from "node:url";
 import { fromText } from "../sentry/abi/bytes.ts";
 import type { Isa } from "../sentry/abi/numbers.ts";
 import type { ProcessConfig } from "../sentry/container/record.ts";
+import { HOST_ISA } from "../sentry/host/isa.ts";
 import type { BindMountSpec } from "../sentry/spec.ts";
 import { CliError, EXIT } from "./errors.ts";
 
 /** Where docker has its init. */
 const TARGET = "/sbin/docker-init";
-const HOST_ISA: Isa = process.arch === "arm64" ? "arm64" : "x86_64";
 
 /**
  * What `--init` needs: the program as a mount, and the command behind it.

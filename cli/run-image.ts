@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import type { Isa } from "../sentry/abi/numbers.ts";
 import { DEFAULT_PATH, type ImageDefaults } from "../sentry/container/process-config.ts";
+import { HOST_ISA } from "../sentry/host/isa.ts";
 import { CliError } from "./errors.ts";
 
 /** Name of the image that is this machine's own system directories. */
@@ -63,6 +64,12 @@ export async function findImage(
     throw new CliError(
       "BAD_PLATFORM",
       `The image ${name} is for ${platformName(image.config.platform)}, which dd does not run`,
+    );
+  }
+  if (isa !== HOST_ISA && platform === undefined && !options.quiet) {
+    const { platform: own } = image.config;
+    process.stderr.write(
+      `The image ${name} is for ${platformName(own)}: translating its programs\n`,
     );
   }
   const { id, layerDirectories: layers, config } = image;
