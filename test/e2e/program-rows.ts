@@ -3,11 +3,11 @@
  * the root of its image natively and in both modes; output and exit code must be equal. So a script prints
  * nothing that differs from run to run: no pids, no times. /work is a host directory that holds the row's files.
  */
-import type { ImageName } from "../fixtures/images.ts";
+import type { HostImageName } from "../fixtures/images.ts";
 
 export interface ProgramRow {
   readonly name: string;
-  readonly image: ImageName;
+  readonly image: HostImageName;
   /** Run by the image's /bin/sh (busybox) or /bin/bash (debian). */
   readonly script: string;
   /** Files put into /work before: name to content. */

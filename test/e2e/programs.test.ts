@@ -3,12 +3,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test from "ava";
 import { MODES, type Mode, modeOption, openDd } from "../fixtures/dd.ts";
-import { type ImageName, image, TREE } from "../fixtures/images.ts";
+import { type HostImageName, image, TREE } from "../fixtures/images.ts";
 import { type RunResult, runProgram } from "../fixtures/program.ts";
 import { caseOf } from "../known.ts";
 import { PROGRAM_ROWS, type ProgramRow } from "./program-rows.ts";
 
-const SHELL: Record<ImageName, string> = { busybox: "/bin/sh", debian: "/bin/bash" };
+const SHELL: Record<HostImageName, string> = { busybox: "/bin/sh", debian: "/bin/bash" };
 const TIMEOUT_MS = 90_000;
 
 const dd = openDd();
