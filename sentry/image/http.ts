@@ -1,6 +1,16 @@
+import { once } from "node:events";
 import * as http from "node:http";
 import * as https from "node:https";
+import * as tls from "node:tls";
 import { ImageError } from "./errors.ts";
+import { parseUrl } from "./http-address.ts";
+import { proxyAuthorization, proxyFor, TunnelAgent } from "./proxy.ts";
+import {
+  hostCertificates,
+  isInsecure,
+  type RegistrySettings,
+  systemRoots,
+} from "./registry-settings.ts";
 
 /** Redirects followed for one request. */
 const REDIRECTS_MAX = 5;
@@ -9,6 +19,8 @@ const STALL_BYTES_MIN = 4096;
 /** Some registries refuse clients that do not say what they are. */
 const USER_AGENT = "dd";
 export const STALL_MS = 30_000;
+/** How many times longer a registry may think about what it was sent: it moves blobs around then. */
+const UPLOAD_PATIENCE = 10;
 
 export interface HttpResponse {
   readonly status: number;
@@ -19,39 +31,43 @@ export interface HttpResponse {
 }
 
 export interface HttpRequest {
+  /** Default GET. Only GET and HEAD are redirected. */
+  readonly method?: "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE";
   readonly headers: Readonly<Record<string, string>>;
+  readonly body?: Uint8Array | AsyncIterable<Uint8Array> | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
 /**
- * GET requests for a registry: connections are kept, redirects followed by our own rules, and no
- * answer is waited for longer than `stallMs`.
+ * Requests to a registry: connections are kept, certificates and proxies are as the settings say, redirects
+ * follow our own rules, and no answer is waited for longer than `stallMs`.
  */
 export class HttpClient {
   readonly #stallMs: number;
-  readonly #plainAllowed: (url: URL) => boolean;
-  readonly #agents = {
-    "http:": new http.Agent({ keepAlive: true }),
-    "https:": new https.Agent({ keepAlive: true }),
-  };
+  readonly #settings: RegistrySettings;
+  readonly #agents = new Map<string, http.Agent>();
+  readonly #tls = new Map<string, https.RequestOptions>();
 
-  /** @param plainAllowed which hosts may be reached without TLS */
-  constructor(stallMs: number, plainAllowed: (url: URL) => boolean) {
+  constructor(stallMs: number, settings: RegistrySettings) {
     this.#stallMs = stallMs;
-    this.#plainAllowed = plainAllowed;
+    this.#settings = settings;
   }
 
   /**
-   * One GET. The header `authorization` goes to the first host only.
+   * One request. The header `authorization` goes to the first host only.
    * @throws {ImageError} REGISTRY_UNREACHABLE, REGISTRY_STALLED, REGISTRY_INSECURE, REGISTRY_PROTOCOL
    */
-  async get(url: URL, request: HttpRequest): Promise<HttpResponse> {
+  async send(url: URL, request: HttpRequest): Promise<HttpResponse> {
+    const { method = "GET" } = request;
     let here = url;
     let headers = request.headers;
     for (let hops = 0; hops <= REDIRECTS_MAX; hops++) {
       const response = await this.#once(here, { ...request, headers });
       const { location } = response.headers;
-      if (response.status < 301 || response.status > 308 || location === undefined) return response;
+      const redirected = response.status >= 301 && response.status <= 308;
+      if (!redirected || location === undefined || (method !== "GET" && method !== "HEAD")) {
+        return response;
+      }
       response.discard();
       const next = parseUrl(location, here);
       if (here.protocol === "https:" && next.protocol !== "https:") {
@@ -70,21 +86,17 @@ export class HttpClient {
   }
 
   close(): void {
-    for (const agent of Object.values(this.#agents)) agent.destroy();
+    for (const agent of this.#agents.values()) agent.destroy();
   }
 
-  #once(url: URL, { headers, signal }: HttpRequest): Promise<HttpResponse> {
+  #once(url: URL, { method = "GET", headers, body, signal }: HttpRequest): Promise<HttpResponse> {
     const { protocol } = url;
-    if (protocol !== "https:" && (protocol !== "http:" || !this.#plainAllowed(url))) {
+    if (protocol !== "https:" && (protocol !== "http:" || !isInsecure(this.#settings, url))) {
       throw new ImageError("REGISTRY_INSECURE", url.origin);
     }
-    const { get } = protocol === "https:" ? https : http;
+    const stallMs = body === undefined ? this.#stallMs : this.#stallMs * UPLOAD_PATIENCE;
     return new Promise((resolve, reject) => {
-      const request = get(url, {
-        headers: { "user-agent": USER_AGENT, ...headers },
-        agent: this.#agents[protocol],
-        timeout: this.#stallMs,
-      });
+      const request = this.#request(url, { "user-agent": USER_AGENT, ...headers }, method, stallMs);
       const abort = (): void => {
         request.destroy(new ImageError("ABORTED"));
       };
@@ -99,10 +111,56 @@ export class HttpClient {
           status: message.statusCode ?? 0,
           headers: message.headers,
           body: { [Symbol.asyncIterator]: () => this.#read(message, url, signal) },
-          discard: () => message.destroy(),
+          discard: () => (method === "HEAD" ? message.resume() : message.destroy()),
         });
       });
+      write(request, body).catch((error: unknown) => {
+        request.destroy();
+        reject(error);
+      });
     });
+  }
+
+  #request(
+    url: URL,
+    headers: Readonly<Record<string, string>>,
+    method: string,
+    timeout: number,
+  ): http.ClientRequest {
+    const proxy = proxyFor(this.#settings.proxies, url);
+    if (url.protocol === "https:") {
+      const agent = this.#agent(`tls ${proxy?.href ?? ""}`, () =>
+        proxy === undefined ? new https.Agent({ keepAlive: true }) : new TunnelAgent(proxy),
+      );
+      return https.request(url, { ...this.#tlsFor(url), headers, method, agent, timeout });
+    }
+    const agent = this.#agent("plain", () => new http.Agent({ keepAlive: true }));
+    if (proxy === undefined) return http.request(url, { headers, method, agent, timeout });
+    // What needs no tunnel is asked of the proxy by its whole address.
+    const { request } = proxy.protocol === "https:" ? https : http;
+    const options = { method, path: url.href, timeout };
+    return request(proxy, {
+      ...options,
+      headers: { ...headers, host: url.host, ...proxyAuthorization(proxy) },
+    });
+  }
+
+  #agent(key: string, make: () => http.Agent): http.Agent {
+    const agent = this.#agents.get(key) ?? make();
+    this.#agents.set(key, agent);
+    return agent;
+  }
+
+  #tlsFor(url: URL): https.RequestOptions {
+    const known = this.#tls.get(url.host);
+    if (known !== undefined) return known;
+    const { ca, client } = hostCertificates(this.#settings, url.host);
+    const options: https.RequestOptions & { secureContext: tls.SecureContext } = {
+      secureContext: tls.createSecureContext({ ca: [...systemRoots(), ...ca], ...client }),
+      rejectUnauthorized: !isInsecure(this.#settings, url),
+    };
+    this.#tls.set(url.host, options);
+    return options;
   }
 
   /** The body of an answer. Only the time spent waiting for it counts, not what its reader takes. */
@@ -139,16 +197,23 @@ export class HttpClient {
   }
 }
 
-/** @throws {ImageError} REGISTRY_PROTOCOL */
-export function parseUrl(text: string, base?: URL): URL {
-  try {
-    return new URL(text, base);
-  } catch {
-    throw new ImageError(
-      "REGISTRY_PROTOCOL",
-      `${JSON.stringify(text.slice(0, 120))} is no address`,
-    );
+/** Sends a body as fast as it is taken. A registry that answers before it has everything is heard. */
+async function write(
+  request: http.ClientRequest,
+  body: Uint8Array | AsyncIterable<Uint8Array> | undefined,
+): Promise<void> {
+  if (body === undefined || body instanceof Uint8Array) {
+    request.end(body);
+    return;
   }
+  const closed = once(request, "close").catch(() => undefined);
+  for await (const bytes of body) {
+    if (request.destroyed) return;
+    if (!request.write(bytes)) {
+      await Promise.race([once(request, "drain").catch(() => undefined), closed]);
+    }
+  }
+  request.end();
 }
 
 /** All bytes of a body that must not have more than `max`. */
@@ -168,14 +233,4 @@ function connectionError(error: unknown, url: URL): unknown {
   const code = "code" in error ? String(error.code) : "";
   const kind = code.startsWith("HPE_") ? "REGISTRY_PROTOCOL" : "REGISTRY_UNREACHABLE";
   return new ImageError(kind, `${url.host}: ${error.message || code}`, { cause: error });
-}
-
-/** Whether a host name means this machine. */
-export function isLoopback({ hostname }: URL): boolean {
-  return (
-    hostname === "localhost" ||
-    hostname.endsWith(".localhost") ||
-    hostname === "[::1]" ||
-    /^127\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}$/.test(hostname)
-  );
 }

@@ -11,7 +11,8 @@ import {
   type Reference,
   withDefaultTag,
 } from "./reference.ts";
-import { type FetchedManifest, type RegistryOptions, Repository } from "./registry.ts";
+import { type FetchedManifest, Repository } from "./registry.ts";
+import type { RegistryOptions } from "./registry-client.ts";
 
 /** Layers that are fetched at the same time. */
 const LAYERS_AT_ONCE = 3;

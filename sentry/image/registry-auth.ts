@@ -1,15 +1,9 @@
-import { readFile } from "node:fs/promises";
-import { homedir } from "node:os";
-import { join } from "node:path";
+import type { Credentials } from "./credentials.ts";
 import { ImageError } from "./errors.ts";
-import { type HttpClient, isLoopback, parseUrl, readBody } from "./http.ts";
+import { type HttpClient, type HttpResponse, readBody } from "./http.ts";
+import { isLoopback, parseUrl } from "./http-address.ts";
 import { JsonReader } from "./json.ts";
 import { JSON_BYTES_MAX } from "./limits.ts";
-
-export interface Credentials {
-  readonly username: string;
-  readonly password: string;
-}
 
 /** What a registry asks for in `WWW-Authenticate`. See RFC 9110, 11.6.1. */
 export interface Challenge {
@@ -19,7 +13,8 @@ export interface Challenge {
 }
 
 const CHALLENGE_LENGTH_MAX = 8192;
-const HUB_KEY = "index.docker.io";
+/** How token servers know us. */
+const CLIENT_ID = "dd";
 const json = new JsonReader("REGISTRY_PROTOCOL");
 
 /** The first challenge of the header, or undefined where it has none that can be read. */
@@ -38,43 +33,85 @@ export function parseChallenge(header: string | undefined): Challenge | undefine
 }
 
 /** The value of an `Authorization` header for Basic. See RFC 7617. */
-export function basic({ username, password }: Credentials): string {
+export function basic(username: string, password: string): string {
   return `Basic ${Buffer.from(`${username}:${password}`).toString("base64")}`;
 }
 
+export interface TokenRequest {
+  /** The registry that wants a token. */
+  readonly registry: URL;
+  readonly challenge: Challenge;
+  /** What for, such as `repository:a/b:pull`: our own words, so that we ask for no more than we need. */
+  readonly scopes: readonly string[];
+  readonly credentials: Credentials | undefined;
+  /** Asks for an identity token as well, by which the password need not be kept. */
+  readonly offline?: boolean;
+  readonly signal: AbortSignal | undefined;
+}
+
+export interface Token {
+  /** The value of an `Authorization` header. */
+  readonly authorization: string;
+  readonly identityToken: string | undefined;
+}
+
 /**
- * Asks the token server that a registry names for leave to pull `path`.
+ * Asks the token server that a registry names for leave.
  * Credentials only ever go to the registry's own token server: one on the same host, or on a
  * sibling of it (`auth.` and `registry.` of one domain), through TLS unless both are this machine.
- * @returns the value of an `Authorization` header
- * @throws {ImageError} REGISTRY_DENIED, REGISTRY_INSECURE, REGISTRY_PROTOCOL, REGISTRY_UNREACHABLE
+ * See the distribution project's "Token Authentication" and "OAuth2 Token Authentication".
+ * @throws {ImageError} REGISTRY_UNAUTHORIZED, REGISTRY_DENIED, REGISTRY_INSECURE, REGISTRY_PROTOCOL,
+ *   REGISTRY_UNREACHABLE
  */
-export async function fetchToken(
-  client: HttpClient,
-  registry: URL,
-  path: string,
-  challenge: Challenge,
-  credentials: Credentials | undefined,
-  signal: AbortSignal | undefined,
-): Promise<string> {
+export async function fetchToken(client: HttpClient, request: TokenRequest): Promise<Token> {
+  const { registry, challenge, credentials } = request;
+  if (credentials !== undefined && "registryToken" in credentials) {
+    return { authorization: `Bearer ${credentials.registryToken}`, identityToken: undefined };
+  }
   const realm = parseUrl(challenge.parameters.get("realm") ?? "");
   checkRealm(registry, realm);
-  const service = challenge.parameters.get("service");
-  if (service !== undefined) realm.searchParams.set("service", service);
-  // Our own scope, not the challenge's: we ask for no more than we need.
-  realm.searchParams.set("scope", `repository:${path}:pull`);
-  const headers: Record<string, string> = { accept: "application/json" };
-  if (credentials !== undefined) headers["authorization"] = basic(credentials);
-  const response = await client.get(realm, { headers, signal });
+  const response = await askFor(client, realm, request);
   const body = await readBody(response, JSON_BYTES_MAX);
   if (response.status !== 200) {
     const what = `the token server ${realm.host} answered ${response.status}`;
+    if (response.status === 401) {
+      throw new ImageError("REGISTRY_UNAUTHORIZED", "incorrect username or password");
+    }
     throw new ImageError(response.status < 500 ? "REGISTRY_DENIED" : "REGISTRY_UNREACHABLE", what);
   }
   const answer = json.parse(body);
   const token = json.string(answer["token"] ?? answer["access_token"], "the token");
   if (!/^[\x21-\x7e]+$/.test(token)) throw json.error("the token has odd characters");
-  return `Bearer ${token}`;
+  const identityToken = json.optionalString(answer["refresh_token"], "the refresh token");
+  return { authorization: `Bearer ${token}`, identityToken };
+}
+
+function askFor(client: HttpClient, realm: URL, request: TokenRequest): Promise<HttpResponse> {
+  const { challenge, credentials, scopes, signal } = request;
+  const service = challenge.parameters.get("service");
+  const accept = { accept: "application/json" };
+  if (credentials !== undefined && "identityToken" in credentials) {
+    const form = new URLSearchParams({
+      grant_type: "refresh_token",
+      client_id: CLIENT_ID,
+      refresh_token: credentials.identityToken,
+      ...(service === undefined ? {} : { service }),
+      scope: scopes.join(" "),
+    });
+    const headers = { ...accept, "content-type": "application/x-www-form-urlencoded" };
+    return client.send(realm, { method: "POST", headers, body: Buffer.from(`${form}`), signal });
+  }
+  if (service !== undefined) realm.searchParams.set("service", service);
+  for (const scope of scopes) realm.searchParams.append("scope", scope);
+  if (credentials === undefined) return client.send(realm, { headers: accept, signal });
+  const { username, password } = credentials as { username: string; password: string };
+  realm.searchParams.set("account", username);
+  if (request.offline === true) {
+    realm.searchParams.set("offline_token", "true");
+    realm.searchParams.set("client_id", CLIENT_ID);
+  }
+  const headers = { ...accept, authorization: basic(username, password) };
+  return client.send(realm, { headers, signal });
 }
 
 function checkRealm(registry: URL, realm: URL): void {
@@ -95,31 +132,4 @@ function related(a: string, b: string): boolean {
     host.split(".").length > 2 ? host.slice(host.indexOf(".") + 1) : host;
   const numeric = /^[0-9.]+$|^\[/;
   return a === b || (!numeric.test(a) && !numeric.test(b) && family(a) === family(b));
-}
-
-/**
- * What `docker login` has stored for a registry in the user's docker configuration, if anything.
- * Credential helpers, which are programs, are not run.
- */
-export async function storedCredentials(
-  domain: string,
-  directory: string = process.env["DOCKER_CONFIG"] || join(homedir(), ".docker"),
-): Promise<Credentials | undefined> {
-  let auths: Readonly<Record<string, unknown>>;
-  try {
-    const bytes = await readFile(join(directory, "config.json"));
-    auths = json.optionalObject(json.parse(bytes)["auths"], "auths");
-  } catch {
-    return undefined; // there is none, or it is not ours to judge
-  }
-  const wanted = domain === "docker.io" ? HUB_KEY : domain;
-  for (const [key, value] of Object.entries(auths)) {
-    if (key.replace(/^https?:\/\//, "").replace(/\/.*$/, "") !== wanted) continue;
-    if (typeof value !== "object" || value === null || !("auth" in value)) continue;
-    const [username, ...password] = Buffer.from(String(value.auth), "base64")
-      .toString("utf8")
-      .split(":");
-    if (username) return { username, password: password.join(":") };
-  }
-  return undefined;
 }

@@ -1,39 +1,18 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { type Digest, digestOf, isDigest } from "./digest.ts";
-import { ImageError, type ImageErrorCode } from "./errors.ts";
-import { HttpClient, type HttpResponse, isLoopback, parseUrl, readBody, STALL_MS } from "./http.ts";
+import { ImageError } from "./errors.ts";
+import { type HttpResponse, readBody } from "./http.ts";
+import { JsonReader } from "./json.ts";
 import { JSON_BYTES_MAX } from "./limits.ts";
 import { ACCEPTED_MANIFESTS, type Descriptor } from "./manifest.ts";
 import type { Reference } from "./reference.ts";
-import {
-  basic,
-  type Credentials,
-  fetchToken,
-  parseChallenge,
-  storedCredentials,
-} from "./registry-auth.ts";
+import { ATTEMPTS_MAX, RegistryClient, type RegistryOptions } from "./registry-client.ts";
 
-/** Tries in a row that bring nothing, and how often one blob may be taken up again in all. */
-const ATTEMPTS_MAX = 4;
+/** How often one blob may be taken up again in all. */
 const RESUMES_MAX = 32;
-const BACKOFF_MS = 250;
-const HUB = "docker.io";
-const HUB_HOST = "registry-1.docker.io";
-/** What may be over the next time. */
-const TRANSIENT: ReadonlySet<ImageErrorCode> = new Set([
-  "REGISTRY_UNREACHABLE",
-  "REGISTRY_STALLED",
-]);
-
-export interface RegistryOptions {
-  /** Instead of what docker has stored for the registry. */
-  readonly credentials?: Credentials;
-  /** Allows plain http for this registry; this machine's own are always allowed it. */
-  readonly insecure?: boolean;
-  /** How long to wait for a registry that says nothing, in milliseconds. */
-  readonly stallMs?: number;
-  readonly signal?: AbortSignal;
-}
+/** Tags that one answer may list, and answers that are asked for. */
+const TAGS_MAX = 10_000;
+const TAG_PAGES_MAX = 100;
+const json = new JsonReader("REGISTRY_PROTOCOL");
 
 export interface FetchedManifest {
   readonly bytes: Uint8Array;
@@ -44,18 +23,14 @@ export interface FetchedManifest {
 /** One repository of a registry, read through the OCI distribution API (docker's v2). */
 export class Repository {
   readonly #reference: Reference;
-  readonly #options: RegistryOptions;
-  readonly #client: HttpClient;
-  #base: URL | undefined;
-  #authorization: string | undefined;
+  readonly #client: RegistryClient;
+  readonly #scopes: readonly string[];
 
-  constructor(reference: Reference, options: RegistryOptions) {
+  /** @param mirror an address to ask instead of the registry's own */
+  constructor(reference: Reference, options: RegistryOptions, mirror?: URL) {
     this.#reference = reference;
-    this.#options = options;
-    this.#client = new HttpClient(
-      options.stallMs ?? STALL_MS,
-      (url) => isLoopback(url) || (options.insecure === true && url.host === this.#base?.host),
-    );
+    this.#client = new RegistryClient(reference.domain, options, mirror);
+    this.#scopes = [`repository:${reference.path}:pull`];
   }
 
   /** The manifest or index that a tag or a digest names; its own digest is verified in the latter case. */
@@ -106,7 +81,7 @@ export class Repository {
         }
       } catch (error) {
         if (received > before && ++resumes < RESUMES_MAX) attempt = 1;
-        await this.#pause(error, attempt);
+        await this.#client.pause(error, attempt);
       }
     }
   }
@@ -127,79 +102,30 @@ export class Repository {
     return response.body;
   }
 
-  /** A GET below the repository, with authorization if the registry wants it, tried several times. */
+  /** The tags that the repository has, as far as it tells. */
+  async tags(): Promise<string[]> {
+    const tags: string[] = [];
+    let what = "tags/list";
+    for (let page = 0; page < TAG_PAGES_MAX; page++) {
+      const response = await this.#get(what, {});
+      const answer = json.parse(await readBody(response, JSON_BYTES_MAX));
+      tags.push(...(json.optionalStrings(answer["tags"], "tags", TAGS_MAX) ?? []));
+      const next = /<[^>]*[?&](last=[^&>]*)[^>]*>;\s*rel="?next/.exec(headerOf(response, "link"));
+      if (next === null) break;
+      what = `tags/list?n=${TAGS_MAX}&${next[1]}`;
+    }
+    return tags;
+  }
+
+  /** A GET below the repository, tried several times. */
   async #get(what: string, headers: Readonly<Record<string, string>>): Promise<HttpResponse> {
-    for (let attempt = 1; ; attempt++) {
-      try {
-        const response = await this.#authorized(what, headers);
-        if (response.status === 200 || response.status === 206) return response;
-        throw await this.#refusal(response, what);
-      } catch (error) {
-        await this.#pause(error, attempt);
-      }
-    }
+    const path = `${this.#reference.path}/${what}`;
+    const response = await this.#client.sendAgain({ path, headers, scopes: this.#scopes });
+    if (response.status === 200 || response.status === 206) return response;
+    throw this.#refusal(response, what);
   }
 
-  async #authorized(
-    what: string,
-    headers: Readonly<Record<string, string>>,
-  ): Promise<HttpResponse> {
-    const base = await this.#root();
-    const url = parseUrl(`/v2/${this.#reference.path}/${what}`, base);
-    const send = (): Promise<HttpResponse> => {
-      const authorization: Record<string, string> =
-        this.#authorization === undefined ? {} : { authorization: this.#authorization };
-      return this.#client.get(url, {
-        headers: { ...headers, ...authorization },
-        signal: this.#options.signal,
-      });
-    };
-    const response = await send();
-    if (response.status !== 401) return response;
-    response.discard();
-    this.#authorization = await this.#authorize(base, response.headers["www-authenticate"]);
-    return send();
-  }
-
-  async #authorize(base: URL, header: string | undefined): Promise<string> {
-    const challenge = parseChallenge(header);
-    const { credentials: given, signal } = this.#options;
-    const credentials = given ?? (await storedCredentials(this.#reference.domain));
-    if (challenge?.scheme === "bearer") {
-      return fetchToken(this.#client, base, this.#reference.path, challenge, credentials, signal);
-    }
-    if (challenge?.scheme !== "basic") {
-      throw new ImageError("REGISTRY_PROTOCOL", "it does not say how to log in");
-    }
-    if (credentials === undefined)
-      throw new ImageError("REGISTRY_DENIED", "no basic auth credentials");
-    return basic(credentials);
-  }
-
-  /** Where the registry is: https, or plain http where that is allowed and https is not spoken. */
-  async #root(): Promise<URL> {
-    if (this.#base !== undefined) return this.#base;
-    const { domain } = this.#reference;
-    const secure = parseUrl(`https://${domain === HUB ? HUB_HOST : domain}`);
-    this.#base = secure;
-    if (!isLoopback(secure) && this.#options.insecure !== true) return secure;
-    try {
-      const response = await this.#client.get(parseUrl("/v2/", secure), {
-        headers: {},
-        signal: this.#options.signal,
-      });
-      response.discard();
-    } catch (error) {
-      if (!speaksNoTls(error)) {
-        this.#base = undefined;
-        throw error;
-      }
-      this.#base = parseUrl(`http://${domain}`);
-    }
-    return this.#base;
-  }
-
-  async #refusal(response: HttpResponse, what: string): Promise<ImageError> {
+  #refusal(response: HttpResponse, what: string): ImageError {
     const { domain, path } = this.#reference;
     const status = response.status;
     response.discard();
@@ -211,22 +137,12 @@ export class Repository {
       );
     }
     if (status === 404) return new ImageError("REGISTRY_NOT_FOUND", `${where} not found`);
-    if (status === 429 || status >= 500) {
-      return new ImageError("REGISTRY_UNREACHABLE", `${where}: status ${status}`);
-    }
     return new ImageError("REGISTRY_PROTOCOL", `${where}: status ${status}`);
   }
+}
 
-  /** Waits before another attempt, or throws `error` where there is to be none. */
-  async #pause(error: unknown, attempt: number): Promise<void> {
-    const { signal } = this.#options;
-    if (signal?.aborted) throw new ImageError("ABORTED");
-    const transient = error instanceof ImageError && TRANSIENT.has(error.code);
-    if (!transient || attempt >= ATTEMPTS_MAX) throw error;
-    await sleep(BACKOFF_MS * 2 ** (attempt - 1), undefined, signal ? { signal } : {}).catch(() => {
-      throw new ImageError("ABORTED");
-    });
-  }
+function headerOf({ headers }: HttpResponse, name: string): string {
+  return String(headers[name] ?? "");
 }
 
 function checkSize(size: number, expected: number): void {
@@ -248,12 +164,4 @@ async function* skip(
     yield chunk.subarray(left);
     left = 0;
   }
-}
-
-/** A TLS handshake that was answered with something that is no TLS. */
-function speaksNoTls(error: unknown): boolean {
-  const cause = error instanceof ImageError ? error.cause : undefined;
-  if (!(cause instanceof Error) || !("code" in cause)) return false;
-  const code = String(cause.code);
-  return code === "EPROTO" || code === "ECONNRESET" || code.startsWith("ERR_SSL_");
 }

@@ -2,11 +2,12 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "ava";
 import fc from "fast-check";
+import { storedCredentials } from "../../../sentry/image/credentials.ts";
 import { ImageError } from "../../../sentry/image/errors.ts";
 import { encodeImageConfig, parseImageConfig } from "../../../sentry/image/image-config.ts";
 import { parseManifest } from "../../../sentry/image/manifest.ts";
 import { parseReference } from "../../../sentry/image/reference.ts";
-import { parseChallenge, storedCredentials } from "../../../sentry/image/registry-auth.ts";
+import { parseChallenge } from "../../../sentry/image/registry-auth.ts";
 import { fakeImage } from "./fake-registry.ts";
 import { scratch, tar } from "./tar-fixture.ts";
 

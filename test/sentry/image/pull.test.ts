@@ -181,7 +181,7 @@ test("pull() asks a token server where the registry wants a Bearer token", async
   );
   t.is(image.layerDirectories.length, 3);
   t.deepEqual(asked, [
-    "/token?service=reg%2C+istry&scope=repository%3Ateam%2Fapp%3Apull Basic dTpw",
+    "/token?service=reg%2C+istry&scope=repository%3Ateam%2Fapp%3Apull&account=u Basic dTpw",
   ]);
 });
 
