@@ -47,8 +47,8 @@ export async function storedCredentials(
   const helper = helperFor(config, domain);
   const kept = helper === undefined ? undefined : await askHelper(helper, keyOf(domain));
   if (kept !== undefined) return kept;
-  const auths = json.optionalObject(config["auths"], "auths");
-  for (const [key, value] of Object.entries(auths)) {
+  const auths = config["auths"];
+  for (const [key, value] of Object.entries(typeof auths === "object" ? (auths ?? {}) : {})) {
     if (hostOf(key) !== hostOf(keyOf(domain))) continue;
     const found = parseStored(value);
     if (found !== undefined) return found;
