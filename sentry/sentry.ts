@@ -32,14 +32,19 @@ import { RingHub } from "./machine/hub.ts";
 import { HostLimits, hostTasks } from "./machine/limits.ts";
 import { SentryLoop } from "./machine/loop.ts";
 import { HostMemoryMap } from "./machine/memory-map.ts";
+import { EgressPolicy } from "./net/egress.ts";
+import { etcFiles, nameServers, usesNameServer } from "./net/etc-files.ts";
+import type { NetworkOptions } from "./net/namespace.ts";
 import type {
   ConfinementLayer,
   ContainerSpec,
   ContainerStats,
   ExitStatus,
+  NetworkAttachment,
   ProcessHandle,
   ProcessInfo,
   ProcessSpec,
+  PublishedPort,
   SentryContainer,
   SentryOptions,
   StartFailure,
@@ -101,17 +106,20 @@ export class Sentry implements SentryContainer {
     const kernel = new Kernel({
       reactor: this.#reactor,
       hostname: spec.hostname,
-      network: {
-        mode: spec.network.mode,
-        egress: () => spec.network.egress === "open",
-        hostSockets: spec.mode === "trusted",
-      },
+      network: networkOptions(spec, options),
       log: options.log,
       ...(spec.limits.pids === undefined ? {} : { maxTasks: spec.limits.pids }),
       ...(spec.limits.memoryBytes === undefined ? {} : { memoryLimit: spec.limits.memoryBytes }),
       trace: spec.trace ? options.log : undefined,
     });
     this.#kernel = kernel;
+    try {
+      kernel.network.publish(spec.network.publish ?? []);
+    } catch (error) {
+      kernel.network.close();
+      this.#reactor.close();
+      throw error;
+    }
     this.#terminals = new Devpts(this.#reactor, kernel.jobControl);
     this.#tree = buildMounts({
       lower: openLower(spec),
@@ -119,7 +127,13 @@ export class Sentry implements SentryContainer {
       readOnly: spec.rootfs.readOnly,
       mounts: spec.mounts,
       scratch: `${spec.rootfs.upper}/scratch`,
-      etc: etcFiles(spec),
+      etc: etcFiles({
+        hostname: spec.hostname,
+        network: spec.network,
+        networks: options.networks ?? [],
+        hostResolvConf: hostFile("/etc/resolv.conf"),
+        hostHosts: hostFile("/etc/hosts"),
+      }),
       system: new KernelInfo(kernel, MACHINE_NAMES[spec.isa]),
       reactor: this.#reactor,
       devpts: this.#terminals,
@@ -224,6 +238,18 @@ export class Sentry implements SentryContainer {
     };
   }
 
+  publishedPorts(): readonly PublishedPort[] {
+    return this.#kernel.network.published?.list() ?? [];
+  }
+
+  attachNetwork(attachment: NetworkAttachment): void {
+    this.#kernel.network.attach(attachment);
+  }
+
+  detachNetwork(networkId: string): void {
+    this.#kernel.network.detach(networkId);
+  }
+
   confinement(): readonly ConfinementLayer[] {
     const layers = this.#spec.mode === "trusted" ? [] : UNTRUSTED_LAYERS;
     return [...layers, ...this.#hostLimits.layers];
@@ -232,6 +258,7 @@ export class Sentry implements SentryContainer {
   close(): void {
     this.#loop.stop();
     this.#machine.close();
+    this.#kernel.network.close();
     this.#hostLimits.close();
     this.#tree.release();
     this.#reactor.close();
@@ -412,24 +439,29 @@ function openLower(spec: ContainerSpec): Lower {
   return lower;
 }
 
-/** The files of /etc that docker generates. */
-function etcFiles(spec: ContainerSpec): ReadonlyMap<ByteString, ByteString> {
-  const { hostname } = spec;
-  return new Map([
-    ["hostname", `${hostname}\n`],
-    [
-      "hosts",
-      `127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n127.0.0.1\t${hostname}\n`,
-    ],
-    ["resolv.conf", resolvConf(spec)],
-  ]);
+/** The container's network as its namespace is to be made. */
+function networkOptions(spec: ContainerSpec, options: SentryOptions): NetworkOptions {
+  const { network } = spec;
+  const policy = new EgressPolicy(network.egress, options.egressLog);
+  const { networks } = options;
+  const own = network.dns ?? [];
+  const servers = () => (own.length > 0 ? own : nameServers(hostFile("/etc/resolv.conf")));
+  const hostResolvConf = hostFile("/etc/resolv.conf");
+  const resolves = usesNameServer({ network, networks: networks ?? [], hostResolvConf });
+  return {
+    mode: network.mode === "container" ? "none" : network.mode,
+    egress: (to, protocol, alias) => policy.mayReach(to, protocol, alias),
+    hostSockets: spec.mode === "trusted",
+    ...(networks === undefined ? {} : { networks }),
+    ...(options.allSubnets === undefined ? {} : { allSubnets: options.allSubnets }),
+    ...(resolves ? { resolver: { servers, policy } } : {}),
+  };
 }
 
-/** The host's resolvers, for containers that may reach them. */
-function resolvConf(spec: ContainerSpec): ByteString {
-  if (spec.network.mode === "none") return "";
+/** A file of the host, as it is now; empty when there is none. */
+function hostFile(path: string): ByteString {
   try {
-    return fromText(readFileSync("/etc/resolv.conf", "utf8"));
+    return fromText(readFileSync(path, "utf8"));
   } catch {
     return "";
   }

@@ -84,11 +84,97 @@ export interface TmpfsMountSpec {
   readonly noexec: boolean;
 }
 
-/** `bridge`: own loopback and address; `none`: only loopback; `host`: the host's sockets, undivided. */
+/** What of a container's network is fixed when it is made. */
 export interface NetworkSpec {
-  readonly mode: "bridge" | "none" | "host";
-  /** Whether connections may leave the container. */
-  readonly egress: "open" | "closed";
+  /**
+   * `bridge`: addresses of its own in the networks it is attached to; `none`: only loopback; `host`: the
+   * host's sockets, undivided; `container`: the network of another container.
+   */
+  readonly mode: "bridge" | "none" | "host" | "container";
+  /** Docker's NetworkMode as it was asked for: `default`, a network's name, `container:ID`; absent: mode. */
+  readonly name?: string;
+  /**
+   * Whether connections may leave the container's networks: all, none, or to what one of the rules names:
+   * `host:port`, `*.domain:443`, `10.0.0.0/8`.
+   */
+  readonly egress: "open" | "closed" | readonly string[];
+  /** Ports of the container that the host listens on. */
+  readonly publish?: readonly PublishSpec[];
+  /** Lines for /etc/hosts: `name:address`, where `host-gateway` stands for the host. */
+  readonly extraHosts?: readonly string[];
+  /** Name servers in place of the host's. */
+  readonly dns?: readonly string[];
+  readonly dnsSearch?: readonly string[];
+  readonly dnsOptions?: readonly string[];
+}
+
+export type TransportProtocol = "tcp" | "udp";
+
+/** A published port: what arrives at the host's goes to the container's. */
+export interface PublishSpec {
+  readonly protocol: TransportProtocol;
+  readonly containerPort: number;
+  /** Address of the host; empty: all of both families. */
+  readonly hostIp: string;
+  /** The first free one from `hostPort` to `hostPortEnd` is taken; 0: any free one. */
+  readonly hostPort: number;
+  readonly hostPortEnd: number;
+}
+
+/** A published port as the host has it now. */
+export interface PublishedPort {
+  readonly protocol: TransportProtocol;
+  readonly containerPort: number;
+  readonly hostIp: string;
+  readonly hostPort: number;
+}
+
+/** What of a container in one network is known to the others there. Addresses are text. */
+export interface NetworkMember {
+  readonly containerId: string;
+  readonly containerName: string;
+  /** Of its sentry, on the host. */
+  readonly pid: number;
+  readonly endpointId: string;
+  readonly mac: string;
+  /** With prefix: `172.18.0.2/16`. */
+  readonly ipv4: string;
+  /** Empty without IPv6. */
+  readonly ipv6: string;
+  /** What it is called there: its name, aliases, short id and host name. */
+  readonly names: readonly string[];
+}
+
+/** Who else is in a network, read afresh at every question. */
+export interface NetworkPeers {
+  /** Those called `name`; compared without regard to case. */
+  named(name: string): readonly NetworkMember[];
+  /** Who has an address. */
+  at(ip: string): NetworkMember | undefined;
+  /** Host path of the socket behind which the sentry with that address is. */
+  socketPath(ip: string): string;
+}
+
+/** A container's place in one network, made by who keeps networks and served by its sentry. */
+export interface NetworkAttachment {
+  readonly networkId: string;
+  readonly networkName: string;
+  /** Without a way out. */
+  readonly internal: boolean;
+  /** Names of the network's containers are known: not so on docker's default bridge. */
+  readonly hasNames: boolean;
+  readonly member: NetworkMember;
+  /** The subnets, as `172.18.0.0/16`. */
+  readonly subnets: readonly string[];
+  /** Addresses of the gateways: the host. */
+  readonly gateways: readonly string[];
+  /** The container's private names for others there: `--link name:alias` as `[alias, name]`. */
+  readonly links: readonly (readonly [alias: string, name: string])[];
+  /** Who has the default route: the highest. */
+  readonly priority: number;
+  /** A listening AF_UNIX SOCK_SEQPACKET socket, the sentry's from now on. */
+  readonly listener: number;
+  readonly peers: NetworkPeers;
 }
 
 /** Names of ulimits as docker and limits.conf(5) spell them, without `RLIMIT_`. */
@@ -221,6 +307,27 @@ export interface ConfinementLayer {
 export interface SentryOptions {
   /** Receives diagnostics and trace lines, without newline. */
   readonly log: (line: string) => void;
+  /** The networks it is in from the beginning. */
+  readonly networks?: readonly NetworkAttachment[];
+  /** The subnets of all networks there are, at the time of asking: those it is not in are unreachable. */
+  readonly allSubnets?: () => readonly string[];
+  /** Receives what the container tried to reach, and whether it may. */
+  readonly egressLog?: (attempt: EgressAttempt) => void;
+}
+
+/** One attempt to leave the container's networks. */
+export interface EgressAttempt {
+  /** Milliseconds since the epoch. */
+  readonly time: number;
+  readonly protocol: TransportProtocol | "dns";
+  /** Address, or for `dns` the name that was asked for. */
+  readonly host: string;
+  readonly port: number;
+  /** The names under which the container has looked the address up. */
+  readonly names: readonly string[];
+  readonly allowed: boolean;
+  /** The rule that decided: one of the spec's, or `open` or `closed`. */
+  readonly rule: string;
 }
 
 /**
@@ -243,6 +350,12 @@ export interface SentryContainer {
   /** Live processes in the order of their pids. */
   processes(): readonly ProcessInfo[];
   stats(): ContainerStats;
+  /** Ports of the host that lead to the container, with the numbers they really have. */
+  publishedPorts(): readonly PublishedPort[];
+  /** Joins a network. */
+  attachNetwork(attachment: NetworkAttachment): void;
+  /** Leaves a network: connections there are reset. */
+  detachNetwork(networkId: string): void;
   /** Known once `start` has returned. Without a boundary in trusted mode: only what limits the container. */
   confinement(): readonly ConfinementLayer[];
   /**

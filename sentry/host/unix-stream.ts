@@ -5,6 +5,7 @@ import { call } from "./call.ts";
 
 const AF_UNIX = 1;
 const SOCK_STREAM = 1;
+const SOCK_SEQPACKET = 5;
 const SOCK_NONBLOCK = 0o4000;
 const SOCK_CLOEXEC = 0o2000000;
 const SOL_SOCKET = 1;
@@ -17,7 +18,16 @@ const PATH_LENGTH_MAX = 107;
  * @returns its descriptor; `ENAMETOOLONG` for a path of more than 107 bytes.
  */
 export function listenUnix(path: string, backlog: number): number | Errno {
-  return withSocket(SOCK_NONBLOCK, (fd) => {
+  return listenAt(SOCK_STREAM, path, backlog);
+}
+
+/** As {@link listenUnix}, for connections of messages. */
+export function listenMessages(path: string, backlog: number): number | Errno {
+  return listenAt(SOCK_SEQPACKET, path, backlog);
+}
+
+function listenAt(type: number, path: string, backlog: number): number | Errno {
+  return withSocket(type | SOCK_NONBLOCK, (fd) => {
     const address = addressOf(path);
     if (address instanceof Errno) return address;
     const bound = call("bind", fd, address, address.length);
@@ -25,9 +35,20 @@ export function listenUnix(path: string, backlog: number): number | Errno {
   });
 }
 
+/**
+ * A non-blocking socket connected to the one listening for messages at `path`.
+ * @returns `ENOENT`, `ECONNREFUSED` when nobody is there, `EAGAIN` when its queue is full.
+ */
+export function connectMessages(path: string): number | Errno {
+  return withSocket(SOCK_SEQPACKET | SOCK_NONBLOCK, (fd) => {
+    const address = addressOf(path);
+    return address instanceof Errno ? address : call("connect", fd, address, address.length);
+  });
+}
+
 /** A blocking socket connected to the one listening at `path`. */
 export function connectUnix(path: string): number | Errno {
-  return withSocket(0, (fd) => {
+  return withSocket(SOCK_STREAM, (fd) => {
     const address = addressOf(path);
     return address instanceof Errno ? address : call("connect", fd, address, address.length);
   });
@@ -40,10 +61,17 @@ export function acceptUnix(fd: number): number | Errno {
 
 /** The user on the other end when the connection was made. */
 export function peerUid(fd: number): number | Errno {
+  const peer = peerOf(fd);
+  return peer instanceof Errno ? peer : peer.uid;
+}
+
+/** The process and the user on the other end when the connection was made. */
+export function peerOf(fd: number): { readonly pid: number; readonly uid: number } | Errno {
   const credentials = Buffer.alloc(12);
   const length = Buffer.from(Int32Array.of(credentials.length).buffer);
   const result = call("getsockopt", fd, SOL_SOCKET, SO_PEERCRED, credentials, length);
-  return result instanceof Errno ? result : credentials.readUInt32LE(4);
+  if (result instanceof Errno) return result;
+  return { pid: credentials.readInt32LE(0), uid: credentials.readUInt32LE(4) };
 }
 
 /** Sends bytes, and descriptors with the first of them; the descriptors stay the caller's. */
@@ -68,8 +96,8 @@ export function receiveWithDescriptors(
   return { length, descriptors: [...descriptors].filter((each) => each >= 0) };
 }
 
-function withSocket(flags: number, prepare: (fd: number) => number | Errno): number | Errno {
-  const fd = call("socket", AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
+function withSocket(type: number, prepare: (fd: number) => number | Errno): number | Errno {
+  const fd = call("socket", AF_UNIX, type | SOCK_CLOEXEC, 0);
   if (fd instanceof Errno) return fd;
   const result = prepare(fd);
   if (!(result instanceof Errno)) return fd;

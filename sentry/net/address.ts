@@ -1,45 +1,12 @@
 /** Socket addresses: AF_INET and AF_INET6 as one kind of endpoint, and AF_UNIX names. */
 import { EAFNOSUPPORT, EINVAL, Errno } from "../abi/errno.ts";
+import { ANY4, ANY6, type Endpoint, ipOfBytes, v4Bytes } from "../abi/ip.ts";
 import { AF_INET, AF_INET6, AF_UNIX } from "../abi/socket.ts";
 import { SockaddrIn, SockaddrIn6 } from "../abi/structs.ts";
 
-/** An IPv6 address as 16 bytes in a string, comparable; IPv4 addresses are v4-mapped. */
-export type Ip = string;
-
-/** An internet address and a port. */
-export interface Endpoint {
-  readonly ip: Ip;
-  readonly port: number;
-}
-
-const V4_PREFIX = "\0\0\0\0\0\0\0\0\0\0\xff\xff";
 /** RFC 2133's sockaddr_in6, without scope: still accepted. */
 const SOCKADDR_IN6_MIN = 24;
 const UNIX_PATH_MAX = 108;
-
-/** The v4-mapped form of an IPv4 address. */
-export function ipv4(a: number, b: number, c: number, d: number): Ip {
-  return V4_PREFIX + String.fromCharCode(a, b, c, d);
-}
-
-export const ANY4: Ip = ipv4(0, 0, 0, 0);
-export const ANY6: Ip = "\0".repeat(16);
-export const LOOPBACK4: Ip = ipv4(127, 0, 0, 1);
-export const LOOPBACK6: Ip = `${"\0".repeat(15)}\x01`;
-
-export function isV4(ip: Ip): boolean {
-  return ip.startsWith(V4_PREFIX);
-}
-
-/** Whether an address means the host it is used on: 127.0.0.0/8, ::1, or no address at all. */
-export function isLoopback(ip: Ip): boolean {
-  return ip === LOOPBACK6 || ip === ANY6 || ip === ANY4 || (isV4(ip) && ip.charCodeAt(12) === 127);
-}
-
-/** The four bytes of a v4-mapped address. */
-export function v4Bytes(ip: Ip): Uint8Array {
-  return Buffer.from(ip.slice(12), "latin1");
-}
 
 /** The family of an address as a guest wrote it. @returns `EINVAL` when it is too short to tell. */
 export function familyOf(address: Uint8Array): number | Errno {
@@ -55,7 +22,7 @@ export function parseEndpoint(family: number, address: Uint8Array): Endpoint | E
   if (given !== family) return EAFNOSUPPORT;
   if (family === AF_INET) {
     const { addr, port } = SockaddrIn.parse(address);
-    return { ip: V4_PREFIX + Buffer.from(addr).toString("latin1"), port };
+    return { ip: ipOfBytes(addr), port };
   }
   const padded = new Uint8Array(SockaddrIn6.size);
   padded.set(address.subarray(0, SockaddrIn6.size));

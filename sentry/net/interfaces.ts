@@ -1,9 +1,11 @@
 /** The network interfaces a container sees, and the ioctls that ask about them. See netdevice(7). */
 import { networkInterfaces } from "node:os";
 import { EADDRNOTAVAIL, ENODEV, ENOTTY, EPERM, Errno } from "../abi/errno.ts";
+import { type Ip, ipv4, isV4, LOOPBACK4, LOOPBACK6 } from "../abi/ip.ts";
 import { AF_INET } from "../abi/socket.ts";
 import type { IoctlContext } from "../vfs/open-file.ts";
-import { formatEndpoint, type Ip, ipv4, isV4, LOOPBACK4, LOOPBACK6 } from "./address.ts";
+import { formatEndpoint } from "./address.ts";
+import type { PeerNetwork } from "./peer-network.ts";
 
 export const IFF_UP = 0x1;
 export const IFF_BROADCAST = 0x2;
@@ -23,7 +25,7 @@ export interface Interface {
   readonly mac: Uint8Array;
   readonly addresses: readonly { readonly ip: Ip; readonly prefix: number }[];
   /** The default route's gateway, if the interface has it. */
-  readonly gateway?: Ip;
+  readonly gateway?: Ip | undefined;
 }
 
 export const LOOPBACK_INTERFACE: Interface = {
@@ -48,6 +50,20 @@ export const BRIDGE_INTERFACE: Interface = {
   addresses: [{ ip: ipv4(172, 17, 0, 2), prefix: 16 }],
   gateway: ipv4(172, 17, 0, 1),
 };
+
+/** What the container has of a network: eth0 and so on. @param isExit whether it has the default route. */
+export function attachedInterface(index: number, network: PeerNetwork, isExit: boolean): Interface {
+  const { attachment, addresses, gateways } = network;
+  const gateway = isExit ? gateways.find(isV4) : undefined;
+  return {
+    ...BRIDGE_INTERFACE,
+    index: index + 2,
+    name: `eth${index}`,
+    mac: Buffer.from(attachment.member.mac.replaceAll(":", ""), "hex"),
+    addresses,
+    gateway,
+  };
+}
 
 /** The host's own interfaces, for containers that share its network. */
 export function hostInterfaces(): Interface[] {

@@ -1,11 +1,25 @@
 import {
   EAFNOSUPPORT,
+  ECONNREFUSED,
+  EHOSTUNREACH,
   EINVAL,
+  ENETUNREACH,
   EPERM,
   EPROTONOSUPPORT,
   Errno,
   ESOCKTNOSUPPORT,
 } from "../abi/errno.ts";
+import {
+  ANY4,
+  ANY6,
+  type Endpoint,
+  type Ip,
+  isLoopback,
+  isV4,
+  LOOPBACK4,
+  LOOPBACK6,
+  Subnet,
+} from "../abi/ip.ts";
 import {
   AF_INET,
   AF_INET6,
@@ -19,17 +33,24 @@ import {
   SOCK_STREAM,
 } from "../abi/socket.ts";
 import type { Reactor } from "../host/reactor.ts";
+import type { NetworkAttachment, PublishSpec, TransportProtocol } from "../spec.ts";
 import type { Owner } from "../vfs/anonymous.ts";
-import { ANY4, ANY6, type Endpoint, type Ip, isLoopback, LOOPBACK4, LOOPBACK6 } from "./address.ts";
+import { HostBuffer } from "../vfs/host-buffer.ts";
+import type { IoBuffer } from "../vfs/io-buffer.ts";
 import { HostSocket } from "./host-inet.ts";
+import { HOST_NAME } from "./inet.ts";
 import {
+  attachedInterface,
   BRIDGE_INTERFACE,
   hostInterfaces,
   type Interface,
   LOOPBACK_INTERFACE,
 } from "./interfaces.ts";
 import { NetlinkSocket } from "./netlink.ts";
+import { PeerNetwork, type PeerReceiver } from "./peer-network.ts";
 import { Ports } from "./ports.ts";
+import { PublishedPorts } from "./published.ts";
+import { isNameServer, Resolver, type ResolverOptions } from "./resolver.ts";
 import { RightsInFlight } from "./rights.ts";
 import type { PeerCredentials, Socket } from "./socket.ts";
 import { TcpSocket } from "./tcp.ts";
@@ -39,40 +60,130 @@ import { UnixDatagram, UnixNames, UnixStream } from "./unix.ts";
 /** Which ways out of the container's own network there are. */
 export interface NetworkOptions {
   /**
-   * `none`: loopback only; `bridge`: an address of its own, and outside what `egress` allows; `host`: the
+   * `none`: loopback only; `bridge`: addresses of its own, and outside what `egress` allows; `host`: the
    * host's network as it is.
    */
   readonly mode: "none" | "bridge" | "host";
   /** Whether a destination outside may be reached; default: none may. */
-  readonly egress?: (to: Endpoint, protocol: "tcp" | "udp") => boolean;
+  readonly egress?: (to: Endpoint, protocol: TransportProtocol, alias?: string) => boolean;
   /** Whether sockets of the host that lie in bind mounts can be connected to; default: no. */
   readonly hostSockets?: boolean;
-  /** Interfaces beside `lo`, with the container's own addresses; default: docker's first in `bridge`. */
-  readonly interfaces?: readonly Interface[];
+  /** The networks it is in; default in `bridge`: docker's first address, and nobody else there. */
+  readonly networks?: readonly NetworkAttachment[];
+  /** Subnets of all networks there are: those the container is not in are unreachable. */
+  readonly allSubnets?: () => readonly string[];
+  /** The name server at 127.0.0.11 forwards to these addresses; absent: there is none. */
+  readonly resolver?: ResolverOptions;
 }
 
+/** What gets the datagrams for an address. */
+export interface DatagramReceiver {
+  /** Whether it hears `source` at all. */
+  accepts(source: Endpoint): boolean;
+  deliver(source: Endpoint, payload: IoBuffer): void;
+  /** Nobody was at `by`, to which it has sent. */
+  refused(by: Endpoint): void;
+}
+
+/** How a destination is reached; `target` is what the host is to be told. */
+export type Route =
+  | { readonly kind: "local" }
+  | { readonly kind: "network"; readonly network: PeerNetwork }
+  | { readonly kind: "outside"; readonly target: Endpoint };
+
+const LOCAL: Route = { kind: "local" };
 /** The network of one container, as network_namespaces(7) means it. */
-export class NetworkNamespace {
+export class NetworkNamespace implements PeerReceiver {
   readonly tcp: Ports<TcpSocket> = new Ports<TcpSocket>(false);
-  readonly udp: Ports<UdpSocket> = new Ports<UdpSocket>(true);
-  readonly interfaces: readonly Interface[];
+  readonly udp: Ports<DatagramReceiver> = new Ports<DatagramReceiver>(true);
   readonly mode: NetworkOptions["mode"];
+  /** Ports of the host that lead here. */
+  published: PublishedPorts | undefined;
   readonly #reactor: Reactor;
   readonly #names: UnixNames;
   readonly #egress: NonNullable<NetworkOptions["egress"]>;
-  readonly #own: ReadonlySet<Ip>;
+  readonly #allSubnets: () => readonly string[];
+  readonly #resolver: Resolver | undefined;
+  /** Without networks to keep, everything outside counts as one hop away. */
+  readonly #isPlain: boolean;
+  readonly #attached: { readonly index: number; readonly network: PeerNetwork }[] = [];
+  #interfaces: readonly Interface[];
+  #own: ReadonlySet<Ip> = new Set();
 
   constructor(reactor: Reactor, options: NetworkOptions) {
     this.#reactor = reactor;
     this.mode = options.mode;
     this.#names = new UnixNames(new RightsInFlight(reactor), options.hostSockets === true);
     this.#egress = options.egress ?? (() => false);
-    const ownInterfaces = options.mode === "bridge" ? [BRIDGE_INTERFACE] : [];
-    this.interfaces =
-      options.mode === "host"
-        ? hostInterfaces()
-        : [LOOPBACK_INTERFACE, ...(options.interfaces ?? ownInterfaces)];
-    this.#own = new Set(this.interfaces.flatMap(({ addresses }) => addresses.map(({ ip }) => ip)));
+    this.#allSubnets = options.allSubnets ?? (() => []);
+    this.#isPlain = options.mode === "bridge" && options.networks === undefined;
+    this.#interfaces = options.mode === "host" ? hostInterfaces() : [];
+    this.#resolver = options.resolver && new Resolver(reactor, this, options.resolver);
+    for (const attachment of options.networks ?? []) this.#add(attachment);
+    this.#changed();
+  }
+
+  get interfaces(): readonly Interface[] {
+    return this.#interfaces;
+  }
+
+  /** The networks it is in now. */
+  get networks(): readonly PeerNetwork[] {
+    return this.#attached.map(({ network }) => network);
+  }
+
+  /** Joins a network. */
+  attach(attachment: NetworkAttachment): void {
+    this.#add(attachment);
+    this.#changed();
+  }
+
+  /** Leaves a network. */
+  detach(networkId: string): void {
+    const index = this.#attached.findIndex(
+      ({ network }) => network.attachment.networkId === networkId,
+    );
+    const [left] = index < 0 ? [] : this.#attached.splice(index, 1);
+    left?.network.close();
+    this.#changed();
+  }
+
+  #add(attachment: NetworkAttachment): void {
+    const taken = new Set(this.#attached.map(({ index }) => index));
+    let index = 0;
+    while (taken.has(index)) index++;
+    const network = new PeerNetwork(this.#reactor, attachment, this);
+    this.#attached.push({ index, network });
+    this.#attached.sort((a, b) => a.index - b.index);
+  }
+
+  #changed(): void {
+    if (this.mode === "host") return;
+    const exit = this.#exit;
+    const own = this.#attached.map(({ index, network }) =>
+      attachedInterface(index, network, network === exit),
+    );
+    this.#interfaces = [LOOPBACK_INTERFACE, ...(this.#isPlain ? [BRIDGE_INTERFACE] : own)];
+    this.#own = new Set(this.#interfaces.flatMap(({ addresses }) => addresses.map(({ ip }) => ip)));
+  }
+
+  /** The network that has the default route. */
+  get #exit(): PeerNetwork | undefined {
+    const rank = ({ attachment }: PeerNetwork) => attachment.priority;
+    const name = ({ attachment }: PeerNetwork) => attachment.networkName;
+    return this.networks
+      .filter(({ attachment }) => !attachment.internal)
+      .sort((a, b) => rank(b) - rank(a) || (name(a) < name(b) ? -1 : 1))[0];
+  }
+
+  /** The host as the container sees it; undefined without a way out. */
+  get gateway(): Ip | undefined {
+    return this.#isPlain ? BRIDGE_INTERFACE.gateway : this.#exit?.gateways[0];
+  }
+
+  /** Whether anything beyond the container's networks can be reached at all. */
+  get hasExit(): boolean {
+    return this.#isPlain || this.#exit !== undefined;
   }
 
   /** Whether an address is the container's own. */
@@ -85,9 +196,78 @@ export class NetworkNamespace {
     return { ip: ip === ANY4 ? LOOPBACK4 : ip === ANY6 ? LOOPBACK6 : ip, port };
   }
 
-  /** Whether there is a way to a destination outside. */
-  mayReach(to: Endpoint, protocol: "tcp" | "udp"): boolean {
-    return this.mode === "bridge" && this.#egress(to, protocol);
+  /** How to reach a destination. @returns `ENETUNREACH`, also when the policy forbids it; `EHOSTUNREACH`. */
+  route(to: Endpoint, protocol: TransportProtocol): Route | Errno {
+    if (this.isLocal(to.ip)) return LOCAL;
+    const network = this.networks.find((each) => each.contains(to.ip));
+    if (network === undefined ? to.ip === this.gateway : network.gateways.includes(to.ip)) {
+      const target = { ip: isV4(to.ip) ? LOOPBACK4 : LOOPBACK6, port: to.port };
+      const closed = network?.attachment.internal === true;
+      if (closed || !this.#egress(to, protocol, HOST_NAME)) return ENETUNREACH;
+      return { kind: "outside", target };
+    }
+    if (network !== undefined) return { kind: "network", network };
+    if (this.mode !== "bridge" || !this.hasExit) return ENETUNREACH;
+    if (this.#allSubnets().some((text) => Subnet.parse(text)?.contains(to.ip))) return EHOSTUNREACH;
+    return this.#egress(to, protocol) ? { kind: "outside", target: to } : ENETUNREACH;
+  }
+
+  /** The container's address for what goes outside to `ip`. */
+  outboundAddress(ip: Ip): Ip | undefined {
+    if (this.#isPlain) return isV4(ip) ? BRIDGE_INTERFACE.addresses[0]?.ip : undefined;
+    return this.#exit?.addressFor(ip);
+  }
+
+  /** The container's address for what goes to `ip`, wherever that is. */
+  sourceTowards(ip: Ip): Ip | undefined {
+    if (this.isLocal(ip)) return ip;
+    const network = this.networks.find((each) => each.contains(ip));
+    return network?.addressFor(ip) ?? this.outboundAddress(ip);
+  }
+
+  /** Opens ports of the host. @throws {PortTaken} */
+  publish(specs: readonly PublishSpec[]): void {
+    if (specs.length > 0) this.published = new PublishedPorts(this.#reactor, this, specs);
+  }
+
+  /** What of the sentry itself serves streams at an address: the name server. */
+  serviceAt(to: Endpoint, protocol: TransportProtocol): ((fd: number) => void) | undefined {
+    const resolver = protocol === "tcp" && isNameServer(to) ? this.#resolver : undefined;
+    return resolver && ((fd) => resolver.serve(fd));
+  }
+
+  /** Delivers a datagram within the container. @returns whether anybody was there. */
+  deliver(from: Endpoint, to: Endpoint, payload: IoBuffer): boolean {
+    if (this.#resolver !== undefined && isNameServer(to)) {
+      this.#resolver.answer(payload.take(), (answer) => {
+        this.deliver(to, from, HostBuffer.of(answer));
+      });
+      return true;
+    }
+    const receiver = this.udp.find(to);
+    if (receiver?.accepts(from) !== true) return false;
+    receiver.deliver(from, payload);
+    return true;
+  }
+
+  acceptStream(fd: number, from: Endpoint, to: Endpoint, network?: PeerNetwork): Errno | undefined {
+    const listener = this.tcp.find(to);
+    return listener === undefined ? ECONNREFUSED : listener.offer(fd, to, from, network);
+  }
+
+  acceptDatagram(from: Endpoint, to: Endpoint, payload: IoBuffer): boolean {
+    return this.deliver(from, to, payload);
+  }
+
+  unreachable(from: Endpoint, to: Endpoint): void {
+    this.udp.find(from)?.refused(to);
+  }
+
+  /** The container has ended. */
+  close(): void {
+    this.published?.close();
+    this.#resolver?.close();
+    for (const { network } of this.#attached.splice(0)) network.close();
   }
 
   /**

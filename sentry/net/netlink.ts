@@ -9,13 +9,13 @@ import {
   EPROTONOSUPPORT,
   type Errno,
 } from "../abi/errno.ts";
+import { type Ip, isV4, v4Bytes } from "../abi/ip.ts";
 import { AF_INET, AF_INET6, AF_NETLINK, MSG_PEEK, MSG_TRUNC } from "../abi/socket.ts";
 import { i32, struct, u8, u16, u32 } from "../abi/struct.ts";
 import type { Reactor } from "../host/reactor.ts";
 import type { Owner } from "../vfs/anonymous.ts";
 import type { IoBuffer, Transfer } from "../vfs/io-buffer.ts";
 import { POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM } from "../vfs/poll.ts";
-import { type Ip, isV4, v4Bytes } from "./address.ts";
 import { IFF_LOOPBACK, type Interface } from "./interfaces.ts";
 import { type IncomingMessage, type OutgoingMessage, Socket } from "./socket.ts";
 

@@ -1,5 +1,5 @@
 import { EADDRINUSE, type Errno } from "../abi/errno.ts";
-import { ANY4, ANY6, type Endpoint, type Ip, isV4 } from "./address.ts";
+import { ANY4, ANY6, type Endpoint, type Ip, isV4 } from "../abi/ip.ts";
 
 /** `net.ipv4.ip_local_port_range`. */
 const EPHEMERAL_FIRST = 32_768;

@@ -106,12 +106,13 @@ export abstract class StreamSocket extends Socket {
   get room(): Pollable {
     const queue = this.#queue;
     return {
-      poll: () => (queue === undefined || !this.#isFull ? POLLOUT : 0),
+      poll: () => (queue === undefined || !this.isFull ? POLLOUT : 0),
       subscribe: (events, waiter) => queue?.room.subscribe(events, waiter) ?? (() => {}),
     };
   }
 
-  get #isFull(): boolean {
+  /** Whether connections have to wait until one has been accepted. */
+  protected get isFull(): boolean {
     const queue = this.#queue;
     return queue !== undefined && queue.waiting.length > queue.backlog;
   }
@@ -125,7 +126,7 @@ export abstract class StreamSocket extends Socket {
     if (this.#queue !== undefined) return EINVAL;
     const queue = listener.#queue;
     if (queue === undefined) return ECONNREFUSED;
-    if (listener.#isFull) return EAGAIN;
+    if (listener.isFull) return EAGAIN;
     const pair = host.socketPair(this.type);
     if (pair instanceof Errno) return pair;
     const accepted = listener.newAccepted(this);

@@ -2,6 +2,7 @@ import {
   EADDRINUSE,
   EADDRNOTAVAIL,
   EAGAIN,
+  EALREADY,
   ECONNREFUSED,
   EINPROGRESS,
   EINVAL,
@@ -12,38 +13,26 @@ import {
   Errno,
 } from "../abi/errno.ts";
 import { O_NONBLOCK } from "../abi/file.ts";
+import { ANY4, ANY6, type Endpoint } from "../abi/ip.ts";
 import {
-  AF_INET,
-  AF_INET6,
   AF_UNSPEC,
-  IPPROTO_IPV6,
   IPPROTO_TCP,
-  IPV6_V6ONLY,
+  SHUT_RDWR,
   SO_LINGER,
-  SO_REUSEADDR,
-  SO_REUSEPORT,
   SOCK_STREAM,
   SOL_SOCKET,
 } from "../abi/socket.ts";
 import { i32, struct } from "../abi/struct.ts";
+import { close } from "../host/io.ts";
 import type { Reactor } from "../host/reactor.ts";
 import * as host from "../host/socket.ts";
 import type { Owner } from "../vfs/anonymous.ts";
 import type { Actor } from "../vfs/fs-context.ts";
 import { POLLHUP, POLLOUT, POLLWRNORM, type Pollable, type Unsubscribe } from "../vfs/poll.ts";
-import {
-  ANY4,
-  ANY6,
-  type Endpoint,
-  familyOf,
-  formatEndpoint,
-  isV4,
-  LOOPBACK4,
-  LOOPBACK6,
-  parseEndpoint,
-} from "./address.ts";
+import { familyOf, formatEndpoint, parseEndpoint } from "./address.ts";
+import { anyAddress, BoundPort, hostFamily } from "./inet.ts";
 import type { NetworkNamespace } from "./namespace.ts";
-import type { Binding } from "./ports.ts";
+import type { PeerNetwork, Severable } from "./peer-network.ts";
 import { StreamSocket } from "./stream.ts";
 
 /** `struct linger`, `<linux/socket.h>`. */
@@ -52,27 +41,32 @@ const Linger = struct({ onoff: i32, seconds: i32 });
 const TCP_INFO = 11;
 const INFO_SIZE = 104;
 const ESTABLISHED = 1;
+const SYN_SENT = 2;
 const CLOSE = 7;
 const LISTEN = 10;
 
 /**
- * A TCP socket of a container with a network of its own: connections within the container are pairs of host
- * sockets that no one else can reach, connections to the outside are host TCP sockets.
+ * A TCP socket of a container with a network of its own. Connections within the container, and to others
+ * in its networks, are pairs of host sockets that no one else can reach; connections to the outside are host
+ * TCP sockets.
  */
-export class TcpSocket extends StreamSocket {
+export class TcpSocket extends StreamSocket implements Severable {
   readonly family: number;
   protected readonly notConnected = { send: EPIPE, receive: ENOTCONN };
   readonly #net: NetworkNamespace;
   readonly #owner: Owner;
-  #binding: Binding<TcpSocket> | undefined;
+  readonly #port: BoundPort<TcpSocket>;
   #local: Endpoint | undefined;
   #remote: Endpoint | undefined;
-  /** Connected through a host TCP socket, which knows its own addresses. */
-  #outbound = false;
+  /** Where the host TCP socket goes that the connection is made through. */
+  #hostTarget: Endpoint | undefined;
   /** The outcome of a nonblocking connect that nobody has asked for yet. */
   #pending: "connected" | Errno | undefined;
-  #retry: Unsubscribe | undefined;
+  /** Gives up the connecting that is under way. */
+  #cancel: (() => void) | undefined;
   #target: TcpSocket | undefined;
+  /** Whose network carries the connection. */
+  #network: PeerNetwork | undefined;
 
   constructor(
     reactor: Reactor,
@@ -85,37 +79,29 @@ export class TcpSocket extends StreamSocket {
     this.#net = net;
     this.family = family;
     this.#owner = owner;
+    this.#port = new BoundPort(net.tcp);
   }
 
   override bind(address: Uint8Array, _caller: Actor): Errno | undefined {
     const endpoint = parseEndpoint(this.family, address);
     if (endpoint instanceof Errno) return endpoint;
-    if (this.#binding !== undefined || this.connected) return EINVAL;
+    if (this.#port.held !== undefined || this.connected) return EINVAL;
     if (!this.#net.isLocal(endpoint.ip)) return EADDRNOTAVAIL;
     return this.#bindTo(endpoint);
   }
 
   #bindTo(endpoint: Endpoint): Errno | undefined {
-    const binding = this.#net.tcp.bind({
-      ...endpoint,
-      socket: this,
-      v6Only: this.options.int(IPPROTO_IPV6, IPV6_V6ONLY) === 1,
-      reuseAddress: this.options.int(SOL_SOCKET, SO_REUSEADDR) === 1,
-      reusePort: this.options.int(SOL_SOCKET, SO_REUSEPORT) === 1,
-      receives: () => this.listening,
-    });
-    if (binding instanceof Errno) return binding;
-    this.#binding = binding;
-    this.#local = { ip: binding.ip, port: binding.port };
-    return undefined;
+    const error = this.#port.take(endpoint, this, this.options, () => this.listening);
+    this.#local = this.#port.held;
+    return error;
   }
 
   override listen(backlog: number, caller: Actor): Errno | undefined {
-    if (this.#binding === undefined) {
-      const error = this.#bindTo({ ip: this.family === AF_INET ? ANY4 : ANY6, port: 0 });
+    if (this.#port.held === undefined) {
+      const error = this.#bindTo({ ip: anyAddress(this.family), port: 0 });
       if (error !== undefined) return error;
     }
-    if (this.#binding !== undefined && !this.#net.tcp.mayReceive(this.#binding)) return EADDRINUSE;
+    if (!this.#port.mayReceive()) return EADDRINUSE;
     return super.listen(backlog, caller);
   }
 
@@ -126,83 +112,140 @@ export class TcpSocket extends StreamSocket {
     const pending = this.#pending;
     this.#pending = undefined;
     if (pending !== undefined) return pending === "connected" ? undefined : pending;
-    if (this.#outbound) return this.#connectHost(endpoint);
+    if (this.#cancel !== undefined) return EALREADY;
+    if (this.#hostTarget !== undefined) return this.#connectHost();
     if (this.connected) return EISCONN;
-    if (!this.#net.isLocal(endpoint.ip)) return this.#connectOut(endpoint);
+    const remote = this.#net.concrete(endpoint);
+    const route = this.#net.route(remote, "tcp");
+    if (route instanceof Errno) return route;
+    switch (route.kind) {
+      case "local":
+        return this.#connectWithin(remote, caller);
+      case "network":
+        return this.#connectPeer(route.network, remote);
+      case "outside":
+        return this.#connectOut(remote, route.target);
+    }
+  }
 
-    const error = this.#connectLocal(endpoint, caller);
+  #connectWithin(remote: Endpoint, caller: Actor): Errno | undefined {
+    const error = this.#connectLocal(remote, caller);
     if ((this.flags & O_NONBLOCK) === 0) return error;
-    if (error === EAGAIN) this.#connectLater(endpoint, caller);
+    if (error === EAGAIN) this.#connectLater(remote, caller);
     else if (error === undefined) this.#pending = "connected";
-    else if (error === ECONNREFUSED) this.#refused();
+    else if (error === ECONNREFUSED) this.#failed(ECONNREFUSED);
     else return error;
     return EINPROGRESS;
   }
 
   /** @returns `ECONNREFUSED`, `EAGAIN`. */
-  #connectLocal(endpoint: Endpoint, caller: Actor): Errno | undefined {
-    const remote = this.#net.concrete(endpoint);
+  #connectLocal(remote: Endpoint, caller: Actor): Errno | undefined {
+    const serve = this.#net.serviceAt(remote, "tcp");
     const listener = this.#net.tcp.find(remote);
-    if (listener === undefined) return ECONNREFUSED;
+    if (listener === undefined && serve === undefined) return ECONNREFUSED;
     this.#target = listener;
-    if (this.#binding === undefined) {
-      const error = this.#bindTo({ ip: isV4(remote.ip) ? LOOPBACK4 : LOOPBACK6, port: 0 });
-      if (error !== undefined) return EADDRNOTAVAIL;
-    }
+    const error = this.#takeLocal(remote.ip);
+    if (error !== undefined) return error;
     this.#remote = remote;
-    const port = this.#local?.port ?? 0;
-    this.#local = { ip: remote.ip, port };
-    return this.connectTo(listener, caller);
+    if (serve !== undefined) return this.#connectService(serve);
+    return listener === undefined ? ECONNREFUSED : this.connectTo(listener, caller);
   }
 
-  #refused(): void {
-    this.#pending = ECONNREFUSED;
+  /** Connects to the sentry itself. */
+  #connectService(serve: (fd: number) => void): Errno | undefined {
+    const pair = host.socketPair(SOCK_STREAM);
+    if (pair instanceof Errno) return pair;
+    this.adopt(pair[0]);
+    serve(pair[1]);
+    return undefined;
+  }
+
+  /** The address this side of a connection has, given the container's own `ip` it leaves by. */
+  #takeLocal(ip: string): Errno | undefined {
+    const held = this.#port.held;
+    if (held === undefined && this.#bindTo({ ip, port: 0 }) !== undefined) return EADDRNOTAVAIL;
+    const bound = this.#port.held;
+    const chosen = bound !== undefined && bound.ip !== ANY4 && bound.ip !== ANY6;
+    this.#local = { ip: chosen ? bound.ip : ip, port: bound?.port ?? 0 };
+    return undefined;
+  }
+
+  #failed(error: Errno): void {
+    this.#pending = error;
     this.failConnecting();
   }
 
   /** The listener's queue is full: goes on when it has room. */
-  #connectLater(endpoint: Endpoint, caller: Actor): void {
+  #connectLater(remote: Endpoint, caller: Actor): void {
     this.readiness.setIdle(0, 0);
-    this.#retry = this.waitToConnect().subscribe(POLLOUT, () => {
-      const error = this.#connectLocal(endpoint, caller);
+    const unsubscribe: Unsubscribe = this.waitToConnect().subscribe(POLLOUT, () => {
+      const error = this.#connectLocal(remote, caller);
       if (error === EAGAIN) return;
-      this.#retry?.();
-      this.#retry = undefined;
+      this.#cancel?.();
+      this.#cancel = undefined;
       if (error === undefined) this.#pending = "connected";
-      else this.#refused();
+      else this.#failed(error);
     });
+    this.#cancel = unsubscribe;
   }
 
   override waitToConnect(): Pollable {
     return this.#target?.room ?? this;
   }
 
-  #connectOut(endpoint: Endpoint): Errno | undefined {
-    if (!this.#net.mayReach(endpoint, "tcp")) return ENETUNREACH;
-    const family = isV4(endpoint.ip) ? AF_INET : AF_INET6;
+  /** Connects to another container: its sentry decides. */
+  #connectPeer(network: PeerNetwork, remote: Endpoint): Errno | undefined {
+    const own = network.addressFor(remote.ip);
+    if (own === undefined) return ENETUNREACH;
+    const error = this.#takeLocal(own);
+    if (error !== undefined) return error;
+    const pair = host.socketPair(SOCK_STREAM);
+    if (pair instanceof Errno) return pair;
+    const [near, far] = pair;
+    this.#remote = remote;
+    this.readiness.setIdle(0, 0);
+    const cancel = network.connect(this.#local ?? remote, remote, far, (failure) => {
+      this.#cancel = undefined;
+      if (failure !== undefined) {
+        close(near);
+        this.#failed(failure);
+        return;
+      }
+      this.#pending = "connected";
+      this.#carriedBy(network);
+      this.adopt(near);
+    });
+    this.#cancel = () => {
+      cancel();
+      close(near);
+    };
+    return EINPROGRESS;
+  }
+
+  #connectOut(remote: Endpoint, target: Endpoint): Errno | undefined {
+    const family = hostFamily(target.ip);
     const fd = host.socket(family, SOCK_STREAM, IPPROTO_TCP);
     if (fd instanceof Errno) return fd;
     for (const { level, name, value } of this.options.all()) {
       host.setOption(fd, level, name, value);
     }
-    this.#outbound = true;
-    this.#remote = endpoint;
-    const error = host.connect(fd, formatEndpoint(family, endpoint));
+    this.#hostTarget = target;
+    this.#remote = remote;
+    const error = host.connect(fd, formatEndpoint(family, target));
     this.adopt(fd);
     return error;
   }
 
-  #connectHost(endpoint: Endpoint): Errno | undefined {
+  /** Connecting to the outside once more: the host knows how it stands. */
+  #connectHost(): Errno | undefined {
     const { fd } = this.readiness;
-    const family = isV4(endpoint.ip) ? AF_INET : AF_INET6;
-    return fd === undefined ? ENOTCONN : host.connect(fd, formatEndpoint(family, endpoint));
+    const to = this.#hostTarget;
+    if (fd === undefined || to === undefined) return ENOTCONN;
+    return host.connect(fd, formatEndpoint(hostFamily(to.ip), to));
   }
 
   protected override newAccepted(connector: StreamSocket): StreamSocket {
-    const accepted = new TcpSocket(this.reactor, this.#net, this.family, 0, this.#owner);
-    for (const { level, name, value } of this.options.all()) {
-      accepted.options.set(level, name, value);
-    }
+    const accepted = this.#sibling();
     if (connector instanceof TcpSocket) {
       accepted.#local = connector.#remote;
       accepted.#remote = connector.#local;
@@ -210,39 +253,68 @@ export class TcpSocket extends StreamSocket {
     return accepted;
   }
 
+  /** A socket with this one's options, as accept(2) gives it. */
+  #sibling(): TcpSocket {
+    const sibling = new TcpSocket(this.reactor, this.#net, this.family, 0, this.#owner);
+    for (const { level, name, value } of this.options.all()) {
+      sibling.options.set(level, name, value);
+    }
+    return sibling;
+  }
+
   /**
-   * Hands this listener a connection that somebody made from outside the container, such as to a published
-   * port. @param fd the connected host socket, which it takes over.
+   * Hands this listener a connection that somebody made from outside the container: another container, or
+   * a client of a published port.
+   * @param fd the connected host socket, taken over on success.
+   * @param network what carries it, if it ends with the container's leaving that network.
+   * @returns `ECONNREFUSED`, `EAGAIN` when the queue is full.
    */
-  offer(fd: number, local: Endpoint, remote: Endpoint): void {
-    const accepted = new TcpSocket(this.reactor, this.#net, this.family, 0, this.#owner);
+  offer(fd: number, local: Endpoint, remote: Endpoint, network?: PeerNetwork): Errno | undefined {
+    if (!this.listening) return ECONNREFUSED;
+    if (this.isFull) return EAGAIN;
+    const accepted = this.#sibling();
     accepted.#local = local;
     accepted.#remote = remote;
+    if (network !== undefined) accepted.#carriedBy(network);
     accepted.adopt(fd);
     this.enqueue(accepted);
+    return undefined;
+  }
+
+  #carriedBy(network: PeerNetwork): void {
+    this.#network = network;
+    network.streams.add(this);
+  }
+
+  /** The network that carries the connection is gone. */
+  sever(): void {
+    const { fd } = this.readiness;
+    if (fd !== undefined) host.shutdown(fd, SHUT_RDWR);
   }
 
   localAddress(): Uint8Array | Errno {
+    return formatEndpoint(this.family, this.#localEndpoint());
+  }
+
+  #localEndpoint(): Endpoint {
     const { fd } = this.readiness;
-    if (this.#outbound && fd !== undefined) return this.#ofHost(host.localAddress(fd));
-    const any = { ip: this.family === AF_INET ? ANY4 : ANY6, port: 0 };
-    return formatEndpoint(this.family, this.#local ?? any);
+    if (this.#hostTarget === undefined || fd === undefined || this.#remote === undefined) {
+      return this.#local ?? { ip: anyAddress(this.family), port: 0 };
+    }
+    // The container's own address, with the port by which the host knows the connection.
+    const family = hostFamily(this.#remote.ip);
+    const name = host.localAddress(fd);
+    const seen = name instanceof Errno ? name : parseEndpoint(family, name);
+    const port = this.#local?.port ?? (seen instanceof Errno ? 0 : seen.port);
+    const own = this.#net.outboundAddress(this.#remote.ip);
+    return { ip: own ?? (seen instanceof Errno ? anyAddress(family) : seen.ip), port };
   }
 
   peerAddress(): Uint8Array | Errno {
     const { fd } = this.readiness;
     if (fd === undefined || this.#pending instanceof Errno) return ENOTCONN;
-    if (this.#outbound) return this.#ofHost(host.peerAddress(fd));
+    if (this.#hostTarget !== undefined && host.peerAddress(fd) instanceof Errno) return ENOTCONN;
     return this.#remote === undefined ? ENOTCONN : formatEndpoint(this.family, this.#remote);
-  }
-
-  /** A host address as this socket's family writes it. */
-  #ofHost(address: Uint8Array | Errno): Uint8Array | Errno {
-    if (address instanceof Errno) return address;
-    const family = familyOf(address);
-    if (family instanceof Errno || family === this.family) return address;
-    const endpoint = parseEndpoint(family, address);
-    return endpoint instanceof Errno ? endpoint : formatEndpoint(this.family, endpoint);
   }
 
   override takeError(): number {
@@ -254,7 +326,8 @@ export class TcpSocket extends StreamSocket {
 
   override optionChanged(level: number, name: number, value: Uint8Array): Errno | undefined {
     const { fd } = this.readiness;
-    if (this.#outbound && fd !== undefined) return host.setOption(fd, level, name, value);
+    if (this.#hostTarget !== undefined && fd !== undefined)
+      return host.setOption(fd, level, name, value);
     return super.optionChanged(level, name, value);
   }
 
@@ -262,10 +335,18 @@ export class TcpSocket extends StreamSocket {
   info(level: number, name: number): Uint8Array | Errno | undefined {
     if (level !== IPPROTO_TCP || name !== TCP_INFO) return undefined;
     const { fd } = this.readiness;
-    if (this.#outbound && fd !== undefined) return host.getOption(fd, level, name, 256);
+    if (this.#hostTarget !== undefined && fd !== undefined)
+      return host.getOption(fd, level, name, 256);
     const info = new Uint8Array(INFO_SIZE);
-    info[0] = this.connected ? ESTABLISHED : this.listening ? LISTEN : CLOSE;
+    info[0] = this.state;
     return info;
+  }
+
+  /** As `/proc/net/tcp` numbers states. */
+  get state(): number {
+    if (this.connected) return ESTABLISHED;
+    if (this.listening) return LISTEN;
+    return this.#cancel === undefined ? CLOSE : SYN_SENT;
   }
 
   /** Its close is to reset the connection: SO_LINGER with no time to linger. See socket(7). */
@@ -281,9 +362,10 @@ export class TcpSocket extends StreamSocket {
   }
 
   protected override release(): void {
-    this.#retry?.();
+    this.#cancel?.();
     this.#abort();
-    if (this.#binding !== undefined) this.#net.tcp.release(this.#binding);
+    this.#network?.streams.delete(this);
+    this.#port.release();
     super.release();
   }
 }

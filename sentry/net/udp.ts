@@ -10,8 +10,8 @@ import {
   EPIPE,
   Errno,
 } from "../abi/errno.ts";
+import { ANY4, ANY6, type Endpoint, type Ip, isV4 } from "../abi/ip.ts";
 import {
-  AF_INET,
   AF_INET6,
   AF_UNSPEC,
   IPPROTO_IPV6,
@@ -20,49 +20,35 @@ import {
   SHUT_RD,
   SHUT_RDWR,
   SHUT_WR,
-  SO_REUSEADDR,
-  SO_REUSEPORT,
   SOCK_DGRAM,
-  SOL_SOCKET,
 } from "../abi/socket.ts";
-import { close } from "../host/io.ts";
 import type { Reactor } from "../host/reactor.ts";
 import * as host from "../host/socket.ts";
 import type { Owner } from "../vfs/anonymous.ts";
 import type { Actor } from "../vfs/fs-context.ts";
 import type { IoBuffer, Transfer } from "../vfs/io-buffer.ts";
 import { POLLOUT, POLLWRBAND, POLLWRNORM } from "../vfs/poll.ts";
-import {
-  ANY4,
-  ANY6,
-  type Endpoint,
-  familyOf,
-  formatEndpoint,
-  isV4,
-  LOOPBACK4,
-  LOOPBACK6,
-  parseEndpoint,
-} from "./address.ts";
+import { familyOf, formatEndpoint, parseEndpoint } from "./address.ts";
 import { DatagramInbox } from "./datagram-inbox.ts";
-import type { NetworkNamespace } from "./namespace.ts";
-import type { Binding } from "./ports.ts";
+import { anyAddress, BoundPort, hostFamily, seenBy } from "./inet.ts";
+import type { DatagramReceiver, NetworkNamespace } from "./namespace.ts";
+import { OutsideDatagrams } from "./outside-datagrams.ts";
 import { type IncomingMessage, type OutgoingMessage, Socket } from "./socket.ts";
 
 /** The longest datagram: 65535 less the headers. See udp(7). */
 const DATAGRAM_MAX = 65_507;
 
 /**
- * A UDP socket of a container with a network of its own: datagrams within the container go from inbox to
- * inbox; the first one to the outside turns it into a host UDP socket.
+ * A UDP socket of a container with a network of its own. Everything arrives in its inbox; what it sends to
+ * the outside goes through a host socket, which it is itself as long as it is connected to the outside.
  */
-export class UdpSocket extends Socket {
+export class UdpSocket extends Socket implements DatagramReceiver {
   readonly family: number;
   readonly #net: NetworkNamespace;
-  #binding: Binding<UdpSocket> | undefined;
+  readonly #port: BoundPort<DatagramReceiver>;
   #inbox: DatagramInbox | undefined;
   #connected: Endpoint | undefined;
-  /** The host socket, once something has gone outside. */
-  #outside: number | undefined;
+  #outside: OutsideDatagrams | undefined;
   #error: Errno | undefined;
   #shut = 0;
 
@@ -76,120 +62,141 @@ export class UdpSocket extends Socket {
     super(reactor, SOCK_DGRAM, IPPROTO_UDP, flags, owner, POLLOUT | POLLWRNORM | POLLWRBAND);
     this.#net = net;
     this.family = family;
+    this.#port = new BoundPort(net.udp);
   }
 
   override bind(address: Uint8Array, _caller: Actor): Errno | undefined {
     const endpoint = parseEndpoint(this.family, address);
     if (endpoint instanceof Errno) return endpoint;
-    if (this.#binding !== undefined) return EINVAL;
+    if (this.#port.held !== undefined) return EINVAL;
     return this.#net.isLocal(endpoint.ip) ? this.#bindTo(endpoint) : EADDRNOTAVAIL;
   }
 
   #bindTo(endpoint: Endpoint): Errno | undefined {
     const inbox = DatagramInbox.create(this.reactor);
     if (inbox instanceof Errno) return inbox;
-    const binding = this.#net.udp.bind({
-      ...endpoint,
-      socket: this,
-      v6Only: this.options.int(IPPROTO_IPV6, IPV6_V6ONLY) === 1,
-      reuseAddress: this.options.int(SOL_SOCKET, SO_REUSEADDR) === 1,
-      reusePort: this.options.int(SOL_SOCKET, SO_REUSEPORT) === 1,
-      receives: () => this.#outside === undefined,
-    });
-    if (binding instanceof Errno) {
+    const error = this.#port.take(endpoint, this, this.options, () => true);
+    if (error !== undefined) {
       inbox.close();
-      return binding;
+      return error;
     }
-    this.#binding = binding;
     this.#inbox = inbox;
-    if (this.#outside === undefined) this.readiness.attach(inbox.fd);
+    this.readiness.attach(inbox.fd);
     return undefined;
   }
 
   /** Binds to any port if it is not bound yet, with an address that can reach `to`. */
-  #bindFor(to: Endpoint): Errno | undefined {
-    if (this.#binding !== undefined) return undefined;
-    return this.#bindTo({ ip: isV4(to.ip) ? ANY4 : ANY6, port: 0 });
+  #bindFor(to: Ip): Errno | undefined {
+    if (this.#port.held !== undefined) return undefined;
+    const ip = this.family === AF_INET6 && !isV4(to) ? ANY6 : anyAddress(this.family);
+    return this.#bindTo({ ip, port: 0 });
   }
 
   override connect(address: Uint8Array, _caller: Actor): Errno | undefined {
     if (familyOf(address) === AF_UNSPEC) {
-      this.#connected = undefined;
-      if (this.#outside !== undefined) return host.connect(this.#outside, address);
+      this.#disconnect();
       return undefined;
     }
     const endpoint = parseEndpoint(this.family, address);
     if (endpoint instanceof Errno) return endpoint;
-    if (!this.#net.isLocal(endpoint.ip)) {
-      const fd = this.#goOutside(endpoint);
-      if (fd instanceof Errno) return fd;
-      const error = host.connect(fd, this.#hostAddress(endpoint));
-      if (error === undefined) this.#connected = endpoint;
-      return error;
-    }
     const remote = this.#net.concrete(endpoint);
-    const error = this.#bindFor(remote);
+    const route = this.#net.route(remote, "udp");
+    if (route instanceof Errno) return route;
+    const error = this.#bindFor(remote.ip);
     if (error !== undefined) return error;
+    this.#disconnect();
+    if (route.kind === "outside") {
+      const outside = this.#goOutside(route.target.ip);
+      if (outside instanceof Errno) return outside;
+      const refused = outside.connect(route.target);
+      if (refused !== undefined) return refused;
+      this.readiness.attach(outside.fd);
+    }
     this.#connected = remote;
     return undefined;
+  }
+
+  #disconnect(): void {
+    this.#connected = undefined;
+    if (this.#outside?.connected !== true || this.#inbox === undefined) return;
+    this.readiness.attach(this.#inbox.fd);
+    this.#outside.disconnect();
   }
 
   override send(message: OutgoingMessage): Transfer {
     if (this.#shut & (1 << SHUT_WR)) return EPIPE;
     const { address, buffer, flags } = message;
     if (buffer.length > DATAGRAM_MAX) return EMSGSIZE;
-    const to = address === undefined ? this.#connected : parseEndpoint(this.family, address);
-    if (to === undefined) return EDESTADDRREQ;
-    if (to instanceof Errno) return to;
-    if (to.port === 0) return EINVAL;
-    if (this.#net.isLocal(to.ip)) return this.#sendWithin(this.#net.concrete(to), buffer);
-    const fd = this.#goOutside(to);
-    if (fd instanceof Errno) return fd;
-    const connected = address === undefined;
-    return host.send(fd, [buffer], flags, {
-      address: connected ? undefined : this.#hostAddress(to),
-    });
-  }
-
-  #sendWithin(to: Endpoint, buffer: IoBuffer): Transfer {
-    const error = this.#takePending() ?? this.#bindFor(to);
-    if (error !== undefined) return error;
-    const receiver = this.#net.udp.find(to);
-    const source = { ip: this.#sourceFor(to), port: this.#binding?.port ?? 0 };
-    const accepted = receiver?.accepts(source) ? receiver.#inbox : undefined;
-    if (accepted === undefined) {
-      // What the network would tell by ICMP, a connected socket hears at its next call.
-      if (this.#connected !== undefined) this.#error = ECONNREFUSED;
-      return buffer.length;
+    const given = address === undefined ? this.#connected : parseEndpoint(this.family, address);
+    if (given === undefined) return EDESTADDRREQ;
+    if (given instanceof Errno) return given;
+    if (given.port === 0) return EINVAL;
+    if (address === undefined && this.#outside?.connected === true) {
+      return host.send(this.#outside.fd, [buffer], flags);
     }
-    const family = receiver?.family ?? this.family;
-    const sent = accepted.deliver(formatEndpoint(family, source), buffer);
-    // An inbox without room loses datagrams, as networks do.
-    return typeof sent === "number" ? sent : buffer.length;
+    const to = this.#net.concrete(given);
+    const error = this.#takePending() ?? this.#bindFor(to.ip);
+    return error ?? this.#sendTo(to, buffer, flags);
   }
 
-  /** Whether a connected socket hears `source`. */
+  #sendTo(to: Endpoint, buffer: IoBuffer, flags: number): Transfer {
+    const port = this.#port.held?.port ?? 0;
+    const answered = this.#net.published?.answer(port, to, buffer);
+    if (answered !== undefined) return answered;
+    const route = this.#net.route(to, "udp");
+    if (route instanceof Errno) return route;
+    switch (route.kind) {
+      case "local":
+        if (!this.#net.deliver({ ip: this.#sourceFor(to.ip), port }, to, buffer)) {
+          this.refused(to);
+        }
+        // An inbox without room loses datagrams, as networks do.
+        return buffer.length;
+      case "network": {
+        const own = route.network.addressFor(to.ip);
+        if (own === undefined) return ENETUNREACH;
+        const from = { ip: this.#sourceFor(own), port };
+        return route.network.send(from, to, buffer) ?? buffer.length;
+      }
+      case "outside": {
+        const outside = this.#goOutside(route.target.ip);
+        return outside instanceof Errno ? outside : outside.send(to, route.target, buffer, flags);
+      }
+    }
+  }
+
+  /** The address a datagram comes from: the bound one, or the container's `own` towards there. */
+  #sourceFor(own: Ip): Ip {
+    const bound = this.#port.held?.ip;
+    return bound !== undefined && bound !== ANY4 && bound !== ANY6 ? bound : own;
+  }
+
   accepts(source: Endpoint): boolean {
     const only = this.#connected;
     return only === undefined || (only.ip === source.ip && only.port === source.port);
   }
 
-  #sourceFor(to: Endpoint): string {
-    const bound = this.#binding?.ip;
-    if (bound !== undefined && bound !== ANY4 && bound !== ANY6) return bound;
-    return isV4(to.ip) ? LOOPBACK4 : LOOPBACK6;
+  deliver(source: Endpoint, payload: IoBuffer): void {
+    this.#inbox?.deliver(formatEndpoint(this.family, source), payload);
+  }
+
+  /** What the network would tell by ICMP, a connected socket hears at its next call. */
+  refused(by: Endpoint): void {
+    if (this.#connected === undefined || !this.accepts(by)) return;
+    this.#error = ECONNREFUSED;
+    this.readiness.wake(POLLOUT | POLLWRNORM);
   }
 
   override receive(buffer: IoBuffer, flags: number): IncomingMessage | Errno {
     const error = this.#takePending();
     if (error !== undefined) return error;
-    if (this.#outside !== undefined) {
-      const received = host.receive(this.#outside, [buffer], flags, false);
+    if (this.#outside?.connected === true) {
+      const received = host.receive(this.#outside.fd, [buffer], flags, false);
       if (received instanceof Errno) return received;
-      const address = this.#ofHost(received.address);
-      return { ...received, address: address instanceof Errno ? undefined : address };
+      const from = this.#connected;
+      return { ...received, address: from && formatEndpoint(this.family, from) };
     }
-    const unbound = this.#bindFor({ ip: this.family === AF_INET ? ANY4 : ANY6, port: 0 });
+    const unbound = this.#bindFor(anyAddress(this.family));
     if (unbound !== undefined || this.#inbox === undefined) return unbound ?? EINVAL;
     const datagram = this.#inbox.receive(buffer, flags, false);
     if (datagram instanceof Errno) return datagram;
@@ -198,10 +205,10 @@ export class UdpSocket extends Socket {
   }
 
   localAddress(): Uint8Array | Errno {
-    if (this.#outside !== undefined) return this.#ofHost(host.localAddress(this.#outside));
-    const { ip, port } = this.#binding ?? { ip: this.family === AF_INET ? ANY4 : ANY6, port: 0 };
-    const concrete = this.#connected === undefined ? ip : this.#sourceFor(this.#connected);
-    return formatEndpoint(this.family, { ip: concrete, port });
+    const { ip, port } = this.#port.held ?? { ip: anyAddress(this.family), port: 0 };
+    const to = this.#connected?.ip;
+    const own = to === undefined ? ip : this.#sourceFor(this.#net.sourceTowards(to) ?? ip);
+    return seenBy(this.family, formatEndpoint(this.family, { ip: own, port }));
   }
 
   peerAddress(): Uint8Array | Errno {
@@ -212,7 +219,7 @@ export class UdpSocket extends Socket {
   override shutdown(how: number): Errno | undefined {
     if (how < SHUT_RD || how > SHUT_RDWR) return EINVAL;
     if (this.#connected === undefined) return ENOTCONN;
-    if (this.#outside !== undefined) return host.shutdown(this.#outside, how);
+    if (this.#outside?.connected === true) return host.shutdown(this.#outside.fd, how);
     if (how !== SHUT_WR) this.#inbox?.shutdown(SHUT_RD);
     if (how !== SHUT_RD) this.#shut |= 1 << SHUT_WR;
     return undefined;
@@ -221,29 +228,29 @@ export class UdpSocket extends Socket {
   override takeError(): number {
     const error = this.#takePending();
     if (error !== undefined) return error.number;
-    return this.#outside === undefined ? 0 : host.takeError(this.#outside);
+    return this.#outside?.connected === true ? host.takeError(this.#outside.fd) : 0;
   }
 
   override optionChanged(level: number, name: number, value: Uint8Array): Errno | undefined {
     return this.#outside === undefined
       ? undefined
-      : host.setOption(this.#outside, level, name, value);
+      : host.setOption(this.#outside.fd, level, name, value);
   }
 
   protected override unread(): number | Errno {
-    if (this.#outside !== undefined) return super.unread();
+    if (this.#outside?.connected === true) return super.unread();
     return this.#inbox?.next() ?? 0;
   }
 
   protected override get isDirect(): boolean {
-    return this.#outside !== undefined;
+    return this.#outside?.connected === true;
   }
 
   protected override release(): void {
     this.readiness.close();
-    if (this.#binding !== undefined) this.#net.udp.release(this.#binding);
+    this.#port.release();
     this.#inbox?.close();
-    if (this.#outside !== undefined) close(this.#outside);
+    this.#outside?.close();
   }
 
   #takePending(): Errno | undefined {
@@ -252,31 +259,16 @@ export class UdpSocket extends Socket {
     return error;
   }
 
-  /** The host socket, made at the first need. @returns `ENETUNREACH` when the policy forbids the way. */
-  #goOutside(to: Endpoint): number | Errno {
-    if (!this.#net.mayReach(to, "udp")) return ENETUNREACH;
-    if (this.#outside !== undefined) return this.#outside;
+  /** The host socket, made at the first need. */
+  #goOutside(to: Ip): OutsideDatagrams | Errno {
     if (this.family === AF_INET6 && this.options.int(IPPROTO_IPV6, IPV6_V6ONLY) === 1) {
-      if (isV4(to.ip)) return ENETUNREACH;
+      if (isV4(to)) return ENETUNREACH;
     }
-    const family = isV4(to.ip) ? AF_INET : AF_INET6;
-    const fd = host.socket(family, SOCK_DGRAM, IPPROTO_UDP);
+    if (this.#outside !== undefined) return this.#outside;
+    const fd = host.socket(hostFamily(to), SOCK_DGRAM, IPPROTO_UDP);
     if (fd instanceof Errno) return fd === EAFNOSUPPORT ? ENETUNREACH : fd;
     for (const { level, name, value } of this.options.all()) host.setOption(fd, level, name, value);
-    this.#outside = fd;
-    this.readiness.attach(fd);
-    return fd;
-  }
-
-  #hostAddress(to: Endpoint): Uint8Array {
-    return formatEndpoint(isV4(to.ip) ? AF_INET : AF_INET6, to);
-  }
-
-  #ofHost(address: Uint8Array | Errno): Uint8Array | Errno {
-    if (address instanceof Errno) return address;
-    const family = familyOf(address);
-    if (family instanceof Errno || family === this.family) return address;
-    const endpoint = parseEndpoint(family, address);
-    return endpoint instanceof Errno ? endpoint : formatEndpoint(this.family, endpoint);
+    this.#outside = new OutsideDatagrams(this.reactor, fd, hostFamily(to), this);
+    return this.#outside;
   }
 }

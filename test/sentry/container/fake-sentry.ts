@@ -70,6 +70,14 @@ export class FakeSentry implements SentryContainer {
     }));
   }
 
+  publishedPorts(): [] {
+    return [];
+  }
+
+  attachNetwork(): void {}
+
+  detachNetwork(): void {}
+
   stats() {
     return {
       cpuMs: 2500,
