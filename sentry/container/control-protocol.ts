@@ -5,6 +5,7 @@
  */
 import type { ByteString } from "../abi/bytes.ts";
 import type { ConfinementLayer, ContainerStats, ExitStatus, ProcessInfo } from "../spec.ts";
+import type { EndpointSettings } from "./network/network-record.ts";
 import type { ProcessConfig } from "./record.ts";
 import type { ClientEnds } from "./streams.ts";
 
@@ -46,12 +47,26 @@ export type Request =
   | { readonly op: "stop"; readonly signo: number; readonly timeoutMs: number }
   /** Answered when the container has ended. */
   | { readonly op: "wait" }
+  /** Joins a network. */
+  | {
+      readonly op: "network-connect";
+      readonly network: string;
+      readonly settings: EndpointSettings;
+    }
+  /** Leaves a network. */
+  | { readonly op: "network-disconnect"; readonly network: string }
   | { readonly op: "top" }
   | { readonly op: "stats" }
   | { readonly op: "confinement" };
 
 export type Reply =
-  | { readonly kind: "error"; readonly message: string; readonly exitCode: number }
+  | {
+      readonly kind: "error";
+      readonly message: string;
+      readonly exitCode: number;
+      /** The code of the error, where it has one. */
+      readonly code?: string;
+    }
   | { readonly kind: "done" }
   | { readonly kind: "started"; readonly pid: number }
   | { readonly kind: "exited"; readonly status: ExitStatus }
@@ -147,6 +162,18 @@ export function parseRequest(value: unknown): Request | string {
         ? { op: "stop", signo, timeoutMs }
         : "a stop is malformed";
     }
+    case "network-connect": {
+      const { network, settings } = value;
+      return typeof network === "string" && isEndpoint(settings)
+        ? { op: "network-connect", network, settings }
+        : "a network is malformed";
+    }
+    case "network-disconnect": {
+      const { network } = value;
+      return typeof network === "string"
+        ? { op: "network-disconnect", network }
+        : "a network is malformed";
+    }
     case "wait":
     case "top":
     case "stats":
@@ -170,6 +197,22 @@ function parseExec(value: Record<string, unknown>): Request | string {
   return size === undefined
     ? "an exec's terminal is malformed"
     : { op: "exec", process: config, terminal: size };
+}
+
+function isEndpoint(value: unknown): value is EndpointSettings {
+  if (!isObject(value)) return false;
+  const { aliases, links, driverOptions, priority } = value;
+  const texts = (list: unknown) =>
+    Array.isArray(list) && list.every((each) => typeof each === "string");
+  const optional = [value["ipv4"], value["ipv6"], value["mac"]];
+  return (
+    texts(aliases) &&
+    texts(links) &&
+    isObject(driverOptions) &&
+    texts(Object.values(driverOptions)) &&
+    Number.isInteger(priority) &&
+    optional.every((each) => each === undefined || typeof each === "string")
+  );
 }
 
 function parseSize(value: unknown): { rows: number; cols: number } | undefined {

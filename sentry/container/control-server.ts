@@ -13,6 +13,7 @@ import {
   type Reply,
   type Request,
 } from "./control-protocol.ts";
+import type { Networking } from "./network/networking.ts";
 import { exitCodeOf, processSpec } from "./process-spec.ts";
 import type { Streams } from "./streams.ts";
 import { TerminalRelay } from "./terminal-relay.ts";
@@ -37,6 +38,8 @@ export interface Controlled {
   /** Its first process. */
   readonly main: ProcessHandle;
   readonly streams: Pick<Streams, "join">;
+  /** Its places in networks, if they can be changed. */
+  readonly networking?: Networking;
   /** Told that its end has been asked for. */
   willStop(): void;
 }
@@ -184,6 +187,12 @@ class Connection {
       case "wait":
         this.waiting = true;
         break;
+      case "network-connect":
+        this.change((networking) => networking.connect(request.network, request.settings));
+        break;
+      case "network-disconnect":
+        this.change((networking) => networking.disconnect(request.network));
+        break;
       case "top":
         this.send({ kind: "top", processes: this.sentry.processes() });
         break;
@@ -208,6 +217,20 @@ class Connection {
     }
     this.descriptors = [];
     this.send({ kind: "done" });
+  }
+
+  /** Changes the container's networks. */
+  private change(act: (networking: Networking) => void): void {
+    try {
+      const { networking } = this.container;
+      if (networking === undefined) throw new Error("The container's networks are fixed");
+      act(networking);
+      this.send({ kind: "done" });
+    } catch (error) {
+      const { message, code } = error as Error & { code?: unknown };
+      const known = typeof code === "string" ? { code } : {};
+      this.send({ kind: "error", message, exitCode: DD_FAILED, ...known });
+    }
   }
 
   private startExec(request: Request & { op: "exec" }): void {

@@ -9,6 +9,7 @@ import type {
   WindowSize,
 } from "../spec.ts";
 import { ControlServer } from "./control-server.ts";
+import { Networking } from "./network/networking.ts";
 import { exitCodeOf, processSpec } from "./process-spec.ts";
 import type { ContainerRecord } from "./record.ts";
 import type { ContainerStore, HeldContainer } from "./store.ts";
@@ -36,6 +37,7 @@ export class RunningContainer {
   private readonly sentry: SentryContainer;
   private readonly process: ProcessHandle;
   private readonly streams: Streams;
+  private readonly networking: Networking;
   private readonly control: ControlServer;
   private readonly startedAt = Date.now();
   private readonly restartCount: number;
@@ -49,6 +51,7 @@ export class RunningContainer {
     sentry: SentryContainer,
     process: ProcessHandle,
     streams: Streams,
+    networking: Networking,
     restartCount: number,
     onEnd: (status: ExitStatus) => void,
   ) {
@@ -57,12 +60,14 @@ export class RunningContainer {
     this.sentry = sentry;
     this.process = process;
     this.streams = streams;
+    this.networking = networking;
     this.restartCount = restartCount;
     this.onEnd = onEnd;
     this.control = new ControlServer(join(held.runDirectory, CONTROL_SOCKET), {
       sentry,
       main: process,
       streams,
+      networking,
       willStop: () => {
         this.stopped = true;
       },
@@ -94,26 +99,30 @@ export class RunningContainer {
   ): RunningContainer | RunFailure {
     let sentry: SentryContainer | undefined;
     let streams: Streams | undefined;
+    let networking: Networking | undefined;
     try {
       mkdirSync(held.runDirectory, { recursive: true, mode: 0o700 });
-      sentry = new Sentry(held.record.spec, { log });
+      networking = Networking.open(store, held);
+      sentry = new Sentry(held.record.spec, { log, ...networking.options() });
+      networking.started(sentry);
       streams = new Streams(sentry, held, attachment);
       const spec = processSpec(sentry, held.record.process);
       const process = sentry.start(spec, streams.stdio);
       if ("errno" in process) {
         const failure = { exitCode: exitCodeOf(process), message: process.message };
-        abandon(store, held, sentry, streams, failure);
+        abandon(store, held, sentry, streams, networking, failure);
         return failure;
       }
       streams.attach(process);
-      return new RunningContainer(store, held, sentry, process, streams, restartCount, onEnd);
+      const parts = [store, held, sentry, process, streams, networking] as const;
+      return new RunningContainer(...parts, restartCount, onEnd);
     } catch (error) {
       const { code, message, stack } = error as Error & { code?: unknown };
       const failure = {
         exitCode: DD_FAILED,
         message: typeof code === "string" ? message : `defect in dd: ${stack ?? message}`,
       };
-      abandon(store, held, sentry, streams, failure);
+      abandon(store, held, sentry, streams, networking, failure);
       return failure;
     }
   }
@@ -133,6 +142,7 @@ export class RunningContainer {
   private end(status: ExitStatus): void {
     this.streams.finish();
     this.sentry.close();
+    this.networking.close();
     this.held.setState({
       status: "exited",
       startedAt: this.startedAt,
@@ -183,11 +193,13 @@ function abandon(
   held: HeldContainer,
   sentry: SentryContainer | undefined,
   streams: Streams | undefined,
+  networking: Networking | undefined,
   failure: RunFailure,
 ): void {
   streams?.finish();
   streams?.endClients(0);
   sentry?.close();
+  networking?.close();
   rmSync(held.runDirectory, { recursive: true, force: true });
   if (held.record.autoRemove) {
     removeContainer(store, held, true);

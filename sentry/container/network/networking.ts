@@ -1,0 +1,251 @@
+import { randomBytes } from "node:crypto";
+import { toText } from "../../abi/bytes.ts";
+import { ipBytes, parseIp } from "../../abi/ip.ts";
+import { close } from "../../host/io.ts";
+import type {
+  NetworkAttachment,
+  NetworkMember,
+  PublishedPort,
+  SentryContainer,
+  SentryOptions,
+} from "../../spec.ts";
+import { ContainerError } from "../errors.ts";
+import type { ContainerStore, HeldContainer } from "../store.ts";
+import { pickAddress } from "./address-pools.ts";
+import {
+  checkSettings,
+  type LiveNetwork,
+  readWanted,
+  type WantedNetwork,
+  withNetwork,
+  withoutNetwork,
+  writeLive,
+  writeWanted,
+} from "./container-networks.ts";
+import { EgressLog } from "./egress-log.ts";
+import {
+  DEFAULT_NETWORK,
+  type EndpointSettings,
+  type NetworkRecord,
+  PLAIN_ENDPOINT,
+} from "./network-record.ts";
+import { NetworkStore } from "./network-store.ts";
+
+const SHORT_ID = 12;
+
+/** What a container is in one network, until it leaves. */
+interface Joined {
+  readonly network: NetworkRecord;
+  readonly settings: EndpointSettings;
+  readonly member: NetworkMember;
+  /** Undefined where there is nothing to serve: on the host's network, and on none. */
+  readonly listener: number | undefined;
+}
+
+/** A container's places in its networks, from its start to its end, kept by the process that runs it. */
+export class Networking {
+  private readonly store: NetworkStore;
+  private readonly held: HeldContainer;
+  private readonly egressLog: EgressLog;
+  private readonly joined: Joined[] = [];
+  private ports: readonly PublishedPort[] = [];
+  private sentry: SentryContainer | undefined;
+
+  private constructor(store: NetworkStore, held: HeldContainer) {
+    this.store = store;
+    this.held = held;
+    this.egressLog = new EgressLog(held.directory);
+  }
+
+  /**
+   * Takes the container's places in all networks it is to be in.
+   * @throws {ContainerError} when one cannot be had; then none is kept.
+   */
+  static open(containers: ContainerStore, held: HeldContainer): Networking {
+    const networking = new Networking(new NetworkStore(containers.directories), held);
+    try {
+      for (const { network, settings } of networking.wanted()) {
+        networking.join(networking.store.find(network), settings);
+      }
+    } catch (error) {
+      networking.close();
+      throw error;
+    }
+    return networking;
+  }
+
+  /** What the sentry is to be told. */
+  options(): Pick<SentryOptions, "networks" | "allSubnets" | "egressLog"> {
+    return {
+      networks: this.joined.flatMap((joined) => this.attachment(joined) ?? []),
+      allSubnets: () => this.store.subnets(),
+      egressLog: (attempt) => this.egressLog.write(attempt),
+    };
+  }
+
+  /** The sentry works: says where the container can be reached. */
+  started(sentry: SentryContainer): void {
+    this.sentry = sentry;
+    this.ports = sentry.publishedPorts();
+    this.publish();
+  }
+
+  /** Joins a network while the container runs. @throws {ContainerError} */
+  connect(reference: string, settings: EndpointSettings): void {
+    const network = this.store.find(reference);
+    refuseMode(this.held);
+    const wanted = withNetwork(this.wanted(), network, settings, this.held.record.name);
+    const joined = this.join(network, settings);
+    const attachment = this.attachment(joined);
+    if (attachment !== undefined) this.sentry?.attachNetwork(attachment);
+    writeWanted(this.held.directory, wanted);
+    this.publish();
+  }
+
+  /** Leaves a network while the container runs. @throws {ContainerError} */
+  disconnect(reference: string): void {
+    const network = this.store.find(reference);
+    const wanted = withoutNetwork(this.wanted(), network, this.held.id);
+    const index = this.joined.findIndex((each) => each.network.id === network.id);
+    const [left] = index < 0 ? [] : this.joined.splice(index, 1);
+    this.sentry?.detachNetwork(network.id);
+    if (left !== undefined) this.leave(left);
+    writeWanted(this.held.directory, wanted);
+    this.publish();
+  }
+
+  /** The container has ended. */
+  close(): void {
+    for (const joined of this.joined.splice(0)) {
+      // Once there is a sentry, the sockets are its own.
+      if (this.sentry === undefined && joined.listener !== undefined) close(joined.listener);
+      this.leave(joined);
+    }
+    this.egressLog.close();
+  }
+
+  private wanted(): readonly WantedNetwork[] {
+    const written = readWanted(this.held.directory);
+    if (written !== undefined) return written;
+    const { mode } = this.held.record.spec.network;
+    if (mode === "container") return [];
+    return [{ network: mode === "bridge" ? DEFAULT_NETWORK : mode, settings: PLAIN_ENDPOINT }];
+  }
+
+  private join(network: NetworkRecord, settings: EndpointSettings): Joined {
+    checkSettings(network, settings);
+    const rendezvous = this.store.rendezvous(network);
+    const joined = rendezvous.underLock(() => {
+      rendezvous.sweep();
+      const isTaken = (address: string) => rendezvous.at(address) !== undefined;
+      const addresses = network.ipam.pools.map((pool) => {
+        const wanted = pool.subnet.includes(":") ? settings.ipv6 : settings.ipv4;
+        const { address, prefix } = pickAddress(network, pool, wanted || undefined, isTaken);
+        return `${address}/${prefix}`;
+      });
+      const member = this.memberOf(settings, addresses);
+      return { network, settings, member, listener: rendezvous.register(member) };
+    });
+    this.joined.push(joined);
+    return joined;
+  }
+
+  private memberOf(settings: EndpointSettings, addresses: readonly string[]): NetworkMember {
+    const { id, record } = this.held;
+    const shortId = id.slice(0, SHORT_ID);
+    const hostname = toText(record.spec.hostname);
+    const ipv4 = addresses.find((address) => !address.includes(":")) ?? "";
+    const names = [record.name, ...settings.aliases, shortId, hostname];
+    return {
+      containerId: id,
+      containerName: record.name,
+      pid: process.pid,
+      endpointId: randomBytes(32).toString("hex"),
+      mac: settings.mac?.toLowerCase() ?? macOf(ipv4),
+      ipv4,
+      ipv6: addresses.find((address) => address.includes(":")) ?? "",
+      names: [...new Set(names)],
+    };
+  }
+
+  private leave({ network, member }: Joined): void {
+    const rendezvous = this.store.rendezvous(network);
+    try {
+      rendezvous.underLock(() => {
+        // Somebody may have swept it away already and taken the place.
+        const there = member.ipv4 === "" || this.isOurs(rendezvous.at(addressOf(member)), member);
+        if (there) rendezvous.remove(member);
+      });
+    } catch (error) {
+      if (!(error instanceof ContainerError && error.code === "NO_SUCH_NETWORK")) throw error;
+    }
+  }
+
+  private isOurs(found: NetworkMember | undefined, member: NetworkMember): boolean {
+    return found?.endpointId === member.endpointId;
+  }
+
+  private attachment({
+    network,
+    settings,
+    member,
+    listener,
+  }: Joined): NetworkAttachment | undefined {
+    if (listener === undefined) return undefined;
+    const { pools } = network.ipam;
+    return {
+      networkId: network.id,
+      networkName: network.name,
+      internal: network.internal,
+      hasNames: network.name !== DEFAULT_NETWORK,
+      member,
+      subnets: pools.map(({ subnet }) => subnet),
+      gateways: pools.map(({ gateway }) => gateway),
+      links: settings.links.map((link) => {
+        const [name = "", alias = name] = link.split(":");
+        return [alias.split("/").at(-1) ?? alias, name.replace(/^\//, "")] as const;
+      }),
+      priority: settings.priority,
+      listener,
+      peers: this.store.rendezvous(network),
+    };
+  }
+
+  private publish(): void {
+    const networks = this.joined.map(
+      ({ network, member }): LiveNetwork => ({
+        networkId: network.id,
+        networkName: network.name,
+        member,
+        gateways: network.ipam.pools.map(({ gateway }) => gateway),
+      }),
+    );
+    writeLive(this.held.runDirectory, { networks, ports: this.ports });
+  }
+}
+
+/** @throws {ContainerError} when the container's network is not its own to change. */
+export function refuseMode({ record }: Pick<HeldContainer, "record">): void {
+  const { mode } = record.spec.network;
+  if (mode === "bridge") return;
+  throw new ContainerError(
+    "INVALID_ENDPOINT",
+    mode === "container"
+      ? "container sharing network namespace with another container or host cannot be connected to any other network"
+      : mode === "host"
+        ? "cannot connect container to host network - container must be created in host network mode"
+        : "container cannot be connected to multiple networks with one of the networks in private (none) mode",
+  );
+}
+
+function addressOf({ ipv4 }: NetworkMember): string {
+  return ipv4.split("/")[0] ?? "";
+}
+
+/** Locally administered, made of the address, so that no two in a network have the same. */
+function macOf(ipv4: string): string {
+  const ip = parseIp(ipv4.split("/")[0] ?? "");
+  if (ip === undefined) return "";
+  const bytes = Buffer.concat([Uint8Array.of(0x02, 0x42), ipBytes(ip)]);
+  return bytes.toString("hex").replace(/..(?!$)/g, "$&:");
+}
