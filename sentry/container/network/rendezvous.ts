@@ -3,13 +3,14 @@ import {
   readdirSync,
   readFileSync,
   renameSync,
+  rmdirSync,
   rmSync,
   statSync,
   symlinkSync,
   writeFileSync,
 } from "node:fs";
-import { join } from "node:path";
-import { Errno } from "../../abi/errno.ts";
+import { dirname, join } from "node:path";
+import { ENOENT, Errno } from "../../abi/errno.ts";
 import { ipBytes, isV4, parseIp } from "../../abi/ip.ts";
 import { RecordLock } from "../../host/record-lock.ts";
 import { listenMessages } from "../../host/unix-stream.ts";
@@ -21,6 +22,7 @@ import { readJson } from "../json-file.ts";
 /** Of the id, in paths: those of sockets have at most 107 bytes. */
 const ID_LENGTH = 12;
 const BACKLOG = 4096;
+const MKDIR_TRIES = 16;
 /** Members of one network. */
 const MEMBERS_MAX = 65_536;
 
@@ -85,9 +87,14 @@ export class Rendezvous implements NetworkPeers {
    * @returns its listening socket; undefined for one without an address.
    */
   register(member: NetworkMember): number | undefined {
-    mkdirSync(this.directory, { recursive: true, mode: 0o700 });
     const key = memberKey(member);
-    const fd = member.ipv4 === "" ? undefined : listenMessages(join(this.directory, key), BACKLOG);
+    let fd: number | Errno | undefined;
+    for (let i = 0; i < MKDIR_TRIES; i++) {
+      // Whoever leaves another network as its last may just be removing the directory above.
+      mkdirSync(this.directory, { recursive: true, mode: 0o700 });
+      fd = member.ipv4 === "" ? undefined : listenMessages(join(this.directory, key), BACKLOG);
+      if (fd !== ENOENT) break;
+    }
     if (fd instanceof Errno) {
       throw new Error(`The socket of ${member.ipv4} in ${this.directory} failed: ${fd.text}`);
     }
@@ -117,6 +124,7 @@ export class Rendezvous implements NetworkPeers {
       rmSync(join(this.directory, `${key}.json`), { force: true });
       rmSync(join(this.directory, key), { force: true });
     }
+    if (removeIfEmpty(this.directory)) removeIfEmpty(dirname(this.directory));
   }
 
   /** Takes out those whose sentries were killed, under the lock. */
@@ -159,6 +167,17 @@ export class Rendezvous implements NetworkPeers {
       // It has left just now.
       return undefined;
     }
+  }
+}
+
+/** @returns whether the directory is gone. */
+function removeIfEmpty(directory: string): boolean {
+  try {
+    rmdirSync(directory);
+    return true;
+  } catch {
+    // Others are there, or were faster.
+    return false;
   }
 }
 
