@@ -1,7 +1,7 @@
 /**
- * What translation costs: thirteen programs built for both instruction sets, run natively, by dd and by qemu-aarch64 in turn.
- * Medians of the CPU time the programs report of themselves, and ratios to native. `--json` prints the rows for scripts,
- * `--rounds N` and names of workloads choose.
+ * What translation costs: thirteen programs built for both instruction sets, run natively, by dd and by
+ * qemu-aarch64 in turn. Medians of the CPU time the programs report of themselves, and ratios to native.
+ * `--json` prints the rows for scripts; `--rounds N` and names of workloads choose.
  */
 import { execFileSync } from "node:child_process";
 import { join } from "node:path";
