@@ -118,7 +118,7 @@ struct Block {
   uint64_t pc;       // guest address of its first instruction
   uint64_t next_pc;  // of the instruction after its last: where a branch not taken and a call's
                      // return go on
-  const Op* ops;
+  Op* ops;
   uint32_t op_count;
   uint32_t temp_count;
 };
