@@ -32,6 +32,7 @@ const SENTENCES = {
   STORE_IO: "The image store cannot be used",
   STORE_BUSY: "The image store is in use",
   IMAGE_NOT_FOUND: "No such image",
+  IMAGE_NOT_LOCAL: "An image does not exist locally with the tag",
   IMAGE_CONFLICT: "conflict",
   FILTER_INVALID: "The filter cannot be used",
   CHANGE_INVALID: "The change to the image's config is malformed",

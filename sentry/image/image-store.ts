@@ -112,6 +112,17 @@ export class ImageStore {
     }
   }
 
+  /** Gives on what `source` makes of the store; no layer is removed meanwhile. */
+  async *keeping<T>(source: AsyncIterable<T>): AsyncGenerator<T, void, void> {
+    await this.#files.prepare();
+    const lock = await FileLock.acquire(this.#files.lockPath(), "shared");
+    try {
+      yield* source;
+    } finally {
+      await lock.release();
+    }
+  }
+
   /** Runs `work` with a path in the store to put things at, which is removed afterwards. */
   async inStaging<T>(work: (path: string) => Promise<T>): Promise<T> {
     const path = this.#files.newStagingPath();

@@ -1,12 +1,16 @@
+import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { readdir, readFile, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { type Digest, hexOf, isDigest } from "./digest.ts";
-import { storeError } from "./errors.ts";
+import { type Digest, finishDigest, hexOf, isDigest } from "./digest.ts";
+import { ImageError, storeError } from "./errors.ts";
 import { JsonReader } from "./json.ts";
+import { type KnownBlob, readKnownBlobs, rememberBlob } from "./known-blobs.ts";
 import { type LayerFacts, type WriteLayerOptions, writeLayer } from "./layer-writer.ts";
 import { FileLock } from "./lock.ts";
+import type { Descriptor } from "./manifest.ts";
 import { isCode, type StoreFiles, writeDurably } from "./store-files.ts";
+import { rebuildTar } from "./tar-recipe.ts";
 
 const FACTS_NAME = "layer.json";
 const json = new JsonReader("STORE_IO");
@@ -95,6 +99,31 @@ export class LayerStore {
     const facts = json.parse(bytes) as unknown as LayerFacts;
     this.#facts.set(diffId, facts);
     return facts;
+  }
+
+  /** The compressed forms of a layer that registries are known to have. */
+  async knownBlobs(diffId: Digest): Promise<KnownBlob[]> {
+    return readKnownBlobs(this.directory(diffId));
+  }
+
+  /** Remembers that `repository` has the layer as `blob`, which was seen to unpack to it. */
+  async rememberBlob(diffId: Digest, blob: Descriptor, repository: string): Promise<void> {
+    await rememberBlob(this.#files, this.directory(diffId), blob, repository);
+  }
+
+  /**
+   * The archive of a layer, as it was when the layer came.
+   * @throws {ImageError} STORE_IO where the store is damaged, at the end: the digest is checked
+   */
+  async *archive(diffId: Digest): AsyncGenerator<Uint8Array, void, void> {
+    const hash = createHash("sha256");
+    for await (const bytes of rebuildTar(this.directory(diffId))) {
+      hash.update(bytes);
+      yield bytes;
+    }
+    if (finishDigest(hash) !== diffId) {
+      throw new ImageError("STORE_IO", `the layer ${diffId} is damaged`);
+    }
   }
 
   /** Removes the layers that are not in `used`; only for who holds the store exclusively. */

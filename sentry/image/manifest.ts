@@ -26,12 +26,57 @@ export interface ManifestIndex {
 const OCI = "application/vnd.oci.image";
 const DOCKER = "application/vnd.docker";
 
+export const OCI_MANIFEST = `${OCI}.manifest.v1+json`;
+export const DOCKER_MANIFEST = `${DOCKER}.distribution.manifest.v2+json`;
+
 const MANIFEST_TYPES: ReadonlyMap<string, "manifest" | "index"> = new Map([
-  [`${OCI}.manifest.v1+json`, "manifest"],
-  [`${DOCKER}.distribution.manifest.v2+json`, "manifest"],
+  [OCI_MANIFEST, "manifest"],
+  [DOCKER_MANIFEST, "manifest"],
   [`${OCI}.index.v1+json`, "index"],
   [`${DOCKER}.distribution.manifest.list.v2+json`, "index"],
 ]);
+
+/** What the parts of a manifest are called in its own family of types. */
+const PART_TYPES = {
+  [OCI_MANIFEST]: { config: `${OCI}.config.v1+json`, layer: `${OCI}.layer.v1.tar+gzip` },
+  [DOCKER_MANIFEST]: {
+    config: `${DOCKER}.container.image.v1+json`,
+    layer: `${DOCKER}.image.rootfs.diff.tar.gzip`,
+  },
+};
+
+/** The type of a gzipped layer in docker's manifests. */
+export const GZIP_LAYER: string = PART_TYPES[DOCKER_MANIFEST].layer;
+
+/** Whether a layer's type says that it is to be had from elsewhere only. */
+export function isForeign({ mediaType }: Descriptor): boolean {
+  return /\.(foreign\.diff|nondistributable)\./.test(mediaType);
+}
+
+/** The bytes of a manifest for an image of `config` and `layers`, and what it is to be called. */
+export function encodeManifest(
+  config: Omit<Descriptor, "mediaType">,
+  layers: readonly Descriptor[],
+  family: typeof OCI_MANIFEST | typeof DOCKER_MANIFEST,
+): { readonly bytes: Uint8Array; readonly mediaType: string } {
+  // Docker's own family has no name for what is not gzipped.
+  const oci = family === OCI_MANIFEST || !layers.every(({ mediaType }) => isGzip(mediaType));
+  const mediaType = oci ? OCI_MANIFEST : DOCKER_MANIFEST;
+  const types = PART_TYPES[mediaType];
+  const document = {
+    schemaVersion: 2,
+    mediaType,
+    config: { mediaType: types.config, size: config.size, digest: config.digest },
+    layers: layers.map(({ mediaType: type, size, digest }) => {
+      return { mediaType: isGzip(type) ? types.layer : type, size, digest };
+    }),
+  };
+  return { bytes: Buffer.from(JSON.stringify(document, undefined, 3)), mediaType };
+}
+
+function isGzip(mediaType: string): boolean {
+  return mediaType === PART_TYPES[OCI_MANIFEST].layer || mediaType === GZIP_LAYER;
+}
 
 /** For the header `Accept`. */
 export const ACCEPTED_MANIFESTS: string = [...MANIFEST_TYPES.keys()].join(", ");

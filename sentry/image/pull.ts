@@ -151,6 +151,9 @@ async function fetchLayers(
       },
       ...(signal === undefined ? {} : { signal }),
     });
+    // Only what was seen to unpack to the layer is remembered as one of its forms.
+    const known = fresh || (await store.layers.knownBlobs(diffId)).some(isThis(layer));
+    if (known) await store.layers.rememberBlob(diffId, layer, repository.name);
     onProgress?.({ type: fresh ? "complete" : "exists", layer: layer.digest });
   };
   const workers = Array.from({ length: LAYERS_AT_ONCE }, () =>
@@ -162,4 +165,8 @@ async function fetchLayers(
   );
   await Promise.all(workers);
   if (failures.length > 0) throw failures[0];
+}
+
+function isThis(layer: Descriptor): (other: Descriptor) => boolean {
+  return ({ digest }) => digest === layer.digest;
 }

@@ -54,8 +54,9 @@ export class RegistryClient {
   /** Where to look, if that does not follow from the name: a mirror. */
   readonly #address: URL | undefined;
   #root: Promise<URL> | undefined;
-  /** By scopes; those of Basic are always the same. */
+  /** By scopes; that of Basic is for everything. */
   readonly #authorizations = new Map<string, string>();
+  #basic: string | undefined;
 
   constructor(domain: string, options: RegistryOptions, mirror?: URL) {
     const settings = options.settings ?? readRegistrySettings();
@@ -90,7 +91,8 @@ export class RegistryClient {
     const url = path instanceof URL ? path : parseUrl(`v2/${path}`, root);
     const key = scopes.join(" ");
     const once = (): Promise<HttpResponse> => {
-      const authorization = url.origin === root.origin ? this.#authorizations.get(key) : undefined;
+      const authorization =
+        url.origin !== root.origin ? undefined : (this.#authorizations.get(key) ?? this.#basic);
       return this.#http.send(url, {
         ...(method === undefined ? {} : { method }),
         headers: { ...headers, ...(authorization === undefined ? {} : { authorization }) },
@@ -145,7 +147,8 @@ export class RegistryClient {
       throw new ImageError("REGISTRY_DENIED", "no basic auth credentials");
     }
     const { username, password } = credentials;
-    return { authorization: basic(username, password), identityToken: undefined };
+    this.#basic = basic(username, password);
+    return { authorization: this.#basic, identityToken: undefined };
   }
 
   async #credentials(): Promise<Credentials | undefined> {

@@ -33,6 +33,11 @@ export class Repository {
     this.#scopes = [`repository:${reference.path}:pull`];
   }
 
+  /** As in references: `docker.io/library/debian`. */
+  get name(): string {
+    return `${this.#reference.domain}/${this.#reference.path}`;
+  }
+
   /** The manifest or index that a tag or a digest names; its own digest is verified in the latter case. */
   async manifest(name: string | Descriptor): Promise<FetchedManifest> {
     const reference = typeof name === "string" ? name : name.digest;

@@ -7,7 +7,7 @@ import { ImageStore } from "../../../sentry/image/image-store.ts";
 import { openImage } from "../../../sentry/image/merged-tree.ts";
 import { parsePlatform } from "../../../sentry/image/platform.ts";
 import { type PullEvent, pull } from "../../../sentry/image/pull.ts";
-import { makeLayout, push, startRegistry } from "./registry-fixture.ts";
+import { makeLayout, push, startPrivateRegistry, startRegistry } from "./registry-fixture.ts";
 import { scratch, tar } from "./tar-fixture.ts";
 
 const BASE = tar([
@@ -25,14 +25,6 @@ function layout(t: ExecutionContext, architecture = "amd64"): string {
     architecture,
     config: ["--config.cmd=/bin/bash", "--config.env=PATH=/bin", "--config.user=1000"],
   });
-}
-
-/** A registry for user `me` with password `pass:word`. */
-function startPrivateRegistry(t: ExecutionContext): Promise<string> {
-  const users = join(scratch(t), "htpasswd");
-  const bcrypt = "$2y$05$KU6VWqV6gPZpASwf/i7/XO/MP9K7rDF9UCbpYisrZ.g8lCw0Q5RBS";
-  writeFileSync(users, `me:${bcrypt}\n`);
-  return startRegistry(t, { htpasswd: { realm: "test", path: users } });
 }
 
 function names(image: { layerDirectories: readonly string[] }, path?: string): string[] {

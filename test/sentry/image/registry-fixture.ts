@@ -1,6 +1,6 @@
 import { execFileSync, spawn } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
+import { connect, createServer } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { ExecutionContext } from "ava";
@@ -30,8 +30,21 @@ export async function freePort(): Promise<number> {
   });
 }
 
-/** A real docker-registry, for one test. `auth` is the section of that name in its configuration. */
-export async function startRegistry(t: ExecutionContext, auth?: object): Promise<string> {
+export interface RegistryFixture {
+  /** The section of that name in its configuration. */
+  readonly auth?: object | undefined;
+  readonly tls?: {
+    readonly certificate: string;
+    readonly key: string;
+    readonly clientcas?: string[];
+  };
+}
+
+/** A real docker-registry, for one test. */
+export async function startRegistry(
+  t: ExecutionContext,
+  { auth, tls }: RegistryFixture = {},
+): Promise<string> {
   const directory = scratch(t);
   const port = await freePort();
   const configuration = join(directory, "registry.json");
@@ -43,7 +56,7 @@ export async function startRegistry(t: ExecutionContext, auth?: object): Promise
       version: 0.1,
       log: { level: "error", accesslog: { disabled: true } },
       storage: { filesystem: { rootdirectory: root } },
-      http: { addr: `127.0.0.1:${port}` },
+      http: { addr: `127.0.0.1:${port}`, ...(tls === undefined ? {} : { tls }) },
       ...(auth === undefined ? {} : { auth }),
     }),
   );
@@ -51,11 +64,29 @@ export async function startRegistry(t: ExecutionContext, auth?: object): Promise
   const child = spawn("docker-registry", ["serve", configuration], { stdio: "ignore" });
   t.teardown(() => child.kill("SIGKILL"));
   for (let tries = 0; ; tries++) {
-    const answer = await fetch(`http://127.0.0.1:${port}/v2/`).catch(() => undefined);
-    if (answer !== undefined) return `127.0.0.1:${port}`;
+    if (await connects(port)) return `127.0.0.1:${port}`;
     if (tries === 200) throw new Error("docker-registry does not answer");
     await sleep(50);
   }
+}
+
+/** A registry for user `me` with password `pass:word`. */
+export function startPrivateRegistry(t: ExecutionContext): Promise<string> {
+  const users = join(scratch(t), "htpasswd");
+  const bcrypt = "$2y$05$KU6VWqV6gPZpASwf/i7/XO/MP9K7rDF9UCbpYisrZ.g8lCw0Q5RBS";
+  writeFileSync(users, `me:${bcrypt}\n`);
+  return startRegistry(t, { auth: { htpasswd: { realm: "test", path: users } } });
+}
+
+function connects(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, "127.0.0.1");
+    socket.on("connect", () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.on("error", () => resolve(false));
+  });
 }
 
 export interface LayoutOptions {
