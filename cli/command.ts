@@ -46,6 +46,7 @@ export const GROUPS = {
   end: "Stop and remove containers",
   images: "Images",
   volumes: "Volumes",
+  networks: "Networks",
   system: "This installation",
 } as const;
 export type Group = keyof typeof GROUPS;

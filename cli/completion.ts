@@ -8,6 +8,7 @@ const SOURCES: Readonly<Record<Completion, string>> = {
   image: `_ddcli_words "$(ddcli images --format '{{.Name}}' 2>/dev/null)"`,
   container: `_ddcli_words "$(ddcli ps -a --format '{{.Names}}' 2>/dev/null)"`,
   volume: `_ddcli_words "$(ddcli volume ls -q 2>/dev/null)"`,
+  network: `_ddcli_words "$(ddcli network ls --format '{{.Name}}' 2>/dev/null)"`,
 };
 
 /** The completion script for bash, made from the table of commands. */

@@ -3,8 +3,15 @@ import { hostname as hostHostname } from "node:os";
 import { join } from "node:path";
 import { fromText } from "../sentry/abi/bytes.ts";
 import { SIGTERM } from "../sentry/abi/signal.ts";
+import { ContainerError } from "../sentry/container/errors.ts";
 import { resolveMounts } from "../sentry/container/mounts.ts";
 import { randomId } from "../sentry/container/names.ts";
+import { writeWanted } from "../sentry/container/network/container-networks.ts";
+import { NetworkStore } from "../sentry/container/network/network-store.ts";
+import {
+  type NetworkingContext,
+  newNetworking,
+} from "../sentry/container/network/new-networking.ts";
 import { processConfig } from "../sentry/container/process-config.ts";
 import { parseSignal } from "../sentry/container/signal-name.ts";
 import type { ContainerStore, HeldContainer } from "../sentry/container/store.ts";
@@ -15,6 +22,7 @@ import { withInit } from "./init-program.ts";
 import { parseLabels } from "./labels.ts";
 import { parseLimits } from "./limits.ts";
 import { parseMount, parseTmpfs, parseVolume } from "./mount-options.ts";
+import { networkingRequest } from "./network-options.ts";
 import type { Values } from "./option.ts";
 import type { CREATE_OPTIONS } from "./options.ts";
 import { findImage } from "./run-image.ts";
@@ -49,12 +57,16 @@ export async function newContainer(
     ...values.mount.map((text) => parseMount(text, process.cwd())),
     ...values.tmpfs.map(parseTmpfs),
   ];
-  const network = networkOf(values.network, mode);
+  const context = networkContext(store, mode);
+  const asked = networkingRequest(values, [], labels);
+  const { spec: plain } = newNetworking(asked, context);
   const id = randomId();
-  const hostname = hostnameOf(values.hostname, network, id);
+  const hostname = hostnameOf(values.hostname, plain, id);
   checkCidfile(values.cidfile);
 
   const image = await findImage(imageName, directories.root, values);
+  const exposed = networkingRequest(values, image.config.ExposedPorts, labels);
+  const { spec: network, wanted } = newNetworking(exposed, context);
   const stopSignal = signalOf(values["stop-signal"] ?? image.config.StopSignal);
   const { tty, user, workdir, entrypoint } = values;
   const choice = { args, entrypoint, env, workdir, user, tty, hostname };
@@ -102,15 +114,27 @@ export async function newContainer(
         : parseCount(stopTimeout, "--stop-timeout", -1, STOP_TIMEOUT_SECONDS_MAX),
     anonymousVolumes,
   }));
+  writeWanted(held.directory, wanted);
   if (values.cidfile !== undefined) writeFileSync(values.cidfile, id, { flag: "wx" });
   return held;
 }
 
-/** Untrusted code may call out only where the user has handed it the host's network. */
-function networkOf(wanted: string | undefined, mode: Mode): NetworkSpec {
-  if (wanted === "none") return { mode: "none", egress: "closed" };
-  if (wanted === "host") return { mode: "host", egress: "open" };
-  return { mode: "bridge", egress: mode === "trusted" ? "open" : "closed" };
+/** What of the user's networks and containers a new container's network refers to. */
+function networkContext(store: ContainerStore, mode: Mode): NetworkingContext {
+  const networks = new NetworkStore(store.directories);
+  return {
+    mode,
+    findNetwork: (reference) => {
+      try {
+        return networks.find(reference);
+      } catch (error) {
+        // It may be made before the container starts.
+        if (error instanceof ContainerError && error.code === "NO_SUCH_NETWORK") return undefined;
+        throw error;
+      }
+    },
+    findContainer: (reference) => store.find(reference),
+  };
 }
 
 function hostnameOf(wanted: string | undefined, network: NetworkSpec, id: string): string {

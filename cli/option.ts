@@ -17,7 +17,7 @@ export interface OptionRow {
 }
 
 /** Kinds of words the shell completes from what exists. */
-export type Completion = "file" | "directory" | "image" | "container" | "volume";
+export type Completion = "file" | "directory" | "image" | "container" | "volume" | "network";
 
 type ValueOf<Row extends OptionRow> = Row extends { readonly value: string }
   ? Row extends { readonly repeat: true }

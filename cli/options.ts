@@ -57,6 +57,56 @@ const PLATFORM = {
   help: "Use the image for this platform, such as linux/amd64 or linux/arm64",
 } as const satisfies OptionRow;
 
+/** What a container's network is to be. */
+export const NETWORKING_OPTIONS = [
+  {
+    name: "network",
+    value: "NETWORK",
+    repeat: true,
+    complete: "network",
+    help: "A network, bridge, none, host, or container:NAME; or name=NET,alias=A,ip=ADDRESS",
+  },
+  {
+    name: "network-alias",
+    value: "NAME",
+    repeat: true,
+    help: "A further name in the network",
+  },
+  { name: "ip", value: "ADDRESS", help: "Its IPv4 address in the network" },
+  { name: "ip6", value: "ADDRESS", help: "Its IPv6 address in the network" },
+  { name: "mac-address", value: "MAC", help: "Its hardware address" },
+  {
+    name: "link",
+    value: "CONTAINER[:NAME]",
+    repeat: true,
+    complete: "container",
+    help: "Make another container known inside as NAME",
+  },
+  {
+    name: "publish",
+    short: "p",
+    value: "[IP:][HOST:]PORT[/udp]",
+    repeat: true,
+    help: "Let a port of this machine lead to the container's",
+  },
+  { name: "publish-all", short: "P", help: "Publish every exposed port at a free one" },
+  { name: "expose", value: "PORT[/udp]", repeat: true, help: "A port for --publish-all" },
+  {
+    name: "add-host",
+    value: "NAME:ADDRESS",
+    repeat: true,
+    help: "A line for /etc/hosts; host-gateway is this machine",
+  },
+  { name: "dns", value: "ADDRESS", repeat: true, help: "Ask this name server" },
+  { name: "dns-search", value: "DOMAIN", repeat: true, help: "Look names up in this domain, too" },
+  { name: "dns-option", value: "OPTION", repeat: true, help: "An option of resolv.conf" },
+  {
+    name: "egress",
+    value: "RULES",
+    help: "What it may reach outside: allow, deny, or host:port,*.domain,10.0.0.0/8",
+  },
+] as const satisfies Rows;
+
 /** Options of `create`, and of `run` beside its own. */
 export const CREATE_OPTIONS = [
   ...PROCESS,
@@ -89,12 +139,7 @@ export const CREATE_OPTIONS = [
     help: "Mount memory at DST; OPTS: size=64m,mode=1777,ro,noexec",
   },
   { name: "read-only", help: "Make the image's file system read-only (mounts keep their mode)" },
-  {
-    name: "network",
-    value: "MODE",
-    choices: ["bridge", "default", "none", "host"],
-    help: "bridge: own addresses; none: loopback only; host: the host's sockets",
-  },
+  ...NETWORKING_OPTIONS,
   { name: "memory", short: "m", value: "BYTES", help: "Memory limit: 512m, 2g; at least 6m" },
   { name: "pids-limit", value: "N", help: "Most processes and threads at once; -1: no limit" },
   {
@@ -188,7 +233,7 @@ export const INSPECT_OPTIONS = [
   {
     name: "type",
     value: "KIND",
-    choices: ["container", "image", "volume"],
+    choices: ["container", "image", "volume", "network"],
     help: "Look only for this kind of object",
   },
   ...FORMAT,
@@ -241,11 +286,74 @@ export const VOLUME_LS_OPTIONS = [
 ] as const satisfies Rows;
 
 export const VOLUME_CREATE_OPTIONS = [
+  {
+    name: "opt",
+    short: "o",
+    value: "KEY=VALUE",
+    repeat: true,
+    help: "type=none,o=bind,device=/path, or type=tmpfs; one KEY=VALUE each",
+  },
   { name: "label", short: "l", value: "KEY=VALUE", repeat: true, help: "Attach a label" },
 ] as const satisfies Rows;
 
 export const VOLUME_RM_OPTIONS = [
   { name: "force", short: "f", help: "No error when there is none of that name" },
+] as const satisfies Rows;
+
+export const VOLUME_PRUNE_OPTIONS = [
+  { name: "all", short: "a", help: "Named volumes as well" },
+  { name: "filter", value: "KEY=VALUE", repeat: true, help: "Only those that match: label" },
+  { name: "force", short: "f", help: "For scripts written for docker: nothing is asked here" },
+] as const satisfies Rows;
+
+export const NETWORK_LS_OPTIONS = LISTING;
+
+export const NETWORK_CREATE_OPTIONS = [
+  { name: "driver", short: "d", value: "DRIVER", help: "bridge; there is no other" },
+  { name: "subnet", value: "CIDR", repeat: true, help: "Its addresses: 10.5.0.0/16" },
+  { name: "gateway", value: "ADDRESS", repeat: true, help: "The host's address in it" },
+  { name: "ip-range", value: "CIDR", repeat: true, help: "Take containers' addresses from here" },
+  {
+    name: "aux-address",
+    value: "NAME=ADDRESS",
+    repeat: true,
+    help: "An address that no container gets",
+  },
+  { name: "internal", help: "No way out of it" },
+  { name: "attachable", help: "Kept for who asks; every container may join" },
+  { name: "ipv6", help: "IPv6 addresses as well" },
+  { name: "opt", short: "o", value: "KEY=VALUE", repeat: true, help: "An option of the driver" },
+  { name: "label", short: "l", value: "KEY=VALUE", repeat: true, help: "Attach a label" },
+] as const satisfies Rows;
+
+export const NETWORK_RM_OPTIONS = [
+  { name: "force", short: "f", help: "No error when there is none of that name" },
+] as const satisfies Rows;
+
+export const NETWORK_INSPECT_OPTIONS = FORMAT;
+
+export const NETWORK_CONNECT_OPTIONS = [
+  { name: "alias", value: "NAME", repeat: true, help: "A further name in the network" },
+  { name: "ip", value: "ADDRESS", help: "Its IPv4 address there" },
+  { name: "ip6", value: "ADDRESS", help: "Its IPv6 address there" },
+  { name: "link", value: "CONTAINER[:NAME]", repeat: true, help: "A private name for another" },
+  { name: "gw-priority", value: "N", help: "The highest has the default route" },
+] as const satisfies Rows;
+
+export const NETWORK_DISCONNECT_OPTIONS = [
+  { name: "force", short: "f", help: "For scripts written for docker: it changes nothing here" },
+] as const satisfies Rows;
+
+export const NETWORK_PRUNE_OPTIONS = [
+  { name: "filter", value: "KEY=VALUE", repeat: true, help: "Only those that match: label, until" },
+  { name: "force", short: "f", help: "For scripts written for docker: nothing is asked here" },
+] as const satisfies Rows;
+
+export const PORT_OPTIONS = [] as const satisfies Rows;
+
+export const EGRESS_OPTIONS = [
+  { name: "denied", help: "Only what was refused" },
+  ...FORMAT,
 ] as const satisfies Rows;
 
 export const REPORT_OPTIONS = FORMAT;

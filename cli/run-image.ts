@@ -15,6 +15,7 @@ export interface RunImage {
   readonly layers: readonly string[];
   readonly config: ImageDefaults & {
     readonly Volumes: readonly string[];
+    readonly ExposedPorts: readonly string[];
     readonly StopSignal?: string;
     readonly Labels: Readonly<Record<string, string>>;
   };
@@ -91,6 +92,7 @@ function hostImage(platform: string | undefined): RunImage {
       WorkingDir: "/",
       User: "",
       Volumes: [],
+      ExposedPorts: [],
       Labels: {},
     },
   };

@@ -1,5 +1,5 @@
 import { randomId } from "../../sentry/container/names.ts";
-import { VolumeStore } from "../../sentry/container/volumes.ts";
+import { ANONYMOUS_LABEL, VolumeStore } from "../../sentry/container/volumes.ts";
 import { openDirectories } from "../context.ts";
 import { EXIT } from "../errors.ts";
 import { parseLabels } from "../labels.ts";
@@ -11,7 +11,10 @@ export function main(
   operands: readonly string[],
 ): number {
   const volumes = new VolumeStore(openDirectories().root);
-  const { name } = volumes.ensure(operands[0] ?? randomId(), parseLabels(values.label));
+  const given = operands[0];
+  const own = given === undefined ? { [ANONYMOUS_LABEL]: "" } : {};
+  const labels = { ...own, ...parseLabels(values.label) };
+  const { name } = volumes.ensure(given ?? randomId(), labels, parseLabels(values.opt));
   process.stdout.write(`${name}\n`);
   return EXIT.ok;
 }

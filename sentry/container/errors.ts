@@ -17,6 +17,7 @@ export type ContainerErrorCode =
   | "MOUNT_REFUSED"
   | "NO_SUCH_VOLUME"
   | "VOLUME_IN_USE"
+  | "INVALID_VOLUME"
   | "NO_SUCH_NETWORK"
   | "NETWORK_EXISTS"
   | "NETWORK_IN_USE"
@@ -30,6 +31,7 @@ export type ContainerErrorCode =
   | "ALREADY_CONNECTED"
   | "NOT_CONNECTED"
   | "PORT_TAKEN"
+  | "INVALID_EGRESS"
   | "NO_LOG"
   | "CONTROL_FAILED"
   | "START_FAILED";

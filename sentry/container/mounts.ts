@@ -4,7 +4,7 @@ import type { Mode, MountSpec } from "../spec.ts";
 import type { Directories } from "./directories.ts";
 import { ContainerError } from "./errors.ts";
 import { randomId } from "./names.ts";
-import { type Volume, VolumeStore } from "./volumes.ts";
+import { ANONYMOUS_LABEL, type Volume, VolumeStore, volumeKind } from "./volumes.ts";
 
 /** A mount as the user, or the image, asked for it. Paths are text. */
 export type MountRequest =
@@ -74,7 +74,9 @@ export function resolveMounts(
   const mounts = [...requests, ...implied].map((request): MountSpec => {
     if (request.kind === "bind") return bindSpec(request, checkSource(request, mode, directories));
     if (request.kind === "tmpfs") return tmpfsSpec(request);
-    return volumeSpec(request, volumes.ensure(request.name ?? randomId()));
+    const labels = request.name === undefined ? { [ANONYMOUS_LABEL]: "" } : {};
+    const volume = volumes.ensure(request.name ?? randomId(), labels);
+    return volumeSpec(request, volume, mode, directories);
   });
   const unnamed = [...requests, ...implied].map(
     (request) => request.kind === "volume" && request.name === undefined,
@@ -91,12 +93,29 @@ function bindSpec(request: MountRequest & { kind: "bind" }, source: string): Mou
   return { kind: "bind", source: fromText(source), target: fromText(target), readOnly };
 }
 
-function volumeSpec(request: MountRequest & { kind: "volume" }, volume: Volume): MountSpec {
+function volumeSpec(
+  request: MountRequest & { kind: "volume" },
+  volume: Volume,
+  mode: Mode,
+  directories: Directories,
+): MountSpec {
   const { target, readOnly, copyUp } = request;
+  const kind = volumeKind(volume.options);
+  if (kind !== "data" && !("bind" in kind)) {
+    return { kind: "tmpfs", target: fromText(target), readOnly, noexec: false, ...kind };
+  }
+  const source =
+    kind === "data"
+      ? volume.data
+      : checkSource(
+          { kind: "bind", source: kind.bind, target, readOnly, create: false },
+          mode,
+          directories,
+        );
   return {
     kind: "volume",
     name: volume.name,
-    source: fromText(volume.data),
+    source: fromText(source),
     target: fromText(target),
     readOnly,
     copyUp,

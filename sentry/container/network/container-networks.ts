@@ -3,8 +3,14 @@ import { join } from "node:path";
 import type { NetworkMember, PublishedPort } from "../../spec.ts";
 import { ContainerError } from "../errors.ts";
 import { readJson, writeJson } from "../json-file.ts";
+import type { ContainerRecord } from "../record.ts";
 import { checkChoice } from "./address-pools.ts";
-import { type EndpointSettings, type NetworkRecord, PLAIN_ENDPOINT } from "./network-record.ts";
+import {
+  DEFAULT_NETWORK,
+  type EndpointSettings,
+  type NetworkRecord,
+  PLAIN_ENDPOINT,
+} from "./network-record.ts";
 
 const SETTINGS_FILE = "networks.json";
 const LIVE_FILE = "network.json";
@@ -30,9 +36,22 @@ export interface LiveNetworking {
   readonly ports: readonly PublishedPort[];
 }
 
-/** The networks a container is to be in, in their order. @param directory the container's. */
-export function readWanted(directory: string): readonly WantedNetwork[] | undefined {
-  return readJson<readonly WantedNetwork[]>(join(directory, SETTINGS_FILE));
+/**
+ * The networks a container is to be in, in their order.
+ * @param container with its own directory.
+ */
+export function wantedNetworks({
+  record,
+  directory,
+}: {
+  readonly record: ContainerRecord;
+  readonly directory: string;
+}): readonly WantedNetwork[] {
+  const written = readJson<readonly WantedNetwork[]>(join(directory, SETTINGS_FILE));
+  if (written !== undefined) return written;
+  const { mode } = record.spec.network;
+  if (mode === "container") return [];
+  return [{ network: mode === "bridge" ? DEFAULT_NETWORK : mode, settings: PLAIN_ENDPOINT }];
 }
 
 /** For who holds the container. */

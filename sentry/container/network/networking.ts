@@ -15,20 +15,14 @@ import { pickAddress } from "./address-pools.ts";
 import {
   checkSettings,
   type LiveNetwork,
-  readWanted,
-  type WantedNetwork,
+  wantedNetworks,
   withNetwork,
   withoutNetwork,
   writeLive,
   writeWanted,
 } from "./container-networks.ts";
 import { EgressLog } from "./egress-log.ts";
-import {
-  DEFAULT_NETWORK,
-  type EndpointSettings,
-  type NetworkRecord,
-  PLAIN_ENDPOINT,
-} from "./network-record.ts";
+import { DEFAULT_NETWORK, type EndpointSettings, type NetworkRecord } from "./network-record.ts";
 import { NetworkStore } from "./network-store.ts";
 
 const SHORT_ID = 12;
@@ -64,7 +58,7 @@ export class Networking {
   static open(containers: ContainerStore, held: HeldContainer): Networking {
     const networking = new Networking(new NetworkStore(containers.directories), held);
     try {
-      for (const { network, settings } of networking.wanted()) {
+      for (const { network, settings } of wantedNetworks(held)) {
         networking.join(networking.store.find(network), settings);
       }
     } catch (error) {
@@ -94,7 +88,7 @@ export class Networking {
   connect(reference: string, settings: EndpointSettings): void {
     const network = this.store.find(reference);
     refuseMode(this.held);
-    const wanted = withNetwork(this.wanted(), network, settings, this.held.record.name);
+    const wanted = withNetwork(wantedNetworks(this.held), network, settings, this.held.record.name);
     const joined = this.join(network, settings);
     const attachment = this.attachment(joined);
     if (attachment !== undefined) this.sentry?.attachNetwork(attachment);
@@ -105,7 +99,7 @@ export class Networking {
   /** Leaves a network while the container runs. @throws {ContainerError} */
   disconnect(reference: string): void {
     const network = this.store.find(reference);
-    const wanted = withoutNetwork(this.wanted(), network, this.held.id);
+    const wanted = withoutNetwork(wantedNetworks(this.held), network, this.held.id);
     const index = this.joined.findIndex((each) => each.network.id === network.id);
     const [left] = index < 0 ? [] : this.joined.splice(index, 1);
     this.sentry?.detachNetwork(network.id);
@@ -122,14 +116,6 @@ export class Networking {
       this.leave(joined);
     }
     this.egressLog.close();
-  }
-
-  private wanted(): readonly WantedNetwork[] {
-    const written = readWanted(this.held.directory);
-    if (written !== undefined) return written;
-    const { mode } = this.held.record.spec.network;
-    if (mode === "container") return [];
-    return [{ network: mode === "bridge" ? DEFAULT_NETWORK : mode, settings: PLAIN_ENDPOINT }];
   }
 
   private join(network: NetworkRecord, settings: EndpointSettings): Joined {
