@@ -116,7 +116,7 @@ export interface PublishSpec {
   readonly containerPort: number;
   /** Address of the host; empty: all of both families. */
   readonly hostIp: string;
-  /** The first free one from `hostPort` to `hostPortEnd` is taken; 0: any free one. */
+  /** The first free one from `hostPort` to `hostPortEnd` is taken; 0 takes any free one. */
   readonly hostPort: number;
   readonly hostPortEnd: number;
 }

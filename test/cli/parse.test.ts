@@ -90,9 +90,9 @@ const REFUSED = [
   [
     "a value that is no choice",
     RUN,
-    "--network moon img",
-    'invalid value "moon" for --network',
-    "It takes one of: bridge, default, none, host",
+    "--pull sometimes img",
+    'invalid value "sometimes" for --pull',
+    "It takes one of: missing, always, never",
   ],
 ] as const;
 

@@ -19,7 +19,7 @@ test("every row of the table is well formed", (t) => {
     t.is(new Set(short).size, short.length, `${row.name}: a short option is there twice`);
     t.false(short.includes("h"), `${row.name}: -h is for help`);
     for (const option of row.options) {
-      t.regex(option.name, /^[a-z][a-z-]*$/);
+      t.regex(option.name, /^[a-z][a-z0-9-]*$/);
       t.regex(option.help, /[^.]$/, `${row.name} --${option.name}: no full stop`);
     }
     t.regex(row.summary, /^[A-Z].*[^.]$/);

@@ -161,10 +161,8 @@ export function pickAddress(
     const address = formatIp(ip);
     if (!isEdge(ip) && !spokenFor.has(address) && !isTaken(address)) return { address, prefix };
   }
-  throw new ContainerError(
-    "NO_ADDRESS",
-    `no available ${subnet.isV4 ? "IPv4" : "IPv6"} addresses on this network's address pools: ${network.name} (${network.id})`,
-  );
+  const pools = `${subnet.isV4 ? "IPv4" : "IPv6"} addresses on this network's address pools`;
+  throw new ContainerError("NO_ADDRESS", `no available ${pools}: ${network.name} (${network.id})`);
 }
 
 /**

@@ -1,4 +1,5 @@
 import {
+  chmodSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -98,9 +99,8 @@ export class Rendezvous implements NetworkPeers {
     if (fd instanceof Errno) {
       throw new Error(`The socket of ${member.ipv4} in ${this.directory} failed: ${fd.text}`);
     }
-    const temporary = join(this.directory, `.${key}.new`);
-    writeFileSync(temporary, JSON.stringify(member), { mode: 0o600 });
-    renameSync(temporary, join(this.directory, `${key}.json`));
+    if (fd !== undefined) chmodSync(join(this.directory, key), 0o600);
+    this.update(member);
     if (member.ipv6 !== "") {
       const alias = keyOf(member.ipv6.split("/")[0] ?? "");
       symlinkSync(key, join(this.directory, alias));
@@ -109,7 +109,7 @@ export class Rendezvous implements NetworkPeers {
     return fd;
   }
 
-  /** Says anew who a registered member is: it was renamed. */
+  /** Says who a member is, or says it anew when it was renamed. */
   update(member: NetworkMember): void {
     const key = memberKey(member);
     const temporary = join(this.directory, `.${key}.new`);
