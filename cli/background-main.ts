@@ -1,4 +1,7 @@
 import { runInBackground } from "../sentry/container/background.ts";
-import { loadSentry } from "./compose.ts";
+import { loadOpenedContainer, loadSentry } from "./compose.ts";
+import { openInBackground } from "./open-in-background.ts";
 
-runInBackground(loadSentry);
+const [kind, id = ""] = process.argv.slice(2);
+if (kind === "--files") openInBackground(id, loadOpenedContainer);
+else runInBackground(loadSentry);

@@ -212,6 +212,24 @@ export const LOGS_OPTIONS = [
   { name: "timestamps", short: "t", help: "Begin each line with its time" },
 ] as const satisfies Rows;
 
+export const CP_OPTIONS = [
+  { name: "archive", short: "a", help: "Give what is copied to the container's user" },
+  { name: "follow-link", short: "L", help: "Copy what a symlink SRC leads to" },
+  { name: "quiet", short: "q", help: "Do not say how much was copied" },
+] as const satisfies Rows;
+
+export const DIFF_OPTIONS = FORMAT;
+
+export const EXPORT_OPTIONS = [
+  {
+    name: "output",
+    short: "o",
+    value: "FILE",
+    complete: "file",
+    help: "Write to FILE instead of standard output",
+  },
+] as const satisfies Rows;
+
 export const STOP_OPTIONS = [
   { name: "time", short: "t", value: "SECONDS", help: "Wait this long before SIGKILL" },
   { name: "signal", short: "s", value: "SIGNAL", help: "Send this instead of the stop signal" },

@@ -2,22 +2,18 @@
 import { readFileSync } from "node:fs";
 import { type ByteString, fromText, toText } from "./abi/bytes.ts";
 import { ENOENT, ENOTDIR, Errno } from "./abi/errno.ts";
-import { O_RDONLY, O_RDWR, S_IFDIR } from "./abi/file.ts";
+import { O_RDWR, S_IFDIR } from "./abi/file.ts";
+import { TreeFiles } from "./archive/container-files.ts";
 import { confineSentry } from "./confine-sentry.ts";
 import { Dispatcher } from "./dispatch.ts";
 import { buildMounts, type ContainerTree } from "./fs/build-mounts.ts";
-import { hostImage } from "./fs/host-image.ts";
 import { HostStream } from "./fs/host-stream.ts";
-import { imageLower } from "./fs/image.ts";
-import type { Lower } from "./fs/tree/lower.ts";
 import { Devpts } from "./fs/tty/devpts.ts";
 import type { Pty } from "./fs/tty/pty.ts";
 import { TerminalPump } from "./fs/tty/terminal-pump.ts";
 import { EpollReactor } from "./host/epoll-reactor.ts";
 import { close as closeFd } from "./host/io.ts";
 import type { Reactor } from "./host/reactor.ts";
-import { openImage } from "./image/merged-tree.ts";
-import { storedLayers } from "./image/stored-layers.ts";
 import { initialCredentials } from "./kernel/capabilities.ts";
 import { FdTable } from "./kernel/fd-table.ts";
 import { Kernel } from "./kernel/kernel.ts";
@@ -35,8 +31,10 @@ import { HostMemoryMap } from "./machine/memory-map.ts";
 import { EgressPolicy } from "./net/egress.ts";
 import { etcFiles, nameServers, usesNameServer } from "./net/etc-files.ts";
 import type { NetworkOptions } from "./net/namespace.ts";
+import { openLower } from "./open-lower.ts";
 import type {
   ConfinementLayer,
+  ContainerFiles,
   ContainerSpec,
   ContainerStats,
   ExitStatus,
@@ -54,9 +52,7 @@ import type {
 } from "./spec.ts";
 import type { Credentials } from "./vfs/credentials.ts";
 import type { FsContext } from "./vfs/fs-context.ts";
-import { HostBuffer } from "./vfs/host-buffer.ts";
 import { inodeAt } from "./vfs/mount.ts";
-import { openNow } from "./vfs/open.ts";
 import { lookup } from "./vfs/resolve.ts";
 
 /** Resource numbers of getrlimit(2), as `--ulimit` names them. */
@@ -96,6 +92,7 @@ export class Sentry implements SentryContainer {
   readonly #kernel: Kernel;
   readonly #terminals: Devpts;
   readonly #tree: ContainerTree;
+  readonly #files: ContainerFiles;
   readonly #machine: ExecutorMachine;
   readonly #loop: SentryLoop;
   readonly #hostLimits: HostLimits;
@@ -138,6 +135,7 @@ export class Sentry implements SentryContainer {
       reactor: this.#reactor,
       devpts: this.#terminals,
     });
+    this.#files = new TreeFiles(this.#tree);
     this.#terminals.register(this.#tree.namespace.special);
     const hub = new RingHub();
     this.#hostLimits = new HostLimits(spec, options.log);
@@ -171,24 +169,12 @@ export class Sentry implements SentryContainer {
     this.#loop = new SentryLoop(hub, this.#reactor, this.#machine);
   }
 
-  get reactor(): Reactor {
-    return this.#reactor;
+  get files(): ContainerFiles {
+    return this.#files;
   }
 
-  readFile(path: ByteString, limitBytes: number): Uint8Array | Errno {
-    const fs = this.#tree.context();
-    const actor = { fs, credentials: initialCredentials(0, 0, []), tid: 0, process: { pid: 0 } };
-    const file = openNow(actor, fs.root, path, { flags: O_RDONLY, mode: 0 });
-    if (file instanceof Errno) return file;
-    const buffer = HostBuffer.allocate(limitBytes);
-    let end = 0;
-    while (end < limitBytes) {
-      const count = file.pread(buffer.from(end), end);
-      if (count instanceof Errno || count === 0) break;
-      end += count;
-    }
-    file.close();
-    return buffer.take(end);
+  get reactor(): Reactor {
+    return this.#reactor;
   }
 
   start(spec: ProcessSpec, stdio: Stdio): ProcessHandle | StartFailure {
@@ -429,14 +415,6 @@ const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/b
 function exitStatus(status: number): ExitStatus {
   const signal = status & 0x7f;
   return signal === 0 ? { code: (status >> 8) & 0xff } : { code: 128 + signal, signal };
-}
-
-function openLower(spec: ContainerSpec): Lower {
-  const { store, image } = spec.rootfs;
-  if (image !== "host") return imageLower(openImage(storedLayers(toText(store), image)));
-  const lower = hostImage();
-  if (lower instanceof Errno) throw new Error(`The host's directories cannot be read: ${lower}`);
-  return lower;
 }
 
 /** The container's network as its namespace is to be made. */

@@ -337,12 +337,7 @@ export interface EgressAttempt {
 export interface SentryContainer {
   /** The loop everything runs on; also what log pipes and control sockets are watched with. */
   readonly reactor: Reactor;
-  /**
-   * Reads a file of the container as its root user sees it now, mounts included, following symlinks inside
-   * the container; for passwd(5) and group(5).
-   * @returns its first `limitBytes` bytes, or the error of open(2).
-   */
-  readFile(path: ByteString, limitBytes: number): Uint8Array | Errno;
+  readonly files: ContainerFiles;
   /** Starts pid 1. To be called once, before any `exec`. */
   start(process: ProcessSpec, stdio: Stdio): ProcessHandle | StartFailure;
   /** Starts a further process. Its parent in the container is 0. */
@@ -363,6 +358,79 @@ export interface SentryContainer {
    * ended (its `onExit` comes after every other process of the container is gone) or instead of `start`.
    */
   close(): void;
+}
+
+/** What is at a path of a container, as docker's archive calls tell it. */
+export interface PathStat {
+  /** The last name of the path that was asked for. */
+  readonly name: ByteString;
+  readonly size: number;
+  /** Go's os.FileMode: not `st_mode`. */
+  readonly mode: number;
+  /** RFC 3339 with nanoseconds. */
+  readonly mtime: string;
+  /** Of a symlink: the absolute path it leads to in the end. Else empty. */
+  readonly linkTarget: ByteString;
+}
+
+export interface UnpackOptions {
+  /** Refuse to replace a directory by something else, or something else by a directory. */
+  readonly noOverwriteDirNonDir: boolean;
+  /** Who everything is to belong to; absent: whom the archive says. */
+  readonly owner?: { readonly uid: number; readonly gid: number } | undefined;
+}
+
+/** What can be wrong with a wish to copy files into or out of a container. */
+export type FilesErrorCode =
+  /** There is nothing at that path. */
+  | "PATH_NOT_FOUND"
+  /** The path, or what it goes through, is not what it has to be. */
+  | "PATH_INVALID"
+  | "ROOT_READ_ONLY"
+  | "VOLUME_READ_ONLY"
+  /** A directory would take the place of something else, or the other way round. */
+  | "CANNOT_OVERWRITE"
+  /** An entry of the archive would end up outside of where it is unpacked. */
+  | "ARCHIVE_ESCAPES"
+  /** The archive cannot be read. */
+  | "BAD_ARCHIVE"
+  /** The file system said no: no space left, a limit of a volume... */
+  | "FILES_FAILED";
+
+/** One path that differs from the image. */
+export interface FileChange {
+  /** Absolute. */
+  readonly path: ByteString;
+  readonly kind: "modified" | "added" | "deleted";
+}
+
+/**
+ * The files of a container, of one that runs or of one that is only opened. Paths need not begin with a
+ * slash; symlinks lead within the container. What cannot be done throws an `Error` whose `code` is a
+ * {@link FilesErrorCode}, also while pieces of an archive are taken.
+ */
+export interface ContainerFiles {
+  /**
+   * Reads a file as the container's root user sees it now, mounts included; for passwd(5) and group(5).
+   * @returns its first `limitBytes` bytes, or the error of open(2).
+   */
+  read(path: ByteString, limitBytes: number): Uint8Array | Errno;
+  /** What is at `path`: a symlink itself, unless a slash follows it. */
+  stat(path: ByteString): PathStat;
+  /** A tar of what {@link stat} describes and all below it, under its own name. */
+  pack(path: ByteString): Iterable<Uint8Array>;
+  /** Unpacks a tar, not compressed, into the directory `path`. */
+  unpack(
+    path: ByteString,
+    options: UnpackOptions,
+    source: AsyncIterable<Uint8Array>,
+  ): Promise<void>;
+  /** What differs from the image, a directory before what is in it. */
+  changes(): Iterable<FileChange>;
+  /** A tar of the whole root file system, without what is mounted on it. */
+  export(): Iterable<Uint8Array>;
+  /** What differs from the image as a layer: a tar with whiteouts. */
+  layer(): Iterable<Uint8Array>;
 }
 
 /** The constructor's shape, for whoever is handed an implementation. */

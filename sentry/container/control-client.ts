@@ -7,6 +7,7 @@ import { ContainerError } from "./errors.ts";
 
 /** A conversation with the sentry of a running container; see control-protocol.ts. */
 export class ControlClient {
+  private readonly fd: number;
   private readonly socket: Socket;
   private readonly reader = new FrameReader();
   private readonly arrived: Reply[] = [];
@@ -14,6 +15,7 @@ export class ControlClient {
   private ended = false;
 
   private constructor(fd: number) {
+    this.fd = fd;
     this.socket = new Socket({ fd, readable: true, writable: true });
     this.socket.on("data", (bytes) => this.take(bytes));
     this.socket.on("error", () => this.end());
@@ -34,22 +36,25 @@ export class ControlClient {
     if (fd instanceof Errno) {
       throw new ContainerError("CONTROL_FAILED", `Connecting to ${path} failed: ${fd.text}`);
     }
-    let frame = encodeFrame(request);
-    let along = descriptors;
-    while (frame.length > 0) {
-      const sent = sendWithDescriptors(fd, frame, along);
-      if (sent instanceof Errno) {
-        close(fd);
-        throw new ContainerError("CONTROL_FAILED", `Asking the container failed: ${sent.text}`);
-      }
-      frame = frame.subarray(sent);
-      along = [];
+    try {
+      sendFrame(fd, request, descriptors);
+    } catch (error) {
+      close(fd);
+      throw error;
     }
     return new ControlClient(fd);
   }
 
   send(request: Request): void {
     this.socket.write(encodeFrame(request));
+  }
+
+  /**
+   * Asks a further question with descriptors, which stay the caller's. The one before has been answered.
+   * @throws {ContainerError} `CONTROL_FAILED` when the other side does not take it.
+   */
+  request(request: Request, descriptors: readonly number[] = []): void {
+    sendFrame(this.fd, request, descriptors);
   }
 
   /** The next answer; undefined when the sentry has gone away. */
@@ -79,5 +84,18 @@ export class ControlClient {
   private end(): void {
     this.ended = true;
     for (const resolve of this.waiting.splice(0)) resolve(undefined);
+  }
+}
+
+function sendFrame(fd: number, request: Request, descriptors: readonly number[]): void {
+  let frame = encodeFrame(request);
+  let along = descriptors;
+  while (frame.length > 0) {
+    const sent = sendWithDescriptors(fd, frame, along);
+    if (sent instanceof Errno) {
+      throw new ContainerError("CONTROL_FAILED", `Asking the container failed: ${sent.text}`);
+    }
+    frame = frame.subarray(sent);
+    along = [];
   }
 }

@@ -5,6 +5,7 @@
  */
 import type { ByteString } from "../abi/bytes.ts";
 import type { ConfinementLayer, ContainerStats, ExitStatus, ProcessInfo } from "../spec.ts";
+import { type FilesReply, type FilesRequest, parseFilesRequest } from "./files-protocol.ts";
 import type { EndpointSettings } from "./network/network-record.ts";
 import type { ProcessConfig } from "./record.ts";
 import type { ClientEnds } from "./streams.ts";
@@ -57,7 +58,8 @@ export type Request =
   | { readonly op: "network-disconnect"; readonly network: string }
   | { readonly op: "top" }
   | { readonly op: "stats" }
-  | { readonly op: "confinement" };
+  | { readonly op: "confinement" }
+  | FilesRequest;
 
 export type Reply =
   | {
@@ -72,7 +74,8 @@ export type Reply =
   | { readonly kind: "exited"; readonly status: ExitStatus }
   | { readonly kind: "top"; readonly processes: readonly ProcessInfo[] }
   | { readonly kind: "stats"; readonly stats: ContainerStats }
-  | { readonly kind: "confinement"; readonly layers: readonly ConfinementLayer[] };
+  | { readonly kind: "confinement"; readonly layers: readonly ConfinementLayer[] }
+  | FilesReply;
 
 /** Whether so many descriptors can come with an exec. */
 export function fitsExec(request: Request & { readonly op: "exec" }, descriptors: number): boolean {
@@ -180,7 +183,7 @@ export function parseRequest(value: unknown): Request | string {
     case "confinement":
       return { op: value["op"] };
     default:
-      return "an operation is unknown";
+      return parseFilesRequest(value) ?? "an operation is unknown";
   }
 }
 

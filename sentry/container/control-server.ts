@@ -13,6 +13,8 @@ import {
   type Reply,
   type Request,
 } from "./control-protocol.ts";
+import { descriptorsOf, type FilesRequest } from "./files-protocol.ts";
+import { serveFiles, type Transfer } from "./files-service.ts";
 import type { Networking } from "./network/networking.ts";
 import { exitCodeOf, processSpec } from "./process-spec.ts";
 import type { Streams } from "./streams.ts";
@@ -42,6 +44,8 @@ export interface Controlled {
   readonly networking?: Networking;
   /** Told that its end has been asked for. */
   willStop(): void;
+  /** Told that the last client has gone. */
+  idle?(): void;
 }
 
 /** Lets other processes of the user act on a running container through a socket in its run directory. */
@@ -69,6 +73,11 @@ export class ControlServer {
     this.watch = this.reactor.watch(fd, POLLIN, () => this.accept());
   }
 
+  /** Whether nobody is connected. */
+  get isIdle(): boolean {
+    return this.connections.size === 0;
+  }
+
   /** The container has ended: tells those who wait for it, and stops. */
   finish(status: ExitStatus): void {
     for (const connection of this.connections) connection.finish(status);
@@ -90,9 +99,10 @@ export class ControlServer {
         close(fd);
         continue;
       }
-      const connection = new Connection(fd, this.container, () =>
-        this.connections.delete(connection),
-      );
+      const connection = new Connection(fd, this.container, () => {
+        this.connections.delete(connection);
+        if (this.connections.size === 0) this.container.idle?.();
+      });
       this.connections.add(connection);
     }
   }
@@ -112,6 +122,7 @@ class Connection {
   private unsent: Buffer = Buffer.alloc(0);
   private exec: ProcessHandle | undefined;
   private relay: TerminalRelay | undefined;
+  private transfer: Transfer | undefined;
   private waiting = false;
   private closed = false;
 
@@ -202,6 +213,8 @@ class Connection {
       case "confinement":
         this.send({ kind: "confinement", layers: this.sentry.confinement() });
         break;
+      default:
+        this.startTransfer(request);
     }
   }
 
@@ -231,6 +244,17 @@ class Connection {
       const known = typeof code === "string" ? { code } : {};
       this.send({ kind: "error", message, exitCode: DD_FAILED, ...known });
     }
+  }
+
+  private startTransfer(request: FilesRequest): void {
+    const [pipe = -1] = this.descriptors;
+    if (this.descriptors.length !== descriptorsOf(request) || this.exec !== undefined) {
+      this.refuse("a request for files came with the wrong number of descriptors");
+      return;
+    }
+    this.transfer?.cancel();
+    this.descriptors = [];
+    this.transfer = serveFiles(this.sentry, request, pipe, (reply) => this.send(reply));
   }
 
   private startExec(request: Request & { op: "exec" }): void {
@@ -327,6 +351,7 @@ class Connection {
     this.closed = true;
     this.watch.close();
     close(this.fd);
+    this.transfer?.cancel();
     if (this.relay === undefined) {
       this.closeDescriptors();
     } else {

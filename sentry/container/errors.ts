@@ -1,3 +1,5 @@
+import type { FilesErrorCode } from "../spec.ts";
+
 /** What can go wrong with containers, for whoever asked: a stable code and docker's words where it has some. */
 export type ContainerErrorCode =
   | "NO_SUCH_CONTAINER"
@@ -46,5 +48,16 @@ export class ContainerError extends Error {
     super(message);
     this.code = code;
     this.hint = hint;
+  }
+}
+
+/** Why files could not be copied into or out of a container; see {@link FilesErrorCode}. */
+export class ContainerFilesError extends Error {
+  override name = "ContainerFilesError";
+  readonly code: FilesErrorCode;
+
+  constructor(code: FilesErrorCode, message: string) {
+    super(message);
+    this.code = code;
   }
 }

@@ -25,7 +25,7 @@ export function processSpec(sentry: SentryContainer, config: ProcessConfig): Pro
 }
 
 function accountFile(sentry: SentryContainer, path: string): Uint8Array {
-  const content = sentry.readFile(path, ACCOUNT_FILE_BYTES_MAX);
+  const content = sentry.files.read(path, ACCOUNT_FILE_BYTES_MAX);
   return content instanceof Errno ? new Uint8Array(0) : content;
 }
 

@@ -63,8 +63,11 @@ export interface TreeSpec {
   readonly scratch: ByteString;
   /** What docker mounts over files in `/etc`, by name: `hostname`, `hosts`, `resolv.conf`. */
   readonly etc: ReadonlyMap<ByteString, ByteString>;
-  /** What `/proc` shows. */
-  readonly system: SystemInfo;
+  /**
+   * What `/proc` shows. Without it nothing runs in the container: there is only what it keeps, its root file
+   * system, bind mounts and volumes.
+   */
+  readonly system?: SystemInfo;
   readonly reactor: Reactor;
   /** The terminals' file system, for `/dev/pts`. */
   readonly devpts?: FileSystem;
@@ -80,6 +83,8 @@ export class MountError extends Error {
 /** A container's file tree. */
 export interface ContainerTree {
   readonly namespace: MountNamespace;
+  /** The root file system by itself. */
+  readonly overlay: TreeFs;
   /** Where a process starts that nobody forked: at the root, with docker's umask. */
   context(): FsContext;
   /**
@@ -112,10 +117,14 @@ export function buildMounts(spec: TreeSpec): ContainerTree {
     spec.lower.close();
     throw failure("/", spec.upper, upper);
   }
-  const builder = new Builder(spec, overlay({ lower: spec.lower, dirfd: upper }));
+  const root = overlay({ lower: spec.lower, dirfd: upper });
+  const builder = new Builder(spec, root);
+  const { system } = spec;
   try {
-    builder.mountSystem();
-    for (const mount of spec.mounts) builder.mount(mount);
+    if (system !== undefined) builder.mountSystem(system);
+    for (const mount of spec.mounts) {
+      if (system !== undefined || mount.kind !== "tmpfs") builder.mount(mount);
+    }
     builder.mountEtc();
     if (spec.readOnly) builder.namespace.root.flags |= MS_RDONLY;
   } catch (error) {
@@ -125,6 +134,7 @@ export function buildMounts(spec: TreeSpec): ContainerTree {
   const { namespace } = builder;
   return {
     namespace,
+    overlay: root,
     context: () => new FsContext(namespace.root.rootPath),
     makeDirectory: (path) => builder.makeDirectory(path),
     ownBinds: (uid, gid) => builder.ownBinds(uid, gid),
@@ -193,8 +203,8 @@ class Builder {
   }
 
   /** `/proc`, `/sys`, `/dev` and what lies below them, as docker sets them up. */
-  mountSystem(): void {
-    const { system, devpts, shmBytes } = this.#spec;
+  mountSystem(system: SystemInfo): void {
+    const { devpts, shmBytes } = this.#spec;
     this.#attach(new ProcFs(system), "/proc", { flags: HARMLESS });
     this.#attach(new SysFs(system), "/sys", { flags: HARMLESS | MS_RDONLY });
     const dev = this.#tmpfs({ mode: 0o755, size: DEV_BYTES });

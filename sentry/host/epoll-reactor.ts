@@ -32,6 +32,7 @@ export class EpollReactor implements Reactor {
   readonly #registrations = new Map<number, Registration>();
   readonly #timers = new TimerHeap();
   #posted: (() => void)[] = [];
+  readonly #shares = new Set<object>();
 
   /** @throws when the host has no descriptor left. */
   constructor() {
@@ -48,6 +49,17 @@ export class EpollReactor implements Reactor {
   /** When the next timer is due, on {@link now}'s clock. */
   get nextDeadlineNs(): bigint | undefined {
     return this.#posted.length > 0 ? 0n : this.#timers.next;
+  }
+
+  /** Whether Node's loop is to have its turn; see {@link shareWithNode}. */
+  get isShared(): boolean {
+    return this.#shares.size > 0;
+  }
+
+  shareWithNode(): { close(): void } {
+    const share = { close: () => this.#shares.delete(share) };
+    this.#shares.add(share);
+    return share;
   }
 
   now(): bigint {

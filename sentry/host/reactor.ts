@@ -34,4 +34,9 @@ export interface Reactor {
   now(): bigint;
   /** Calls `run` once, soon, after what the loop is doing now. */
   post(run: () => void): void;
+  /**
+   * Gives Node's own loop its turn after each of ours, and keeps waits short, until the share is closed: for
+   * work on Node's streams and promises, which wake our wait only when Node has had a turn since.
+   */
+  shareWithNode(): { close(): void };
 }

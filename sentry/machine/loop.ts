@@ -9,8 +9,13 @@ import type { RingHub } from "./hub.ts";
  */
 const SPIN_NS = availableParallelism() > 1 ? 30_000 : 0;
 const NS_PER_MS = 1_000_000n;
+/** How long to wait while Node's loop has work of which the wait may not hear. */
+const SHARED_PATIENCE_MS = 1;
 /** Turns between looks at Node's own loop while there is always work. */
 const TURNS_PER_YIELD = 256;
+
+/** Whom the loop hands what it finds in rings. */
+type RingReader = Pick<ExecutorMachine, "submitted" | "violated">;
 
 /**
  * The sentry's loop: rings, host descriptors, timers and Node's own loop in one wait. Handlers run to
@@ -21,11 +26,11 @@ const TURNS_PER_YIELD = 256;
 export class SentryLoop {
   readonly #hub: RingHub;
   readonly #reactor: EpollReactor;
-  readonly #machine: ExecutorMachine;
+  readonly #machine: RingReader;
   #busy = false;
   #stopped = false;
 
-  constructor(hub: RingHub, reactor: EpollReactor, machine: ExecutorMachine) {
+  constructor(hub: RingHub, reactor: EpollReactor, machine: RingReader) {
     this.#hub = hub;
     this.#reactor = reactor;
     this.#machine = machine;
@@ -64,11 +69,12 @@ export class SentryLoop {
     if (found.descriptors || (deadline !== undefined && deadline <= this.#reactor.now())) {
       this.#reactor.turn(0);
     }
-    return found.loop;
+    return found.loop || this.#reactor.isShared;
   }
 
   #patienceMs(): number {
     const deadline = this.#reactor.nextDeadlineNs;
+    if (this.#reactor.isShared) return SHARED_PATIENCE_MS;
     if (deadline === undefined) return -1;
     const left = deadline - this.#reactor.now();
     return left <= 0n ? 0 : Number((left + NS_PER_MS - 1n) / NS_PER_MS);

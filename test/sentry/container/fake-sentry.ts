@@ -7,6 +7,7 @@ import { signalName } from "../../../sentry/abi/signal.ts";
 import { EpollReactor } from "../../../sentry/host/epoll-reactor.ts";
 import { setWindowSize } from "../../../sentry/host/terminal.ts";
 import type {
+  ContainerFiles,
   ContainerSpec,
   ExitStatus,
   ProcessHandle,
@@ -19,6 +20,10 @@ import type {
 import { openPty } from "./pty.ts";
 
 const TURN_MS = 2;
+
+function unavailable(): never {
+  throw Object.assign(new Error("A fake has no files"), { code: "FILES_FAILED" });
+}
 
 /**
  * A sentry without a kernel: its processes are the host's own. It stands in for the real one where the
@@ -39,10 +44,18 @@ export class FakeSentry implements SentryContainer {
     if (spec.trace) options.log("fake sentry");
   }
 
-  readFile(path: string, limitBytes: number): Uint8Array | Errno {
-    const file = join(this.spec.rootfs.upper, path);
-    return existsSync(file) ? readFileSync(file).subarray(0, limitBytes) : ENOENT;
-  }
+  readonly files: ContainerFiles = {
+    read: (path, limitBytes) => {
+      const file = join(this.spec.rootfs.upper, path);
+      return existsSync(file) ? readFileSync(file).subarray(0, limitBytes) : ENOENT;
+    },
+    stat: () => unavailable(),
+    pack: () => unavailable(),
+    unpack: () => unavailable(),
+    changes: () => [],
+    export: () => unavailable(),
+    layer: () => unavailable(),
+  };
 
   start(process: ProcessSpec, stdio: Stdio): ProcessHandle | StartFailure {
     if (process.env.includes("FAKE_DEFECT=1")) {

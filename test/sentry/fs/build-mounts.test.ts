@@ -17,6 +17,7 @@ const NO_REACTOR: Reactor = {
   at: () => ({ cancel: () => {} }),
   now: () => 0n,
   post: () => {},
+  shareWithNode: () => ({ close: () => {} }),
 };
 
 function container(mounts: (host: string) => readonly MountSpec[] = () => [], readOnly = false) {

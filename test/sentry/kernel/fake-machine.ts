@@ -41,6 +41,10 @@ import type { Path } from "../../../sentry/vfs/mount.ts";
 
 /** A loop whose clock moves only when a test says so. */
 export class FakeReactor implements Reactor {
+  shareWithNode() {
+    return { close: () => {} };
+  }
+
   #now = 1_000_000_000_000n;
   #posted: (() => void)[] = [];
   #timers: { deadlineNs: bigint; fire: () => void }[] = [];

@@ -40,6 +40,7 @@ const REACTOR: Reactor = {
   at: () => ({ cancel: () => {} }),
   now: () => 0n,
   post: () => {},
+  shareWithNode: () => ({ close: () => {} }),
 };
 
 /** A register: small numbers, descriptors, flags, addresses, and all that is at the edge of its type. */

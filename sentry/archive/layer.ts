@@ -1,0 +1,55 @@
+/** A container's changes as a layer of an image; see the OCI image specification, "Image Layer Filesystem Changeset". */
+import type { ByteString } from "../abi/bytes.ts";
+import { Errno } from "../abi/errno.ts";
+import type { TreeFs } from "../fs/tree/tree-fs.ts";
+import type { TarEntry } from "../image/tar-reader.ts";
+import { encodeHeader } from "../image/tar-writer.ts";
+import type { Actor } from "../vfs/fs-context.ts";
+import { lookup } from "../vfs/resolve.ts";
+import { changesOf } from "./changes.ts";
+import { Packer, TAR_END } from "./pack.ts";
+
+const WHITEOUT = ".wh.";
+const OPAQUE = ".wh..wh..opq";
+
+/**
+ * The tar of everything the writable layer has changed, straight from its journal's tree.
+ * @param actor sees `fs` alone, without what is mounted on it.
+ * @throws {FilesError} while it is read.
+ */
+export function* layerOf(fs: TreeFs, actor: Actor): Generator<Uint8Array> {
+  const packer = new Packer(actor);
+  for (const { path, kind, opaque } of changesOf(fs)) {
+    const name = path.slice(1);
+    if (kind === "deleted") {
+      yield encodeHeader(marker(beside(name, WHITEOUT + name.slice(name.lastIndexOf("/") + 1))));
+      continue;
+    }
+    const place = lookup(actor, actor.fs.root, path, { noFollow: true });
+    // A running guest may have taken it away since.
+    if (place instanceof Errno) continue;
+    yield* packer.member(place, name);
+    if (opaque) yield encodeHeader(marker(`${name}/${OPAQUE}`));
+  }
+  yield TAR_END;
+}
+
+function beside(path: ByteString, name: ByteString): ByteString {
+  return path.slice(0, path.lastIndexOf("/") + 1) + name;
+}
+
+function marker(path: ByteString): TarEntry {
+  return {
+    path,
+    type: "file",
+    mode: 0,
+    uid: 0,
+    gid: 0,
+    size: 0,
+    mtime: 0n,
+    link: "",
+    major: 0,
+    minor: 0,
+    xattrs: new Map(),
+  };
+}
