@@ -66,6 +66,15 @@ export class OpenedContainer implements SentryContainer {
     return { cpuMs: 0, memoryBytes: 0, memoryLimitBytes: undefined, pids: 0 };
   }
 
+  publishedPorts(): [] {
+    return [];
+  }
+
+  /** It joins its networks when it starts. */
+  attachNetwork(): void {}
+
+  detachNetwork(): void {}
+
   confinement(): [] {
     return [];
   }
