@@ -47,6 +47,7 @@ export const GROUPS = {
   images: "Images",
   volumes: "Volumes",
   networks: "Networks",
+  engine: "Docker's clients",
   system: "This installation",
 } as const;
 export type Group = keyof typeof GROUPS;

@@ -4,6 +4,7 @@
  */
 
 import type { CommandRow, TypedRow } from "./command.ts";
+import { ENGINE_COMMANDS } from "./engine-commands.ts";
 import { EXIT } from "./errors.ts";
 import type { OptionRow } from "./option.ts";
 import * as options from "./options.ts";
@@ -371,6 +372,7 @@ means what is in the directory SRC. Symlinks in the container lead within the co
     examples: [["ddcli volume rm data", "refused while a container has it"]],
     load: () => import("./commands/volume-rm.ts"),
   }),
+  ...ENGINE_COMMANDS,
   command({
     name: "volume prune",
     group: "volumes",

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { fromText } from "../sentry/abi/bytes.ts";
 import { SIGTERM } from "../sentry/abi/signal.ts";
 import { ContainerError } from "../sentry/container/errors.ts";
+import { withInit } from "../sentry/container/init-program.ts";
 import { resolveMounts } from "../sentry/container/mounts.ts";
 import { randomId } from "../sentry/container/names.ts";
 import { writeWanted } from "../sentry/container/network/container-networks.ts";
@@ -18,7 +19,6 @@ import type { ContainerStore, HeldContainer } from "../sentry/container/store.ts
 import type { Mode, NetworkSpec } from "../sentry/spec.ts";
 import { readEnvironment } from "./environment.ts";
 import { CliError, EXIT, usageError } from "./errors.ts";
-import { withInit } from "./init-program.ts";
 import { parseLabels } from "./labels.ts";
 import { parseLimits } from "./limits.ts";
 import { parseMount, parseTmpfs, parseVolume } from "./mount-options.ts";

@@ -48,7 +48,7 @@ const VAGUE_NAME =
   /^(utils?|helpers?|manager|misc|common|stuff)[.-]|[-_](utils?|helpers?|manager)\./;
 
 /** Rooms: whoever has their own walls (a tsconfig), and what the sentry and the guest are divided into. */
-const ROOM = /^(ring|guest|profiles|api|cli|tools|test|bench|sentry(\/[a-z-]+)?)\//;
+const ROOM = /^(ring|guest|profiles|api|daemon|cli|tools|test|bench|sentry(\/[a-z-]+)?)\//;
 
 const lines = (text: string) => text.replace(/\n$/, "").split("\n");
 

@@ -1,8 +1,8 @@
 import { closeSync, openSync } from "node:fs";
+import { ask } from "../../sentry/container/ask.ts";
 import type { ControlClient } from "../../sentry/container/control-client.ts";
 import { execConfig, type ProcessChoice } from "../../sentry/container/process-config.ts";
 import { openContainers } from "../context.ts";
-import { ask } from "../control.ts";
 import { readEnvironment } from "../environment.ts";
 import { CliError, EXIT } from "../errors.ts";
 import type { Values } from "../option.ts";

@@ -1,3 +1,4 @@
+import { HOST_IMAGE } from "../../sentry/container/run-image.ts";
 import type { StoredImage } from "../../sentry/image/image-store.ts";
 import { ImageStore } from "../../sentry/image/image-store.ts";
 import { platformName } from "../../sentry/image/platform.ts";
@@ -8,7 +9,6 @@ import { applyFilters, hasLabel, type Matchers } from "../filter.ts";
 import type { Values } from "../option.ts";
 import type { IMAGES_OPTIONS } from "../options.ts";
 import { type Columns, duration, printRows, type Row, size } from "../output.ts";
-import { HOST_IMAGE } from "../run-image.ts";
 
 const NONE = "<none>";
 const SHORT_ID = 12;

@@ -1,12 +1,12 @@
 import { toText } from "../../sentry/abi/bytes.ts";
 import { signalName } from "../../sentry/abi/signal.ts";
+import { askOnce } from "../../sentry/container/ask.ts";
 import { ContainerError } from "../../sentry/container/errors.ts";
 import type { Container, ContainerState } from "../../sentry/container/record.ts";
 import { ContainerStore } from "../../sentry/container/store.ts";
 import { VolumeStore } from "../../sentry/container/volumes.ts";
 import type { ConfinementLayer } from "../../sentry/spec.ts";
 import { openDirectories } from "../context.ts";
-import { askOnce } from "../control.ts";
 import { CliError, EXIT } from "../errors.ts";
 import type { Values } from "../option.ts";
 import type { INSPECT_OPTIONS } from "../options.ts";

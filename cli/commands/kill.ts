@@ -1,7 +1,7 @@
 import { SIGKILL } from "../../sentry/abi/signal.ts";
+import { askOnce, stopContainer } from "../../sentry/container/ask.ts";
 import { parseSignal } from "../../sentry/container/signal-name.ts";
 import { openContainers } from "../context.ts";
-import { askOnce, stopContainer } from "../control.ts";
 import { each } from "../each.ts";
 import { usageError } from "../errors.ts";
 import type { Values } from "../option.ts";

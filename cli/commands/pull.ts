@@ -1,3 +1,4 @@
+import { HOST_IMAGE } from "../../sentry/container/run-image.ts";
 import { ImageStore } from "../../sentry/image/image-store.ts";
 import { parsePlatform } from "../../sentry/image/platform.ts";
 import { openDirectories } from "../context.ts";
@@ -5,7 +6,6 @@ import { EXIT } from "../errors.ts";
 import type { Values } from "../option.ts";
 import type { PULL_OPTIONS } from "../options.ts";
 import { pullImage } from "../pull-image.ts";
-import { HOST_IMAGE } from "../run-image.ts";
 
 export async function main(
   values: Values<typeof PULL_OPTIONS>,

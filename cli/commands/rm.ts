@@ -1,9 +1,9 @@
 import { SIGKILL } from "../../sentry/abi/signal.ts";
+import { hold, stopContainer } from "../../sentry/container/ask.ts";
 import { ContainerError } from "../../sentry/container/errors.ts";
 import { removeContainer } from "../../sentry/container/lifecycle.ts";
 import type { ContainerStore } from "../../sentry/container/store.ts";
 import { openContainers } from "../context.ts";
-import { hold, stopContainer } from "../control.ts";
 import { each } from "../each.ts";
 import type { Values } from "../option.ts";
 import type { RM_OPTIONS } from "../options.ts";

@@ -1,3 +1,4 @@
+import { HOST_IMAGE } from "../../sentry/container/run-image.ts";
 import { ContainerStore } from "../../sentry/container/store.ts";
 import { ImageStore } from "../../sentry/image/image-store.ts";
 import { openDirectories } from "../context.ts";
@@ -5,7 +6,6 @@ import { each } from "../each.ts";
 import { CliError } from "../errors.ts";
 import type { Values } from "../option.ts";
 import type { RMI_OPTIONS } from "../options.ts";
-import { HOST_IMAGE } from "../run-image.ts";
 
 export function main(
   values: Values<typeof RMI_OPTIONS>,

@@ -1,5 +1,5 @@
+import { askOnce } from "../../sentry/container/ask.ts";
 import { openContainers } from "../context.ts";
-import { askOnce } from "../control.ts";
 import { EXIT } from "../errors.ts";
 import type { Values } from "../option.ts";
 import type { STATS_OPTIONS } from "../options.ts";

@@ -1,6 +1,6 @@
+import { stopContainer } from "../../sentry/container/ask.ts";
 import { parseSignal } from "../../sentry/container/signal-name.ts";
 import { openContainers } from "../context.ts";
-import { stopContainer } from "../control.ts";
 import { each } from "../each.ts";
 import { usageError } from "../errors.ts";
 import type { Values } from "../option.ts";

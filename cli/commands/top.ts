@@ -1,6 +1,6 @@
 import { toText } from "../../sentry/abi/bytes.ts";
+import { askOnce } from "../../sentry/container/ask.ts";
 import { openContainers } from "../context.ts";
-import { askOnce } from "../control.ts";
 import { EXIT } from "../errors.ts";
 import type { Values } from "../option.ts";
 import type { TOP_OPTIONS } from "../options.ts";

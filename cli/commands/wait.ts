@@ -1,5 +1,5 @@
+import { ask, untilFree } from "../../sentry/container/ask.ts";
 import { openContainers } from "../context.ts";
-import { ask, untilFree } from "../control.ts";
 import { each } from "../each.ts";
 import type { Values } from "../option.ts";
 import type { WAIT_OPTIONS } from "../options.ts";

@@ -73,7 +73,7 @@ export class Attachers {
       if (waiting.length === 0 || performance.now() >= deadline) return;
       const ready = pollAll(waiting.map(({ fd }) => ({ fd, events: POLLOUT })));
       if (ready.every((events) => events === 0)) pause(FAREWELL_PAUSE_MS);
-      waiting.forEach((client, i) => this.ready(client, ready[i] ?? 0));
+      for (const [i, client] of waiting.entries()) this.ready(client, ready[i] ?? 0);
     }
   }
 

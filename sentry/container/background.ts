@@ -16,6 +16,7 @@ import { clientEnds } from "./control-protocol.ts";
 import { type Directories, directoriesOf, ensureDirectories } from "./directories.ts";
 import { ContainerError } from "./errors.ts";
 import { type RunFailure, RunningContainer } from "./lifecycle.ts";
+import type { FailureReason } from "./process-spec.ts";
 import { ContainerStore } from "./store.ts";
 
 /** Descriptor of the background process that is its end of the socket. */
@@ -125,10 +126,12 @@ export class BackgroundProcess {
 export class StartError extends ContainerError {
   /** 125, 126 or 127, as docker's CLI would exit. */
   readonly exitCode: number;
+  readonly reason: FailureReason | undefined;
 
-  constructor({ exitCode, message }: RunFailure) {
+  constructor({ exitCode, message, reason }: RunFailure) {
     super("START_FAILED", message);
     this.exitCode = exitCode;
+    this.reason = reason;
   }
 }
 

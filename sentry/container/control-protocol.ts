@@ -7,6 +7,7 @@ import type { ByteString } from "../abi/bytes.ts";
 import type { ConfinementLayer, ContainerStats, ExitStatus, ProcessInfo } from "../spec.ts";
 import { type FilesReply, type FilesRequest, parseFilesRequest } from "./files-protocol.ts";
 import type { EndpointSettings } from "./network/network-record.ts";
+import type { FailureReason } from "./process-spec.ts";
 import type { ProcessConfig } from "./record.ts";
 import type { ClientEnds } from "./streams.ts";
 
@@ -68,6 +69,7 @@ export type Reply =
       readonly exitCode: number;
       /** The code of the error, where it has one. */
       readonly code?: string;
+      readonly reason?: FailureReason;
     }
   | { readonly kind: "done" }
   | { readonly kind: "started"; readonly pid: number }

@@ -16,7 +16,7 @@ import {
 import { descriptorsOf, type FilesRequest } from "./files-protocol.ts";
 import { serveFiles, type Transfer } from "./files-service.ts";
 import type { Networking } from "./network/networking.ts";
-import { exitCodeOf, processSpec } from "./process-spec.ts";
+import { exitCodeOf, processSpec, reasonOf } from "./process-spec.ts";
 import type { Streams } from "./streams.ts";
 import { TerminalRelay } from "./terminal-relay.ts";
 
@@ -279,7 +279,13 @@ class Connection {
       return;
     }
     if ("errno" in handle) {
-      this.send({ kind: "error", message: handle.message, exitCode: exitCodeOf(handle) });
+      const { message } = handle;
+      this.send({
+        kind: "error",
+        message,
+        exitCode: exitCodeOf(handle),
+        reason: reasonOf(handle),
+      });
       return;
     }
     const exec = handle;

@@ -36,7 +36,9 @@ export type ContainerErrorCode =
   | "INVALID_EGRESS"
   | "NO_LOG"
   | "CONTROL_FAILED"
-  | "START_FAILED";
+  | "START_FAILED"
+  | "NO_INIT"
+  | "BAD_PLATFORM";
 
 export class ContainerError extends Error {
   override name = "ContainerError";

@@ -10,7 +10,7 @@ import type {
 } from "../spec.ts";
 import { ControlServer } from "./control-server.ts";
 import { Networking } from "./network/networking.ts";
-import { exitCodeOf, processSpec } from "./process-spec.ts";
+import { exitCodeOf, type FailureReason, processSpec, reasonOf } from "./process-spec.ts";
 import type { ContainerRecord } from "./record.ts";
 import type { ContainerStore, HeldContainer } from "./store.ts";
 import { type Attachment, Streams } from "./streams.ts";
@@ -25,6 +25,8 @@ const FAREWELL_MS = 30_000;
 export interface RunFailure {
   readonly exitCode: number;
   readonly message: string;
+  /** What failed, when the host or the container's files said no. */
+  readonly reason?: FailureReason;
 }
 
 /**
@@ -109,7 +111,11 @@ export class RunningContainer {
       const spec = processSpec(sentry, held.record.process);
       const process = sentry.start(spec, streams.stdio);
       if ("errno" in process) {
-        const failure = { exitCode: exitCodeOf(process), message: process.message };
+        const failure = {
+          exitCode: exitCodeOf(process),
+          message: process.message,
+          reason: reasonOf(process),
+        };
         abandon(store, held, sentry, streams, networking, failure);
         return failure;
       }

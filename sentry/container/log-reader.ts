@@ -86,7 +86,8 @@ export class LogFollower {
     this.lines = undefined;
   }
 
-  private readNew(): void {
+  /** Shows what has come since the last time. */
+  readNew(): void {
     const take = (entry: LogEntry) => {
       if (isWanted(entry, this.selection)) this.show(entry);
     };

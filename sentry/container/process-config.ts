@@ -19,7 +19,7 @@ export interface ProcessChoice {
   /** Arguments after the image; empty: the image's command. */
   readonly args: readonly string[];
   /** `undefined`: the image's; empty: none. */
-  readonly entrypoint: string | undefined;
+  readonly entrypoint: string | readonly string[] | undefined;
   /** `NAME=value`, or `NAME` alone, which removes the variable. */
   readonly env: readonly string[];
   readonly workdir: string | undefined;
@@ -33,11 +33,12 @@ export interface ProcessChoice {
  * @throws {ContainerError} `NO_COMMAND` when neither says what to run, `INVALID_WORKDIR`.
  */
 export function processConfig(image: ImageDefaults, choice: ProcessChoice): ProcessConfig {
-  const own = choice.entrypoint === undefined ? (image.Entrypoint ?? []) : [choice.entrypoint];
+  const chosen = typeof choice.entrypoint === "string" ? [choice.entrypoint] : choice.entrypoint;
+  const own = chosen ?? image.Entrypoint ?? [];
   const entrypoint = own.filter((word, i) => i > 0 || word !== "");
   // An entrypoint of the user's makes the image's command meaningless.
   const command =
-    choice.args.length > 0 || choice.entrypoint !== undefined ? choice.args : (image.Cmd ?? []);
+    choice.args.length > 0 || (chosen?.length ?? 0) > 0 ? choice.args : (image.Cmd ?? []);
   const argv = [...entrypoint, ...command];
   if (argv.length === 0) {
     throw new ContainerError(

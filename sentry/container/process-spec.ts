@@ -34,3 +34,14 @@ export function exitCodeOf(failure: StartFailure): 125 | 126 | 127 {
   if (failure.what === "container") return 125;
   return failure.errno.name === "ENOENT" ? 127 : 126;
 }
+
+/** What of a failure can be told to another process. */
+export interface FailureReason {
+  readonly what: StartFailure["what"];
+  /** Name of the errno. */
+  readonly errno: string;
+}
+
+export function reasonOf({ what, errno }: StartFailure): FailureReason {
+  return { what, errno: errno.name };
+}

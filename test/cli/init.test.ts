@@ -2,7 +2,7 @@ import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import test from "ava";
-import { withInit } from "../../cli/init-program.ts";
+import { withInit } from "../../sentry/container/init-program.ts";
 
 const INIT = fileURLToPath(new URL("../../../Release/dd-init", import.meta.url));
 

@@ -1,11 +1,10 @@
 import { join } from "node:path";
-import { ControlClient } from "../sentry/container/control-client.ts";
-import type { Reply, Request } from "../sentry/container/control-protocol.ts";
-import { ContainerError } from "../sentry/container/errors.ts";
-import { CONTROL_SOCKET } from "../sentry/container/lifecycle.ts";
-import type { Container } from "../sentry/container/record.ts";
-import type { ContainerStore, HeldContainer } from "../sentry/container/store.ts";
-import { CliError } from "./errors.ts";
+import { ControlClient } from "./control-client.ts";
+import type { Reply, Request } from "./control-protocol.ts";
+import { ContainerError } from "./errors.ts";
+import { CONTROL_SOCKET } from "./lifecycle.ts";
+import type { Container } from "./record.ts";
+import type { ContainerStore, HeldContainer } from "./store.ts";
 
 const POLL_MS = 3;
 /** A sentry that has answered "exited" only has to leave. */
@@ -38,7 +37,7 @@ function notRunning(name: string): ContainerError {
   );
 }
 
-/** One question with one answer. @throws {CliError} `CONTROL` when the sentry refuses or goes away. */
+/** One question with one answer. @throws {ContainerError} `CONTROL_FAILED` when the sentry refuses or goes away. */
 export async function askOnce<Kind extends Reply["kind"]>(
   store: ContainerStore,
   container: Container,
@@ -49,8 +48,8 @@ export async function askOnce<Kind extends Reply["kind"]>(
   const reply = await client.next();
   client.close();
   if (reply?.kind === kind) return reply as Extract<Reply, { kind: Kind }>;
-  throw new CliError(
-    "CONTROL",
+  throw new ContainerError(
+    "CONTROL_FAILED",
     reply?.kind === "error" ? reply.message : `container ${container.record.name} went away`,
   );
 }

@@ -1,0 +1,34 @@
+/** Options of the commands about the daemon and docker's clients. */
+import type { OptionRow } from "./option.ts";
+import { REPORT_OPTIONS } from "./options.ts";
+
+type Rows = readonly OptionRow[];
+
+const SOCKET = {
+  name: "socket",
+  value: "PATH",
+  complete: "file",
+  help: "Listen there instead of docker.sock in the run directory",
+} as const;
+
+export const DAEMON_RUN_OPTIONS = [
+  SOCKET,
+  {
+    name: "log-level",
+    value: "LEVEL",
+    help: "debug, info (the default), warn or error",
+  },
+] as const satisfies Rows;
+
+export const DAEMON_START_OPTIONS = [SOCKET] as const satisfies Rows;
+
+export const DAEMON_STOP_OPTIONS = [] as const satisfies Rows;
+
+export const DAEMON_STATUS_OPTIONS = REPORT_OPTIONS;
+
+export const CONTEXT_INSTALL_OPTIONS = [
+  SOCKET,
+  { name: "no-use", help: "Do not make it the context docker uses by default" },
+] as const satisfies Rows;
+
+export const CONTEXT_UNINSTALL_OPTIONS = [] as const satisfies Rows;

@@ -1,0 +1,89 @@
+import type { AttachChoice } from "../../api/engine/containers.ts";
+import { ApiError } from "../../api/errors.ts";
+import type { ProcessStreams } from "../../api/row.ts";
+import { ask } from "../../sentry/container/ask.ts";
+import type { ClientChoice } from "../../sentry/container/background.ts";
+import type { Container } from "../../sentry/container/record.ts";
+import type { DaemonContext } from "../context.ts";
+import { closeAll, type InputPipe, inputPipe, type OutputPipe, outputPipe } from "../pipes.ts";
+import { attributesOf } from "./attributes.ts";
+import type { Supervisor } from "./supervisor.ts";
+
+/** Pipes to a container for the streams a client wants. */
+interface ClientPipes {
+  readonly choice: ClientChoice;
+  readonly stdin: InputPipe | undefined;
+  readonly stdout: OutputPipe | undefined;
+  readonly stderr: OutputPipe | undefined;
+  /** The container's ends, in the order of the control protocol. */
+  readonly descriptors: readonly number[];
+}
+
+/**
+ * Joins a client with a container's streams: at once when it runs, else from its first byte on.
+ * @throws {ApiError} when it is run in somebody's foreground.
+ */
+export async function attachTo(
+  context: DaemonContext,
+  supervisor: Supervisor,
+  container: Container,
+  choice: AttachChoice,
+): Promise<ProcessStreams> {
+  const { record, state } = container;
+  const { id } = record.spec;
+  const pipes = openPipes({
+    stdin: choice.stdin && record.openStdin,
+    // With a terminal there is one output, whichever was asked for.
+    stdout: record.tty ? choice.stdout || choice.stderr : choice.stdout,
+    stderr: !record.tty && choice.stderr,
+  });
+  let leaveEarly = () => {};
+  if (state.status === "running") {
+    await joinRunning(context, container, pipes);
+  } else {
+    const client = {
+      choice: pipes.choice,
+      descriptors: pipes.descriptors,
+      release: () => closeAll(pipes.descriptors),
+    };
+    supervisor.addEarly(id, client);
+    leaveEarly = () => supervisor.removeEarly(id, client);
+  }
+  context.events.emit("container", "attach", id, attributesOf(record));
+  const ended = supervisor.nextExit(id);
+  return {
+    stdin: pipes.stdin?.stream,
+    stdout: pipes.stdout?.stream,
+    stderr: pipes.stderr?.stream,
+    tty: record.tty,
+    ended,
+    close: () => {
+      leaveEarly();
+      for (const pipe of [pipes.stdin, pipes.stdout, pipes.stderr]) pipe?.stream.destroy();
+    },
+  };
+}
+
+function openPipes(choice: ClientChoice): ClientPipes {
+  const stdin = choice.stdin ? inputPipe() : undefined;
+  const stdout = choice.stdout ? outputPipe() : undefined;
+  const stderr = choice.stderr ? outputPipe() : undefined;
+  const descriptors = [stdin, stdout, stderr].flatMap((pipe) => pipe?.fd ?? []);
+  return { choice, stdin, stdout, stderr, descriptors };
+}
+
+async function joinRunning(
+  context: DaemonContext,
+  container: Container,
+  { choice, descriptors }: ClientPipes,
+): Promise<void> {
+  if (descriptors.length === 0) return;
+  try {
+    const client = ask(context.store, container, { op: "attach", ...choice }, descriptors);
+    const reply = await client.next();
+    client.close();
+    if (reply?.kind === "error") throw new ApiError("CONFLICT", reply.message);
+  } finally {
+    closeAll(descriptors);
+  }
+}

@@ -1,0 +1,219 @@
+import { hostname as hostHostname } from "node:os";
+import { join } from "node:path";
+import type { CreateChoice } from "../../api/engine/containers.ts";
+import { ApiError } from "../../api/errors.ts";
+import type { CreateBody, HostConfigBody } from "../../api/routes/container-bodies.ts";
+import { fromText } from "../../sentry/abi/bytes.ts";
+import { SIGTERM } from "../../sentry/abi/signal.ts";
+import { withInit } from "../../sentry/container/init-program.ts";
+import { resolveMounts } from "../../sentry/container/mounts.ts";
+import { randomId } from "../../sentry/container/names.ts";
+import { processConfig } from "../../sentry/container/process-config.ts";
+import type { ContainerRecord, RestartPolicy } from "../../sentry/container/record.ts";
+import {
+  HOST_IMAGE,
+  hostImage,
+  type RunImage,
+  runImage,
+} from "../../sentry/container/run-image.ts";
+import { parseSignal } from "../../sentry/container/signal-name.ts";
+import { matches, parsePlatform } from "../../sentry/image/platform.ts";
+import { familiarName, parseReference, withDefaultTag } from "../../sentry/image/reference.ts";
+import type { DaemonContext } from "../context.ts";
+import { networkSpec } from "../networks/spec.ts";
+import { limitsOf } from "./limits.ts";
+import { mountRequests } from "./mount-requests.ts";
+import { modeOf } from "./runtime.ts";
+import { textsOf, wordsOf } from "./words.ts";
+
+const HOSTNAME_LENGTH_MAX = 64;
+const SHORT_ID = 12;
+const STOP_TIMEOUT_SECONDS = 10;
+
+/** Makes the container a client asks for. @throws {ApiError} or an error of the stores. */
+export async function createContainer(
+  context: DaemonContext,
+  { name, platform, body }: CreateChoice,
+): Promise<{ readonly record: ContainerRecord; readonly warnings: string[] }> {
+  const { store, directories } = context;
+  const hostConfig: HostConfigBody = body.HostConfig ?? {};
+  const mode = modeOf(hostConfig, context.defaultMode);
+  const warnings: string[] = [];
+  const imageName = body.Image ?? "";
+  const image = await imageOf(context, imageName, platform);
+  const id = randomId();
+  const tty = body.Tty ?? false;
+  const network = networkSpec(hostConfig, mode);
+  const hostname = hostnameOf(body.Hostname, network.mode === "host", id);
+  const entrypoint = wordsOf(body.Entrypoint);
+  const command = processConfig(image.config, {
+    args: wordsOf(body.Cmd) ?? [],
+    entrypoint,
+    env: body.Env ?? [],
+    workdir: body.WorkingDir || undefined,
+    user: body.User || undefined,
+    tty,
+    hostname,
+  });
+  const stopSignal = signalOf(body.StopSignal || image.config.StopSignal);
+  const limits = limitsOf(hostConfig, warnings);
+  const restart = restartPolicy(hostConfig);
+  const init = hostConfig.Init === true ? withInit(command, image.isa) : undefined;
+  const { mounts, anonymousVolumes } = resolveMounts(
+    mountRequests(body, hostConfig, store),
+    [...image.config.Volumes, ...Object.keys(body.Volumes ?? {})],
+    mode,
+    directories,
+  );
+  const held = store.create(id, name, (chosen) => ({
+    version: 1,
+    name: chosen,
+    createdAt: Date.now(),
+    imageName,
+    spec: {
+      id,
+      mode,
+      hostname: fromText(hostname),
+      isa: image.isa,
+      rootfs: {
+        store: fromText(directories.root),
+        image: image.id,
+        layers: image.layers.map(fromText),
+        upper: fromText(join(store.directoryOf(id), "upper")),
+        readOnly: hostConfig.ReadonlyRootfs ?? false,
+      },
+      mounts: init === undefined ? mounts : [...mounts, init.mount],
+      network,
+      limits,
+      runDirectory: fromText(store.runDirectoryOf(id)),
+      trace: process.env["DD_TRACE"] === "1",
+    },
+    process: init?.process ?? command,
+    tty,
+    openStdin: body.OpenStdin ?? false,
+    stdinOnce: body.StdinOnce ?? false,
+    autoRemove: hostConfig.AutoRemove ?? false,
+    labels: { ...image.config.Labels, ...textsOf(body.Labels) },
+    stopSignal,
+    stopTimeoutSeconds: body.StopTimeout ?? STOP_TIMEOUT_SECONDS,
+    anonymousVolumes,
+    ...(restart === undefined ? {} : { restart }),
+    engine: engineRecord(body, image, entrypoint),
+  }));
+  held.release();
+  return { record: held.record, warnings };
+}
+
+/** What inspect shows as it was asked for, on top of the image's own. */
+function engineRecord(
+  body: CreateBody,
+  image: RunImage,
+  entrypoint: readonly string[] | undefined,
+): ContainerRecord["engine"] & object {
+  const { HostConfig, NetworkingConfig, ...config } = body;
+  const { config: defaults } = image;
+  const own = wordsOf(config.Cmd) ?? [];
+  const cmd = own.length > 0 || (entrypoint?.length ?? 0) > 0 ? own : (defaults.Cmd ?? []);
+  const ports = [...defaults.ExposedPorts, ...Object.keys(config.ExposedPorts ?? {})];
+  const volumes = [...defaults.Volumes, ...Object.keys(config.Volumes ?? {})];
+  const set = (names: readonly string[]) =>
+    names.length === 0 ? undefined : Object.fromEntries(names.map((name) => [name, {}]));
+  return {
+    config: {
+      ...config,
+      Cmd: cmd.length === 0 ? null : cmd,
+      Entrypoint:
+        entrypoint?.filter((word, i) => i > 0 || word !== "") ?? defaults.Entrypoint ?? null,
+      ExposedPorts: set(ports),
+      Volumes: set(volumes) ?? null,
+    },
+    hostConfig: HostConfig ?? {},
+    networking: NetworkingConfig ?? {},
+  };
+}
+
+async function imageOf(
+  { images }: DaemonContext,
+  name: string,
+  platformText: string | undefined,
+): Promise<RunImage> {
+  if (name === "") throw new ApiError("INVALID", "no image specified");
+  if (name === HOST_IMAGE) return hostImage(platformText);
+  const image = await images.find(name);
+  const platform = platformText === undefined ? undefined : parsePlatform(platformText);
+  if (image === undefined) throw new ApiError("NO_SUCH_IMAGE", withTag(name));
+  if (platform !== undefined && !matches(platform, image.config.platform)) {
+    throw new ApiError(
+      "NOT_FOUND",
+      `image with reference ${name} was found but does not provide the specified platform (${platformText})`,
+    );
+  }
+  return runImage(name, image);
+}
+
+/** As docker names an image that is not there: with its tag. */
+export function withTag(name: string): string {
+  try {
+    return familiarName(withDefaultTag(parseReference(name)));
+  } catch {
+    return name;
+  }
+}
+
+function hostnameOf(wanted: string | null | undefined, ofHost: boolean, id: string): string {
+  if (!wanted) return ofHost ? hostHostname() : id.slice(0, SHORT_ID);
+  if (wanted.length > HOSTNAME_LENGTH_MAX || /[\0\n/]/.test(wanted)) {
+    throw new ApiError("INVALID", `invalid hostname: ${wanted}`);
+  }
+  return wanted;
+}
+
+export function signalOf(text: string | null | undefined): number {
+  if (!text) return SIGTERM;
+  const signo = parseSignal(text);
+  if (signo === undefined) throw new ApiError("INVALID", `Invalid signal: ${text}`);
+  return signo;
+}
+
+/** @throws {ApiError} in docker's words. */
+export function restartPolicy({
+  RestartPolicy: policy,
+  AutoRemove,
+}: Pick<HostConfigBody, "RestartPolicy" | "AutoRemove">): RestartPolicy | undefined {
+  const name = policy?.Name ?? "";
+  const maximumRetryCount = policy?.MaximumRetryCount ?? 0;
+  switch (name) {
+    case "":
+    case "no":
+      if (maximumRetryCount > 0) {
+        throw new ApiError(
+          "INVALID",
+          `invalid restart policy: maximum retry count can only be used with 'on-failure'`,
+        );
+      }
+      return undefined;
+    case "always":
+    case "unless-stopped":
+    case "on-failure":
+      break;
+    default:
+      throw new ApiError(
+        "INVALID",
+        `invalid restart policy: unknown policy '${name}'; use one of 'no', 'always', ` +
+          "'on-failure', or 'unless-stopped'",
+      );
+  }
+  if (name !== "on-failure" && maximumRetryCount > 0) {
+    throw new ApiError(
+      "INVALID",
+      "invalid restart policy: maximum retry count can only be used with 'on-failure'",
+    );
+  }
+  if (maximumRetryCount < 0) {
+    throw new ApiError("INVALID", "invalid restart policy: maximum retry count cannot be negative");
+  }
+  if (AutoRemove === true) {
+    throw new ApiError("INVALID", "can't create 'AutoRemove' container with restart policy");
+  }
+  return { name, maximumRetryCount };
+}

@@ -1,0 +1,217 @@
+import { join } from "node:path";
+import type { JsonObject } from "../../api/engine/json.ts";
+import { toText } from "../../sentry/abi/bytes.ts";
+import { signalName } from "../../sentry/abi/signal.ts";
+import { INIT_TARGET } from "../../sentry/container/init-program.ts";
+import type { Container, ContainerRecord } from "../../sentry/container/record.ts";
+import type { ContainerStore } from "../../sentry/container/store.ts";
+import { LOG_FILE } from "../../sentry/container/streams.ts";
+import { describeNetworks } from "../networks/describe.ts";
+import { goTime, type StatusWord } from "./status.ts";
+
+const SHM_BYTES = 64 * 1024 * 1024;
+
+/** What is known of a container beside its files. */
+export interface LiveFacts {
+  readonly status: StatusWord;
+  readonly execIds: readonly string[];
+}
+
+/** A container as `GET /containers/{id}/json` tells it. */
+export function describeContainer(
+  store: ContainerStore,
+  { record, state }: Container,
+  { status, execIds }: LiveFacts,
+): JsonObject {
+  const { spec } = record;
+  const { id } = spec;
+  const directory = store.directoryOf(id);
+  const argv = commandOf(record);
+  const [path = "", ...args] = argv;
+  const isRunning = state.status === "running";
+  return {
+    Id: id,
+    Created: goTime(record.createdAt),
+    Path: path,
+    Args: args,
+    State: {
+      Status: status,
+      Running: isRunning || status === "restarting",
+      Paused: status === "paused",
+      Restarting: status === "restarting",
+      OOMKilled: state.status === "exited" && state.oomKilled === true,
+      Dead: false,
+      Pid: isRunning ? state.pid : 0,
+      ExitCode: state.status === "exited" ? state.exitCode : 0,
+      Error: state.status === "exited" ? (state.error ?? "") : "",
+      StartedAt: goTime(state.status === "created" ? 0 : state.startedAt),
+      FinishedAt: goTime(state.status === "exited" ? state.finishedAt : 0),
+    },
+    Image: spec.rootfs.image,
+    ResolvConfPath: join(directory, "resolv.conf"),
+    HostnamePath: join(directory, "hostname"),
+    HostsPath: join(directory, "hosts"),
+    LogPath: join(directory, LOG_FILE),
+    Name: `/${record.name}`,
+    RestartCount: state.status === "created" ? 0 : (state.restartCount ?? 0),
+    Driver: "dd",
+    Platform: "linux",
+    MountLabel: "",
+    ProcessLabel: "",
+    AppArmorProfile: "",
+    ExecIDs: execIds.length === 0 ? null : execIds,
+    HostConfig: hostConfigOf(record),
+    GraphDriver: { Name: "dd", Data: null },
+    Mounts: describeMounts(record),
+    Config: configOf(record),
+    NetworkSettings: describeNetworks(record, isRunning),
+    // What docker has no word for.
+    Mode: spec.mode,
+  };
+}
+
+/** The command without the init that was put before it. */
+function commandOf({ process, engine }: ContainerRecord): readonly string[] {
+  const argv = process.argv.map(toText);
+  return engine !== undefined && argv[0] === INIT_TARGET ? argv.slice(2) : argv;
+}
+
+function configOf(record: ContainerRecord): JsonObject {
+  const { spec, process, engine } = record;
+  const asked = engine?.config ?? {};
+  return {
+    AttachStdin: false,
+    AttachStdout: false,
+    AttachStderr: false,
+    StdinOnce: record.stdinOnce ?? false,
+    OnBuild: null,
+    Cmd: process.argv.map(toText),
+    Entrypoint: null,
+    Volumes: null,
+    ...Object.fromEntries(Object.entries(asked).filter(([, value]) => value !== undefined)),
+    Hostname: toText(spec.hostname),
+    Domainname: typeof asked["Domainname"] === "string" ? asked["Domainname"] : "",
+    User: process.user,
+    Tty: record.tty,
+    OpenStdin: record.openStdin,
+    Env: process.env.map(toText),
+    Image: record.imageName,
+    WorkingDir: toText(process.cwd),
+    Labels: record.labels,
+    StopSignal: asked["StopSignal"] || signalName(record.stopSignal),
+  };
+}
+
+function hostConfigOf(record: ContainerRecord): JsonObject {
+  const { spec, engine, restart } = record;
+  const asked = Object.fromEntries(
+    Object.entries(engine?.hostConfig ?? {}).filter(([, value]) => value != null),
+  );
+  const logConfig = asked["LogConfig"] as { Type?: string; Config?: object } | undefined;
+  return {
+    ...DEFAULTS,
+    ...asked,
+    NetworkMode: networkModeOf(asked["NetworkMode"], spec.network.mode),
+    LogConfig: { Type: logConfig?.Type || "json-file", Config: logConfig?.Config ?? {} },
+    RestartPolicy: {
+      Name: restart?.name ?? "no",
+      MaximumRetryCount: restart?.maximumRetryCount ?? 0,
+    },
+    AutoRemove: record.autoRemove,
+    ReadonlyRootfs: spec.rootfs.readOnly,
+    Runtime: spec.mode,
+    Memory: spec.limits.memoryBytes ?? 0,
+    PidsLimit: spec.limits.pids ?? null,
+    ShmSize: asked["ShmSize"] || SHM_BYTES,
+  };
+}
+
+function networkModeOf(asked: unknown, mode: string): string {
+  return typeof asked === "string" && asked !== "" && asked !== "default" ? asked : mode;
+}
+
+/** What docker shows where nothing was asked for. */
+const DEFAULTS = {
+  Binds: null,
+  ContainerIDFile: "",
+  PortBindings: {},
+  VolumeDriver: "",
+  VolumesFrom: null,
+  ConsoleSize: [0, 0],
+  CapAdd: null,
+  CapDrop: null,
+  CgroupnsMode: "private",
+  Dns: [],
+  DnsOptions: [],
+  DnsSearch: [],
+  ExtraHosts: null,
+  GroupAdd: null,
+  IpcMode: "private",
+  Cgroup: "",
+  Links: null,
+  OomScoreAdj: 0,
+  PidMode: "",
+  Privileged: false,
+  PublishAllPorts: false,
+  SecurityOpt: null,
+  UTSMode: "",
+  UsernsMode: "",
+  Isolation: "",
+  CpuShares: 0,
+  NanoCpus: 0,
+  CgroupParent: "",
+  BlkioWeight: 0,
+  BlkioWeightDevice: null,
+  BlkioDeviceReadBps: null,
+  BlkioDeviceWriteBps: null,
+  BlkioDeviceReadIOps: null,
+  BlkioDeviceWriteIOps: null,
+  CpuPeriod: 0,
+  CpuQuota: 0,
+  CpuRealtimePeriod: 0,
+  CpuRealtimeRuntime: 0,
+  CpusetCpus: "",
+  CpusetMems: "",
+  Devices: [],
+  DeviceCgroupRules: null,
+  DeviceRequests: null,
+  MemoryReservation: 0,
+  MemorySwap: 0,
+  MemorySwappiness: null,
+  OomKillDisable: null,
+  Ulimits: null,
+  CpuCount: 0,
+  CpuPercent: 0,
+  IOMaximumIOps: 0,
+  IOMaximumBandwidth: 0,
+  MaskedPaths: [
+    "/proc/asound",
+    "/proc/acpi",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/latency_stats",
+    "/proc/timer_list",
+    "/proc/timer_stats",
+    "/proc/sched_debug",
+    "/proc/scsi",
+    "/sys/firmware",
+    "/sys/devices/virtual/powercap",
+  ],
+  ReadonlyPaths: ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"],
+};
+
+/** Mounts as inspect and list tell them. */
+export function describeMounts({ spec }: ContainerRecord): JsonObject[] {
+  return spec.mounts
+    .filter(({ target }) => toText(target) !== INIT_TARGET)
+    .map((mount) => ({
+      Type: mount.kind,
+      ...(mount.kind === "volume" ? { Name: mount.name } : {}),
+      Source: mount.kind === "tmpfs" ? "" : toText(mount.source),
+      Destination: toText(mount.target),
+      ...(mount.kind === "volume" ? { Driver: "local" } : {}),
+      Mode: mount.readOnly ? "ro" : mount.kind === "volume" ? "z" : "",
+      RW: !mount.readOnly,
+      Propagation: mount.kind === "bind" ? "rprivate" : "",
+    }));
+}

@@ -1,0 +1,167 @@
+import { posix } from "node:path";
+import { ApiError } from "../../api/errors.ts";
+import type { CreateBody, HostConfigBody, MountBody } from "../../api/routes/container-bodies.ts";
+import { toText } from "../../sentry/abi/bytes.ts";
+import type { MountRequest } from "../../sentry/container/mounts.ts";
+import type { ContainerStore } from "../../sentry/container/store.ts";
+
+const BIND_OPTIONS = new Set(
+  `rw z Z cached delegated consistent private rprivate shared rshared slave rslave nocopy`.split(
+    " ",
+  ),
+);
+
+/**
+ * What a container mounts: `Binds`, `Mounts`, `Tmpfs` and `VolumesFrom` of its host configuration.
+ * @throws {ApiError} in docker's words.
+ */
+export function mountRequests(
+  _body: CreateBody,
+  { Binds, Mounts, Tmpfs, VolumesFrom }: HostConfigBody,
+  store: ContainerStore,
+): readonly MountRequest[] {
+  const own = [
+    ...(Binds ?? []).map(ofBind),
+    ...(Mounts ?? []).map(ofMount),
+    ...Object.entries(Tmpfs ?? {}).map(([path, options]) => ofTmpfs(path, options ?? "")),
+  ];
+  const taken = new Set(own.map(({ target }) => target));
+  const inherited = (VolumesFrom ?? []).flatMap((text) => ofContainer(text, store));
+  return [...own, ...inherited.filter(({ target }) => !taken.has(target))];
+}
+
+function ofBind(text: string): MountRequest {
+  const parts = text.split(":");
+  const [source = "", at, options = ""] = parts;
+  if (parts.length > 3 || at === undefined || source === "" || at === "") {
+    throw new ApiError("INVALID", `invalid volume specification: '${text}'`);
+  }
+  let readOnly = false;
+  let copyUp = true;
+  for (const option of options === "" ? [] : options.split(",")) {
+    if (option === "ro") readOnly = true;
+    else if (option === "nocopy") copyUp = false;
+    else if (!BIND_OPTIONS.has(option)) {
+      throw new ApiError("INVALID", `invalid mode: ${options}`);
+    }
+  }
+  const target = targetOf(at, `invalid volume specification: '${text}'`);
+  if (source.startsWith("/")) {
+    return { kind: "bind", source: posix.normalize(source), target, readOnly, create: true };
+  }
+  return { kind: "volume", name: volumeName(source, text), target, readOnly, copyUp };
+}
+
+function volumeName(name: string, text: string): string {
+  if (/^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/.test(name)) return name;
+  if (name.includes("/")) {
+    throw new ApiError(
+      "INVALID",
+      `create ${name}: ${JSON.stringify(name)} includes invalid characters for a local volume name, only ` +
+        '"[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed. If you intended to pass a host directory, use absolute path',
+    );
+  }
+  throw new ApiError("INVALID", `invalid volume specification: '${text}'`);
+}
+
+function ofMount(mount: MountBody): MountRequest {
+  const type = mount.Type ?? "";
+  const invalid = (why: string) =>
+    new ApiError("INVALID", `invalid mount config for type ${JSON.stringify(type)}: ${why}`);
+  if (!mount.Target) throw invalid("field Target must not be empty");
+  const target = targetOf(mount.Target, "");
+  const readOnly = mount.ReadOnly ?? false;
+  const { Source } = mount;
+  switch (type) {
+    case "bind":
+      if (!Source) throw invalid("field Source must not be empty");
+      if (!Source.startsWith("/")) {
+        throw invalid(`invalid mount path: '${Source}' mount path must be absolute`);
+      }
+      return {
+        kind: "bind",
+        source: posix.normalize(Source),
+        target,
+        readOnly,
+        create: mount.BindOptions?.CreateMountpoint ?? false,
+      };
+    case "volume":
+      return {
+        kind: "volume",
+        name: Source ? volumeName(Source, Source) : undefined,
+        target,
+        readOnly,
+        copyUp: !(mount.VolumeOptions?.NoCopy ?? false),
+      };
+    case "tmpfs":
+      return {
+        kind: "tmpfs",
+        target,
+        readOnly,
+        sizeBytes: mount.TmpfsOptions?.SizeBytes || undefined,
+        mode: mount.TmpfsOptions?.Mode || undefined,
+        noexec: false,
+      };
+    case "":
+      throw invalid("mount type unknown");
+    default:
+      throw new ApiError("INVALID", `mount type unknown: ${JSON.stringify(type)}`);
+  }
+}
+
+function ofTmpfs(path: string, options: string): MountRequest {
+  const target = targetOf(path, "");
+  let readOnly = false;
+  let noexec = false;
+  let sizeBytes: number | undefined;
+  let mode: number | undefined;
+  for (const option of options === "" ? [] : options.split(",")) {
+    const [key = "", value = ""] = option.split("=", 2);
+    if (option === "ro") readOnly = true;
+    else if (option === "noexec") noexec = true;
+    else if (key === "size") sizeBytes = bytesOf(value);
+    else if (key === "mode" && /^[0-7]{1,5}$/.test(value)) mode = Number.parseInt(value, 8);
+    // The rest describes what cannot be otherwise here (nosuid, nodev, uid=0) or has no meaning.
+  }
+  return { kind: "tmpfs", target, readOnly, noexec, sizeBytes, mode };
+}
+
+const UNITS: Readonly<Record<string, number>> = { "": 1, k: 2 ** 10, m: 2 ** 20, g: 2 ** 30 };
+
+function bytesOf(text: string): number | undefined {
+  const match = /^(\d{1,15})([kmg]?)$/i.exec(text);
+  if (match === null) throw new ApiError("INVALID", `invalid tmpfs option ["size=${text}"]`);
+  return Number(match[1]) * (UNITS[(match[2] ?? "").toLowerCase()] ?? 1);
+}
+
+/** Everything another container has mounted, with its own or the given mode. */
+function ofContainer(text: string, store: ContainerStore): MountRequest[] {
+  const [name = "", mode = ""] = text.split(":", 2);
+  if (mode !== "" && mode !== "ro" && mode !== "rw") {
+    throw new ApiError("INVALID", `invalid mode: ${mode}`);
+  }
+  return store.find(name).record.spec.mounts.flatMap((mount): MountRequest[] => {
+    const target = toText(mount.target);
+    const readOnly = mode === "ro" || mount.readOnly;
+    if (mount.kind === "volume") {
+      return [{ kind: "volume", name: mount.name, target, readOnly, copyUp: false }];
+    }
+    if (mount.kind === "tmpfs") return [];
+    return [{ kind: "bind", source: toText(mount.source), target, readOnly, create: false }];
+  });
+}
+
+function targetOf(path: string, prefix: string): string {
+  const why = prefix === "" ? "" : `${prefix}: `;
+  if (!path.startsWith("/") || path.includes("\0")) {
+    throw new ApiError(
+      "INVALID",
+      `${why}invalid mount path: '${path}' mount path must be absolute`,
+    );
+  }
+  const normal = posix.normalize(path).replace(/(?<=.)\/$/, "");
+  if (normal === "/") {
+    throw new ApiError("INVALID", `${why}invalid specification: destination can't be '/'`);
+  }
+  return normal;
+}

@@ -1,0 +1,285 @@
+import { ApiError } from "../../api/errors.ts";
+import { toText } from "../../sentry/abi/bytes.ts";
+import { ask, hold, stopContainer, untilFree } from "../../sentry/container/ask.ts";
+import {
+  BackgroundProcess,
+  type ClientChoice,
+  EARLY_CLIENTS_MAX,
+} from "../../sentry/container/background.ts";
+import type { ControlClient } from "../../sentry/container/control-client.ts";
+import { ContainerError } from "../../sentry/container/errors.ts";
+import { removeContainer } from "../../sentry/container/lifecycle.ts";
+import type { Container, ContainerState } from "../../sentry/container/record.ts";
+import type { ExitStatus, WindowSize } from "../../sentry/spec.ts";
+import type { DaemonContext } from "../context.ts";
+import { attributesOf } from "./attributes.ts";
+import { Restarts } from "./restarts.ts";
+import { startRefusal } from "./start-failure.ts";
+
+/** A client that waits to be joined with a container that does not run yet. */
+export interface EarlyClient {
+  readonly choice: ClientChoice;
+  /** The container's ends of its pipes. */
+  readonly descriptors: readonly number[];
+  /** Closes them: they have been handed over, or never will be. */
+  release(): void;
+}
+
+/** How a container's run ended, for those who wait. */
+export interface Ended {
+  readonly exitCode: number;
+  readonly error: string | undefined;
+}
+
+type Waiter = (ended: Ended) => void;
+
+/**
+ * Starts containers and learns of their ends: by a connection to each running one's control socket, so that
+ * an end is known at once, without looking, however it came about and whoever started the container.
+ */
+export class Supervisor {
+  private readonly context: DaemonContext;
+  private readonly watched = new Map<string, ControlClient>();
+  private readonly waiters = new Map<string, Set<Waiter>>();
+  private readonly removals = new Map<string, Set<Waiter>>();
+  private readonly early = new Map<string, Set<EarlyClient>>();
+  private readonly sizes = new Map<string, WindowSize>();
+  private readonly turns = new Map<string, Promise<unknown>>();
+  private readonly restarts: Restarts;
+  private closed = false;
+
+  constructor(context: DaemonContext) {
+    this.context = context;
+    this.restarts = new Restarts((id, count) => {
+      this.inTurn(id, () => this.launch(id, count)).catch((error: unknown) => {
+        context.log("warn", `restart of ${id} failed: ${(error as Error).message}`);
+      });
+    });
+  }
+
+  /** Finds what runs already, and starts what is to run always. */
+  resume(): void {
+    for (const container of this.context.store.list()) {
+      const { record, state } = container;
+      const { id } = record.spec;
+      if (state.status === "running") this.watch(id);
+      else if (this.restarts.isDueAtStart(record.restart, state)) {
+        this.restarts.schedule(id, restartCountOf(state) + 1, 0);
+      }
+    }
+  }
+
+  /** Lets go of everything; containers go on. */
+  close(): void {
+    this.closed = true;
+    this.restarts.close();
+    for (const client of this.watched.values()) client.close();
+    for (const clients of this.early.values()) for (const client of clients) client.release();
+  }
+
+  /** What is done to one container is done one thing after the other. */
+  inTurn<T>(id: string, work: () => Promise<T>): Promise<T> {
+    const turn = (this.turns.get(id) ?? Promise.resolve()).then(work, work);
+    const settled = turn.then(
+      () => {},
+      () => {},
+    );
+    this.turns.set(id, settled);
+    settled.then(() => {
+      if (this.turns.get(id) === settled) this.turns.delete(id);
+    });
+    return turn;
+  }
+
+  isRestarting(id: string): boolean {
+    return this.restarts.isPending(id);
+  }
+
+  /** No restart is to follow the present or the next end. */
+  cancelRestart(id: string): boolean {
+    return this.restarts.cancel(id);
+  }
+
+  /** Joins a client as soon as the container starts. */
+  addEarly(id: string, client: EarlyClient): void {
+    const clients = this.early.get(id) ?? new Set();
+    if (clients.size >= EARLY_CLIENTS_MAX) {
+      throw new ApiError("CONFLICT", "too many clients wait for this container");
+    }
+    this.early.set(id, clients.add(client));
+  }
+
+  removeEarly(id: string, client: EarlyClient): void {
+    if (this.early.get(id)?.delete(client) === true) client.release();
+  }
+
+  /** The size its terminal is to start with. */
+  setEarlySize(id: string, size: WindowSize): void {
+    this.sizes.set(id, size);
+  }
+
+  /**
+   * Starts a container that does not run.
+   * @throws {ApiError} in docker's words.
+   */
+  start(id: string): Promise<void> {
+    this.restarts.reset(id);
+    return this.launch(id, 0);
+  }
+
+  /** @returns whether it ran. Returns when it has ended and nobody holds it. */
+  async stop(container: Container, signo: number, timeoutMs: number): Promise<boolean> {
+    const { id } = container.record.spec;
+    const wasPending = this.restarts.cancel(id);
+    if (container.state.status !== "running") return wasPending;
+    this.restarts.forbid(id);
+    const ended = this.nextExit(id);
+    await stopContainer(this.context.store, container, signo, timeoutMs);
+    if (this.watched.has(id)) await ended;
+    return true;
+  }
+
+  /** The next end of a container that runs, or will. */
+  nextExit(id: string, gone?: AbortSignal): Promise<Ended> {
+    return register(this.waiters, id, gone);
+  }
+
+  nextRemoval(id: string, gone?: AbortSignal): Promise<Ended> {
+    return register(this.removals, id, gone);
+  }
+
+  /** Removes a container that does not run. */
+  async remove(container: Container, volumes: boolean): Promise<void> {
+    const { record, state } = container;
+    const { id } = record.spec;
+    this.restarts.cancel(id);
+    removeContainer(this.context.store, await hold(this.context.store, container), volumes);
+    this.removed(container, {
+      exitCode: state.status === "exited" ? state.exitCode : 0,
+      error: undefined,
+    });
+  }
+
+  private async launch(id: string, restartCount: number): Promise<void> {
+    const { context } = this;
+    const container = context.store.read(id);
+    if (container === undefined) throw new ApiError("NO_SUCH_CONTAINER", id);
+    const { record } = container;
+    const clients = [...(this.early.get(id) ?? [])];
+    this.early.delete(id);
+    const size = this.sizes.get(id);
+    const background = BackgroundProcess.spawn(context.backgroundProgram, context.directories);
+    try {
+      await untilFree(context.store, id);
+      await background.start(id, {
+        size,
+        clients: clients.map(({ choice }) => choice),
+        descriptors: clients.flatMap(({ descriptors }) => descriptors),
+        restartCount,
+      });
+    } catch (error) {
+      if (record.autoRemove) this.removed(container, { exitCode: 125, error: undefined });
+      const argv = record.process.argv.map(toText);
+      throw startRefusal(error, argv, toText(record.process.cwd));
+    } finally {
+      for (const client of clients) client.release();
+    }
+    context.events.emit("container", "start", id, attributesOf(record));
+    this.watch(id);
+  }
+
+  /** Follows a running container until its end. */
+  private watch(id: string): void {
+    const container = this.context.store.read(id);
+    if (container === undefined || container.state.status !== "running") {
+      this.settle(id, undefined);
+      return;
+    }
+    let client: ControlClient;
+    try {
+      client = ask(this.context.store, container, { op: "wait" });
+    } catch (error) {
+      if (!(error instanceof ContainerError)) throw error;
+      // It ended between the look and the question.
+      untilFree(this.context.store, id).then(() => this.settle(id, container));
+      return;
+    }
+    this.watched.set(id, client);
+    this.follow(id, container, client).catch((error: unknown) => {
+      this.context.log("error", `the watch on ${id} failed: ${(error as Error).message}`);
+    });
+  }
+
+  private async follow(id: string, container: Container, client: ControlClient): Promise<void> {
+    const reply = await client.next();
+    if (this.closed) return;
+    client.close();
+    const status = reply?.kind === "exited" ? reply.status : undefined;
+    // Without a farewell the sentry was killed: its lock goes with it, and the store repairs the state.
+    if (status === undefined) await untilFree(this.context.store, id);
+    this.watched.delete(id);
+    this.settle(id, container, status);
+  }
+
+  /** A run has ended. */
+  private settle(id: string, before: Container | undefined, status?: ExitStatus): void {
+    const after = this.context.store.read(id);
+    const container = after ?? before;
+    if (container === undefined) return;
+    const { record } = container;
+    const state = after?.state;
+    const exitCode = status?.code ?? (state?.status === "exited" ? state.exitCode : 137);
+    const error = state?.status === "exited" ? state.error : undefined;
+    const { events } = this.context;
+    const startedAt = before?.state.status === "running" ? before.state.startedAt : Date.now();
+    if (status?.oomKilled === true) events.emit("container", "oom", id, attributesOf(record));
+    events.emit("container", "die", id, {
+      ...attributesOf(record),
+      exitCode: String(exitCode),
+      execDuration: String(Math.floor((Date.now() - startedAt) / 1000)),
+    });
+    const ended = { exitCode, error };
+    notify(this.waiters, id, ended);
+    if (after === undefined) {
+      this.removed(container, ended);
+      return;
+    }
+    this.restarts.afterExit(id, record.restart, state, startedAt);
+  }
+
+  private removed({ record }: Container, ended: Ended): void {
+    const { id } = record.spec;
+    for (const client of this.early.get(id) ?? []) client.release();
+    this.early.delete(id);
+    this.sizes.delete(id);
+    this.restarts.cancel(id);
+    this.context.events.emit("container", "destroy", id, attributesOf(record));
+    notify(this.waiters, id, ended);
+    notify(this.removals, id, ended);
+  }
+}
+
+function restartCountOf(state: ContainerState): number {
+  return state.status === "created" ? 0 : (state.restartCount ?? 0);
+}
+
+function register(
+  waiters: Map<string, Set<Waiter>>,
+  id: string,
+  gone: AbortSignal | undefined,
+): Promise<Ended> {
+  return new Promise((resolve) => {
+    const all = waiters.get(id) ?? new Set();
+    waiters.set(id, all.add(resolve));
+    gone?.addEventListener("abort", () => {
+      all.delete(resolve);
+      if (all.size === 0 && waiters.get(id) === all) waiters.delete(id);
+    });
+  });
+}
+
+function notify(waiters: Map<string, Set<Waiter>>, id: string, ended: Ended): void {
+  const all = waiters.get(id);
+  waiters.delete(id);
+  for (const waiter of all ?? []) waiter(ended);
+}

@@ -1,0 +1,284 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import type {
+  AttachChoice,
+  ContainersEngine,
+  CreateChoice,
+  ListChoice,
+  LogChoice,
+  LogPiece,
+  WaitCondition,
+} from "../api/engine/containers.ts";
+import type { ConsoleSize } from "../api/engine/execs.ts";
+import type { JsonObject } from "../api/engine/json.ts";
+import { ApiError } from "../api/errors.ts";
+import type { Filters } from "../api/filters.ts";
+import type { UpdateBody } from "../api/routes/container-bodies.ts";
+import type { ProcessStreams } from "../api/row.ts";
+import { SIGKILL } from "../sentry/abi/signal.ts";
+import { ask, askOnce } from "../sentry/container/ask.ts";
+import type { Request } from "../sentry/container/control-protocol.ts";
+import type { Container } from "../sentry/container/record.ts";
+import { LOG_FILE } from "../sentry/container/streams.ts";
+import { attachTo } from "./container/attach.ts";
+import { attributesOf } from "./container/attributes.ts";
+import { createContainer, signalOf } from "./container/create.ts";
+import { describeContainer } from "./container/inspect.ts";
+import { type Listed, selectContainers, summarize } from "./container/list.ts";
+import { readPieces } from "./container/logs.ts";
+import { statusWord } from "./container/status.ts";
+import type { Supervisor } from "./container/supervisor.ts";
+import { describeProcesses } from "./container/top.ts";
+import type { DaemonContext } from "./context.ts";
+import { refusing } from "./refusals.ts";
+
+/** "-1" waits for ever: as long as a timer can. */
+const FOREVER_MS = 2 ** 31 - 1;
+
+/** The containers of the store, for the API. */
+export class Containers implements ContainersEngine {
+  private readonly context: DaemonContext;
+  private readonly supervisor: Supervisor;
+  private readonly execIdsOf: (id: string) => readonly string[];
+
+  constructor(
+    context: DaemonContext,
+    supervisor: Supervisor,
+    execIdsOf: (id: string) => readonly string[],
+  ) {
+    this.context = context;
+    this.supervisor = supervisor;
+    this.execIdsOf = execIdsOf;
+  }
+
+  /** @throws {ApiError} `NO_SUCH_CONTAINER`. */
+  find(reference: string): Container {
+    return refusing(reference, () => this.context.store.find(reference.replace(/^\//, "")));
+  }
+
+  async list({ size: _size, ...choice }: ListChoice): Promise<readonly JsonObject[]> {
+    return selectContainers(this.listed(), choice).map(summarize);
+  }
+
+  listed(): readonly Listed[] {
+    return this.context.store.list().map((container) => ({
+      container,
+      status: statusWord(container.state, this.supervisor.isRestarting(container.record.spec.id)),
+      health: "",
+    }));
+  }
+
+  async create(choice: CreateChoice): Promise<{ Id: string; Warnings: string[] }> {
+    const { record, warnings } = await refusing(choice.name ?? "", () =>
+      createContainer(this.context, choice),
+    );
+    const { id } = record.spec;
+    const [h, w] = choice.body.HostConfig?.ConsoleSize ?? [];
+    if (record.tty && h && w) this.supervisor.setEarlySize(id, { rows: h, cols: w });
+    this.context.events.emit("container", "create", id, attributesOf(record));
+    return { Id: id, Warnings: warnings };
+  }
+
+  async inspect(reference: string, _size: boolean): Promise<JsonObject> {
+    const container = this.find(reference);
+    const { id } = container.record.spec;
+    return describeContainer(this.context.store, container, {
+      status: statusWord(container.state, this.supervisor.isRestarting(id)),
+      execIds: this.execIdsOf(id),
+    });
+  }
+
+  start(reference: string): Promise<boolean> {
+    const { id } = this.find(reference).record.spec;
+    return this.supervisor.inTurn(id, async () => {
+      if (this.find(id).state.status === "running") return false;
+      await this.supervisor.start(id);
+      return true;
+    });
+  }
+
+  stop(
+    reference: string,
+    signal: string | undefined,
+    timeoutSeconds: number | undefined,
+  ): Promise<boolean> {
+    const container = this.find(reference);
+    const { record } = container;
+    const { id } = record.spec;
+    const signo = signal === undefined ? record.stopSignal : signalOf(signal);
+    const seconds = timeoutSeconds ?? record.stopTimeoutSeconds;
+    return refusing(id, async () => {
+      const ran = await this.supervisor.stop(
+        container,
+        signo,
+        seconds < 0 ? FOREVER_MS : Math.min(seconds * 1000, FOREVER_MS),
+      );
+      if (ran) this.context.events.emit("container", "stop", id, attributesOf(record));
+      return ran;
+    });
+  }
+
+  async restart(
+    reference: string,
+    signal: string | undefined,
+    timeoutSeconds: number | undefined,
+  ): Promise<void> {
+    const { record } = this.find(reference);
+    const { id } = record.spec;
+    await this.stop(id, signal, timeoutSeconds);
+    await this.start(id);
+    this.context.events.emit("container", "restart", id, attributesOf(record));
+  }
+
+  async kill(reference: string, signal: string | undefined): Promise<void> {
+    const container = this.find(reference);
+    const { record, state } = container;
+    const { id } = record.spec;
+    const signo = signal === undefined ? SIGKILL : signalOf(signal);
+    if (state.status !== "running") {
+      if (this.supervisor.cancelRestart(id)) return;
+      throw new ApiError("CANNOT_KILL", reference, `container ${id} is not running`);
+    }
+    const final = signo === SIGKILL || signo === record.stopSignal;
+    await this.tell(container, { op: "kill", signo, final });
+    this.context.events.emit("container", "kill", id, {
+      ...attributesOf(record),
+      signal: String(signo),
+    });
+  }
+
+  async pause(_reference: string): Promise<void> {
+    throw new ApiError("NOT_IMPLEMENTED", "pause");
+  }
+
+  async unpause(_reference: string): Promise<void> {
+    throw new ApiError("NOT_IMPLEMENTED", "unpause");
+  }
+
+  async rename(_reference: string, _name: string): Promise<void> {
+    throw new ApiError("NOT_IMPLEMENTED", "rename");
+  }
+
+  async update(_reference: string, _body: UpdateBody): Promise<JsonObject> {
+    throw new ApiError("NOT_IMPLEMENTED", "update");
+  }
+
+  remove(
+    reference: string,
+    { force, volumes }: { force: boolean; volumes: boolean },
+  ): Promise<void> {
+    const { id } = this.find(reference).record.spec;
+    return this.supervisor.inTurn(id, () =>
+      refusing(reference, async () => {
+        let container = this.context.store.read(id);
+        if (container?.state.status === "running") {
+          if (!force) throw new ApiError("CANNOT_REMOVE_RUNNING", container.record.name);
+          await this.supervisor.stop(container, SIGKILL, 0);
+          container = this.context.store.read(id);
+        }
+        // With --rm it has removed itself as it ended.
+        if (container !== undefined) await this.supervisor.remove(container, volumes);
+      }),
+    );
+  }
+
+  async prune(filters: Filters): Promise<JsonObject> {
+    const deleted: string[] = [];
+    for (const { container, status } of this.listed()) {
+      const { record } = container;
+      const { id } = record.spec;
+      if (status === "running" || status === "paused" || status === "restarting") continue;
+      if (!filters.matchesLabels(record.labels)) continue;
+      await this.remove(id, { force: false, volumes: false });
+      deleted.push(id);
+    }
+    return { ContainersDeleted: deleted.length === 0 ? null : deleted, SpaceReclaimed: 0 };
+  }
+
+  async wait(
+    reference: string,
+    condition: WaitCondition,
+    gone: AbortSignal,
+  ): Promise<{ ended: Promise<JsonObject> }> {
+    const { record, state } = this.find(reference);
+    const { id } = record.spec;
+    if (condition === "not-running" && state.status !== "running") {
+      const StatusCode = state.status === "exited" ? state.exitCode : 0;
+      return { ended: Promise.resolve({ StatusCode }) };
+    }
+    const ended =
+      condition === "removed"
+        ? this.supervisor.nextRemoval(id, gone)
+        : this.supervisor.nextExit(id, gone);
+    return {
+      ended: ended.then(({ exitCode, error }) => ({
+        StatusCode: exitCode,
+        ...(error === undefined ? {} : { Error: { Message: error } }),
+      })),
+    };
+  }
+
+  async resize(reference: string, size: ConsoleSize): Promise<void> {
+    const container = this.find(reference);
+    const { id } = container.record.spec;
+    if (container.state.status !== "running") throw new ApiError("NOT_RUNNING", id);
+    const client = refusing(id, () =>
+      ask(this.context.store, container, { op: "resize", ...size }),
+    );
+    // It is not answered; the question after it is, once it has been carried out.
+    client.send({ op: "confinement" });
+    await client.next();
+    client.close();
+    this.context.events.emit("container", "resize", id, {
+      ...attributesOf(container.record),
+      height: String(size.rows),
+      width: String(size.cols),
+    });
+  }
+
+  async top(reference: string, psArgs: string): Promise<JsonObject> {
+    const container = this.find(reference);
+    const { id } = container.record.spec;
+    if (container.state.status !== "running") throw new ApiError("NOT_RUNNING", id);
+    const { processes } = await refusing(id, () =>
+      askOnce(this.context.store, container, { op: "top" }, "top"),
+    );
+    this.context.events.emit("container", "top", id, attributesOf(container.record));
+    return describeProcesses(processes, psArgs);
+  }
+
+  async stats(): Promise<AsyncIterable<JsonObject>> {
+    throw new ApiError("NOT_IMPLEMENTED", "stats");
+  }
+
+  attach(reference: string, choice: AttachChoice): Promise<ProcessStreams> {
+    const container = this.find(reference);
+    const { id } = container.record.spec;
+    if (this.supervisor.isRestarting(id)) throw new ApiError("IS_RESTARTING", id);
+    return refusing(id, () => attachTo(this.context, this.supervisor, container, choice));
+  }
+
+  async logs(
+    reference: string,
+    choice: LogChoice,
+    gone: AbortSignal,
+  ): Promise<{ tty: boolean; pieces: AsyncIterable<LogPiece> }> {
+    const { record, state } = this.find(reference);
+    const { id } = record.spec;
+    const path = join(this.context.store.directoryOf(id), LOG_FILE);
+    const runs = state.status === "running";
+    if (runs && !state.logged && !existsSync(path)) {
+      throw new ApiError(
+        "NOT_IMPLEMENTED",
+        "reading the output of a container that runs in the foreground of another terminal",
+      );
+    }
+    const ended = runs && choice.follow ? this.supervisor.nextExit(id, gone) : undefined;
+    return { tty: record.tty, pieces: readPieces(path, choice, ended, gone) };
+  }
+
+  private async tell(container: Container, request: Request): Promise<void> {
+    const { id } = container.record.spec;
+    await refusing(id, () => askOnce(this.context.store, container, request, "done"));
+  }
+}

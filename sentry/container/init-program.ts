@@ -1,0 +1,33 @@
+import { existsSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { fromText } from "../abi/bytes.ts";
+import type { Isa } from "../abi/numbers.ts";
+import { HOST_ISA } from "../host/isa.ts";
+import type { BindMountSpec } from "../spec.ts";
+import { ContainerError } from "./errors.ts";
+import type { ProcessConfig } from "./record.ts";
+
+/** Where docker has its init. */
+export const INIT_TARGET = "/sbin/docker-init";
+
+/**
+ * What `--init` needs: the program as a mount, and the command behind it.
+ * @throws {ContainerError} `NO_INIT` when it is not built, or not for the image's processor.
+ */
+export function withInit(
+  process_: ProcessConfig,
+  isa: Isa,
+): { readonly process: ProcessConfig; readonly mount: BindMountSpec } {
+  const program = fileURLToPath(new URL("../../../Release/dd-init", import.meta.url));
+  if (isa !== HOST_ISA || !existsSync(program)) {
+    throw new ContainerError(
+      "NO_INIT",
+      `There is no init for ${isa} programs here`,
+      "Leave out --init; the image may have an init of its own",
+    );
+  }
+  return {
+    process: { ...process_, argv: [INIT_TARGET, "--", ...process_.argv] },
+    mount: { kind: "bind", source: fromText(program), target: INIT_TARGET, readOnly: true },
+  };
+}
