@@ -68,6 +68,7 @@ export async function buildServer(options: ServerOptions): Promise<ApiServer> {
     admit(request.raw);
     checkVersion(versions.get(request.raw));
   });
+  app.addHook("onRequest", async ({ method, url }) => log("debug", `${method} ${url}`, {}));
   app.setNotFoundHandler(() => {
     throw new ApiError("PAGE_NOT_FOUND");
   });
@@ -78,8 +79,8 @@ export async function buildServer(options: ServerOptions): Promise<ApiServer> {
     if (status === 304) return reply.code(status).send();
     return reply
       .code(status)
-      .type("application/json")
-      .send(`${JSON.stringify({ message })}\n`);
+      .header("Content-Type", "application/json")
+      .send(jsonBytes({ message }));
   });
   takeAnyBody(app);
   for (const row of rows) register(app, row);
@@ -87,6 +88,11 @@ export async function buildServer(options: ServerOptions): Promise<ApiServer> {
   if (server === undefined) throw new Error("fastify has made no server");
   serveUpgrades(server, { rows, onFault, admit });
   return { server, close: () => app.close() };
+}
+
+/** Bytes, because fastify would add a charset to the type of a text, which docker's clients do not take. */
+function jsonBytes(value: unknown): Buffer {
+  return Buffer.from(`${JSON.stringify(value)}\n`);
 }
 
 /** JSON is parsed; any other body is left to the row, unread. */
@@ -152,8 +158,8 @@ async function send(reply: FastifyReply, answer: Answer, row: Row): Promise<unkn
     case "json":
       return reply
         .code(answer.status)
-        .type("application/json")
-        .send(`${JSON.stringify(answer.value)}\n`);
+        .header("Content-Type", "application/json")
+        .send(jsonBytes(answer.value));
     case "empty":
       return reply
         .code(answer.status)

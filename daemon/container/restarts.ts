@@ -5,20 +5,17 @@ const DELAY_MS_MAX = 60_000;
 /** A run that lasted so long was a good one: the next delay is the first one again. */
 const GOOD_RUN_MS = 10_000;
 
-interface Pending {
-  readonly timer: NodeJS.Timeout;
-}
-
 /** Restart policies: whether a container that has ended is started again, and when. As docker's. */
 export class Restarts {
-  private readonly launch: (id: string, count: number) => void;
-  private readonly pending = new Map<string, Pending>();
+  private readonly launch: (id: string, count: number) => Promise<void>;
+  /** From the decision to start again to the start; undefined once it is on its way. */
+  private readonly pending = new Map<string, NodeJS.Timeout | undefined>();
   private readonly delays = new Map<string, number>();
   /** Containers whose end was asked for through this daemon. */
   private readonly forbidden = new Set<string>();
 
   /** @param launch starts the container for the count-th time. */
-  constructor(launch: (id: string, count: number) => void) {
+  constructor(launch: (id: string, count: number) => Promise<void>) {
     this.launch = launch;
   }
 
@@ -28,8 +25,7 @@ export class Restarts {
 
   /** @returns whether a restart was about to happen. */
   cancel(id: string): boolean {
-    const pending = this.pending.get(id);
-    clearTimeout(pending?.timer);
+    clearTimeout(this.pending.get(id));
     return this.pending.delete(id);
   }
 
@@ -78,10 +74,12 @@ export class Restarts {
 
   schedule(id: string, count: number, delayMs: number): void {
     const timer = setTimeout(() => {
-      this.pending.delete(id);
-      this.launch(id, count);
+      this.pending.set(id, undefined);
+      this.launch(id, count).finally(() => {
+        if (this.pending.get(id) === undefined) this.pending.delete(id);
+      });
     }, delayMs);
-    this.pending.set(id, { timer });
+    this.pending.set(id, timer);
   }
 
   private allows(

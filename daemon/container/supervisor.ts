@@ -50,11 +50,14 @@ export class Supervisor {
 
   constructor(context: DaemonContext) {
     this.context = context;
-    this.restarts = new Restarts((id, count) => {
-      this.inTurn(id, () => this.launch(id, count)).catch((error: unknown) => {
+    this.restarts = new Restarts((id, count) =>
+      this.inTurn(id, async () => {
+        // Somebody may have stopped or removed it while it waited for its turn.
+        if (this.restarts.isPending(id)) await this.launch(id, count);
+      }).catch((error: unknown) => {
         context.log("warn", `restart of ${id} failed: ${(error as Error).message}`);
-      });
-    });
+      }),
+    );
   }
 
   /** Finds what runs already, and starts what is to run always. */
