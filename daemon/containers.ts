@@ -64,8 +64,13 @@ export class Containers implements ContainersEngine {
     return this.context.store.list().map((container) => ({
       container,
       status: statusWord(container.state, this.supervisor.isRestarting(container.record.spec.id)),
-      health: "",
+      health: this.healthOf(container),
     }));
+  }
+
+  private healthOf({ record, state }: Container): Listed["health"] {
+    if (record.health === undefined || state.status !== "running") return "";
+    return this.context.store.health(record.spec.id)?.status ?? "starting";
   }
 
   async create(choice: CreateChoice): Promise<{ Id: string; Warnings: string[] }> {
@@ -85,6 +90,7 @@ export class Containers implements ContainersEngine {
     return describeContainer(this.context.store, container, {
       status: statusWord(container.state, this.supervisor.isRestarting(id)),
       execIds: this.execIdsOf(id),
+      health: this.context.store.health(id),
     });
   }
 

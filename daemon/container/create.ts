@@ -2,7 +2,7 @@ import { hostname as hostHostname } from "node:os";
 import { join } from "node:path";
 import type { CreateChoice } from "../../api/engine/containers.ts";
 import { ApiError } from "../../api/errors.ts";
-import type { CreateBody, HostConfigBody } from "../../api/routes/container-bodies.ts";
+import type { CreateBody, HealthBody, HostConfigBody } from "../../api/routes/container-bodies.ts";
 import { fromText } from "../../sentry/abi/bytes.ts";
 import { SIGTERM } from "../../sentry/abi/signal.ts";
 import { withInit } from "../../sentry/container/init-program.ts";
@@ -21,6 +21,7 @@ import { matches, parsePlatform } from "../../sentry/image/platform.ts";
 import { familiarName, parseReference, withDefaultTag } from "../../sentry/image/reference.ts";
 import type { DaemonContext } from "../context.ts";
 import { networkSpec } from "../networks/spec.ts";
+import { healthCheck, imageHealth } from "./health-check.ts";
 import { limitsOf } from "./limits.ts";
 import { mountRequests } from "./mount-requests.ts";
 import { modeOf } from "./runtime.ts";
@@ -40,7 +41,7 @@ export async function createContainer(
   const mode = modeOf(hostConfig, context.defaultMode);
   const warnings: string[] = [];
   const imageName = body.Image ?? "";
-  const image = await imageOf(context, imageName, platform);
+  const { image, health: imageCheck } = await imageOf(context, imageName, platform);
   const id = randomId();
   const tty = body.Tty ?? false;
   const network = networkSpec(hostConfig, mode);
@@ -58,6 +59,7 @@ export async function createContainer(
   const stopSignal = signalOf(body.StopSignal || image.config.StopSignal);
   const limits = limitsOf(hostConfig, warnings);
   const restart = restartPolicy(hostConfig);
+  const { shown, check } = healthCheck(body.Healthcheck, imageCheck, wordsOf(body.Shell));
   const init = hostConfig.Init === true ? withInit(command, image.isa) : undefined;
   const { mounts, anonymousVolumes } = resolveMounts(
     mountRequests(body, hostConfig, store),
@@ -98,7 +100,12 @@ export async function createContainer(
     stopTimeoutSeconds: body.StopTimeout ?? STOP_TIMEOUT_SECONDS,
     anonymousVolumes,
     ...(restart === undefined ? {} : { restart }),
-    engine: engineRecord(body, image, entrypoint),
+    ...(check === undefined ? {} : { health: check }),
+    engine: engineRecord(
+      shown === undefined ? body : { ...body, Healthcheck: shown },
+      image,
+      entrypoint,
+    ),
   }));
   held.release();
   return { record: held.record, warnings };
@@ -136,9 +143,9 @@ async function imageOf(
   { images }: DaemonContext,
   name: string,
   platformText: string | undefined,
-): Promise<RunImage> {
+): Promise<{ readonly image: RunImage; readonly health: HealthBody | undefined }> {
   if (name === "") throw new ApiError("INVALID", "no image specified");
-  if (name === HOST_IMAGE) return hostImage(platformText);
+  if (name === HOST_IMAGE) return { image: hostImage(platformText), health: undefined };
   const image = await images.find(name);
   const platform = platformText === undefined ? undefined : parsePlatform(platformText);
   if (image === undefined) throw new ApiError("NO_SUCH_IMAGE", withTag(name));
@@ -148,7 +155,7 @@ async function imageOf(
       `image with reference ${name} was found but does not provide the specified platform (${platformText})`,
     );
   }
-  return runImage(name, image);
+  return { image: runImage(name, image), health: imageHealth(image.configBytes) };
 }
 
 /** As docker names an image that is not there: with its tag. */

@@ -2,6 +2,7 @@ import { join } from "node:path";
 import type { JsonObject } from "../../api/engine/json.ts";
 import { toText } from "../../sentry/abi/bytes.ts";
 import { signalName } from "../../sentry/abi/signal.ts";
+import type { Health } from "../../sentry/container/health.ts";
 import { INIT_TARGET } from "../../sentry/container/init-program.ts";
 import type { Container, ContainerRecord } from "../../sentry/container/record.ts";
 import type { ContainerStore } from "../../sentry/container/store.ts";
@@ -15,13 +16,28 @@ const SHM_BYTES = 64 * 1024 * 1024;
 export interface LiveFacts {
   readonly status: StatusWord;
   readonly execIds: readonly string[];
+  readonly health: Health | undefined;
+}
+
+function describeHealth(health: Health | undefined): JsonObject {
+  if (health === undefined) return { Status: "starting", FailingStreak: 0, Log: [] };
+  return {
+    Status: health.status,
+    FailingStreak: health.failingStreak,
+    Log: health.log.map(({ start, end, exitCode, output }) => ({
+      Start: goTime(start),
+      End: goTime(end),
+      ExitCode: exitCode,
+      Output: output,
+    })),
+  };
 }
 
 /** A container as `GET /containers/{id}/json` tells it. */
 export function describeContainer(
   store: ContainerStore,
   { record, state }: Container,
-  { status, execIds }: LiveFacts,
+  { status, execIds, health }: LiveFacts,
 ): JsonObject {
   const { spec } = record;
   const { id } = spec;
@@ -46,6 +62,7 @@ export function describeContainer(
       Error: state.status === "exited" ? (state.error ?? "") : "",
       StartedAt: goTime(state.status === "created" ? 0 : state.startedAt),
       FinishedAt: goTime(state.status === "exited" ? state.finishedAt : 0),
+      ...(record.health === undefined ? {} : { Health: describeHealth(health) }),
     },
     Image: spec.rootfs.image,
     ResolvConfPath: join(directory, "resolv.conf"),

@@ -200,7 +200,7 @@ export class Supervisor {
     }
     let client: ControlClient;
     try {
-      client = ask(this.context.store, container, { op: "wait" });
+      client = ask(this.context.store, container, { op: "watch" });
     } catch (error) {
       if (!(error instanceof ContainerError)) throw error;
       // It ended between the look and the question.
@@ -214,7 +214,13 @@ export class Supervisor {
   }
 
   private async follow(id: string, container: Container, client: ControlClient): Promise<void> {
-    const reply = await client.next();
+    let reply = await client.next();
+    while (reply?.kind === "health") {
+      const { record } = container;
+      const action = `health_status: ${reply.status}`;
+      this.context.events.emit("container", action, id, attributesOf(record));
+      reply = await client.next();
+    }
     if (this.closed) return;
     client.close();
     const status = reply?.kind === "exited" ? reply.status : undefined;

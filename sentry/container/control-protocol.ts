@@ -6,6 +6,7 @@
 import type { ByteString } from "../abi/bytes.ts";
 import type { ConfinementLayer, ContainerStats, ExitStatus, ProcessInfo } from "../spec.ts";
 import { type FilesReply, type FilesRequest, parseFilesRequest } from "./files-protocol.ts";
+import type { HealthStatus } from "./health.ts";
 import type { EndpointSettings } from "./network/network-record.ts";
 import type { FailureReason } from "./process-spec.ts";
 import type { ProcessConfig } from "./record.ts";
@@ -49,6 +50,8 @@ export type Request =
   | { readonly op: "stop"; readonly signo: number; readonly timeoutMs: number }
   /** Answered when the container has ended. */
   | { readonly op: "wait" }
+  /** Answered whenever the container's health has changed, and last when the container has ended. */
+  | { readonly op: "watch" }
   /** Joins a network. */
   | {
       readonly op: "network-connect";
@@ -74,6 +77,7 @@ export type Reply =
   | { readonly kind: "done" }
   | { readonly kind: "started"; readonly pid: number }
   | { readonly kind: "exited"; readonly status: ExitStatus }
+  | { readonly kind: "health"; readonly status: HealthStatus }
   | { readonly kind: "top"; readonly processes: readonly ProcessInfo[] }
   | { readonly kind: "stats"; readonly stats: ContainerStats }
   | { readonly kind: "confinement"; readonly layers: readonly ConfinementLayer[] }
@@ -180,6 +184,7 @@ export function parseRequest(value: unknown): Request | string {
         : "a network is malformed";
     }
     case "wait":
+    case "watch":
     case "top":
     case "stats":
     case "confinement":

@@ -15,6 +15,7 @@ import {
 } from "./control-protocol.ts";
 import { descriptorsOf, type FilesRequest } from "./files-protocol.ts";
 import { serveFiles, type Transfer } from "./files-service.ts";
+import type { HealthStatus } from "./health.ts";
 import type { Networking } from "./network/networking.ts";
 import { exitCodeOf, processSpec, reasonOf } from "./process-spec.ts";
 import type { Streams } from "./streams.ts";
@@ -78,6 +79,11 @@ export class ControlServer {
     return this.connections.size === 0;
   }
 
+  /** Tells those who watch. */
+  tellHealth(status: HealthStatus): void {
+    for (const connection of this.connections) connection.tellHealth(status);
+  }
+
   /** The container has ended: tells those who wait for it, and stops. */
   finish(status: ExitStatus): void {
     for (const connection of this.connections) connection.finish(status);
@@ -124,6 +130,7 @@ class Connection {
   private relay: TerminalRelay | undefined;
   private transfer: Transfer | undefined;
   private waiting = false;
+  private watching = false;
   private closed = false;
 
   constructor(fd: number, container: Controlled, onClose: () => void) {
@@ -133,6 +140,10 @@ class Connection {
     this.main = container.main;
     this.onClose = onClose;
     this.watch = this.sentry.reactor.watch(fd, POLLIN, (events) => this.ready(events));
+  }
+
+  tellHealth(status: HealthStatus): void {
+    if (this.watching) this.send({ kind: "health", status });
   }
 
   finish(status: ExitStatus): void {
@@ -197,6 +208,10 @@ class Connection {
         break;
       case "wait":
         this.waiting = true;
+        break;
+      case "watch":
+        this.waiting = true;
+        this.watching = true;
         break;
       case "network-connect":
         this.change((networking) => networking.connect(request.network, request.settings));

@@ -9,6 +9,7 @@ import type {
   WindowSize,
 } from "../spec.ts";
 import { ControlServer } from "./control-server.ts";
+import { HEALTH_FILE, HealthMonitor } from "./health.ts";
 import { Networking } from "./network/networking.ts";
 import { exitCodeOf, type FailureReason, processSpec, reasonOf } from "./process-spec.ts";
 import type { ContainerRecord } from "./record.ts";
@@ -41,6 +42,7 @@ export class RunningContainer {
   private readonly streams: Streams;
   private readonly networking: Networking;
   private readonly control: ControlServer;
+  private readonly health: HealthMonitor | undefined;
   private readonly startedAt = Date.now();
   private readonly restartCount: number;
   /** Somebody has asked for its end. */
@@ -81,6 +83,12 @@ export class RunningContainer {
       logged: streams.logged,
       restartCount,
     });
+    const { health, process: config } = held.record;
+    this.health =
+      health &&
+      new HealthMonitor(sentry, health, config, join(held.directory, HEALTH_FILE), (status) =>
+        this.control.tellHealth(status),
+      );
     process.onExit((status) => this.end(status));
   }
 
@@ -146,6 +154,7 @@ export class RunningContainer {
   }
 
   private end(status: ExitStatus): void {
+    this.health?.close();
     this.streams.finish();
     this.sentry.close();
     this.networking.close();

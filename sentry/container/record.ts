@@ -35,6 +35,8 @@ export interface ContainerRecord {
   readonly anonymousVolumes: readonly string[];
   /** Absent: it is never started again by itself. */
   readonly restart?: RestartPolicy;
+  /** Absent: nobody asks whether it is well. */
+  readonly health?: HealthCheck;
   /** What the Engine API was asked for, kept to be shown as it was. */
   readonly engine?: EngineRecord;
 }
@@ -44,6 +46,19 @@ export interface RestartPolicy {
   readonly name: "always" | "unless-stopped" | "on-failure";
   /** Of `on-failure`; 0: no limit. */
   readonly maximumRetryCount: number;
+}
+
+/** See HEALTHCHECK in the Dockerfile reference. */
+export interface HealthCheck {
+  readonly argv: readonly ByteString[];
+  readonly intervalMs: number;
+  readonly timeoutMs: number;
+  /** Failures that make it unhealthy. */
+  readonly retries: number;
+  /** Failures do not count before. */
+  readonly startPeriodMs: number;
+  /** The interval until then. */
+  readonly startIntervalMs: number;
 }
 
 /** Parts of the body of `POST /containers/create`, in docker's words. */

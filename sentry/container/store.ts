@@ -12,6 +12,7 @@ import { join } from "node:path";
 import { RecordLock } from "../host/record-lock.ts";
 import type { Directories } from "./directories.ts";
 import { ContainerError } from "./errors.ts";
+import { HEALTH_FILE, type Health } from "./health.ts";
 import { readJson, writeJson } from "./json-file.ts";
 import { checkName, randomName } from "./names.ts";
 import type { Container, ContainerRecord, ContainerState } from "./record.ts";
@@ -170,6 +171,11 @@ export class ContainerStore {
       rmSync(this.runDirectoryOf(id), { recursive: true, force: true });
     }
     return held;
+  }
+
+  /** What its health checks have said last; undefined when it has none, or has never run. */
+  health(id: string): Health | undefined {
+    return readJson<Health>(join(this.directoryOf(id), HEALTH_FILE));
   }
 
   /** Whether somebody holds the container: for a container in state "running", whether it runs. */
