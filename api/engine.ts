@@ -4,10 +4,12 @@
  */
 import type { ContainersEngine } from "./engine/containers.ts";
 import type { ExecsEngine } from "./engine/execs.ts";
+import type { ImagesEngine } from "./engine/images.ts";
 import type { SystemEngine } from "./engine/system.ts";
 
 export interface Engine {
   readonly system: SystemEngine;
   readonly containers: ContainersEngine;
   readonly execs: ExecsEngine;
+  readonly images: ImagesEngine;
 }

@@ -86,6 +86,8 @@ const ERRORS = {
   NO_SUCH_VOLUME: [404, (name = "") => `get ${name}: no such volume`],
   VOLUME_IN_USE: [409, (why = "") => why],
   NO_SUCH_PLUGIN: [404, (name = "") => `plugin "${name}" not found`],
+  /** A registry does not take the credentials it was shown. */
+  UNAUTHENTICATED: [401, (message = "") => message],
   CONFLICT: [409, (message = "") => message],
   NOT_FOUND: [404, (message = "") => message],
   FORBIDDEN: [403, (message = "") => message],

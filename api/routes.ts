@@ -1,6 +1,9 @@
 import type { Engine } from "./engine.ts";
+import { authRows } from "./routes/auth.ts";
 import { containerRows } from "./routes/containers.ts";
+import { distributionRows } from "./routes/distribution.ts";
 import { execRows } from "./routes/execs.ts";
+import { imageRows } from "./routes/images.ts";
 import { systemRows } from "./routes/system.ts";
 import type { Row } from "./row.ts";
 
@@ -10,5 +13,8 @@ export function allRows(engine: Engine): readonly Row[] {
     ...systemRows(engine.system),
     ...containerRows(engine.containers),
     ...execRows(engine.execs),
+    ...imageRows(engine.images),
+    ...distributionRows(engine.images),
+    ...authRows(engine.images),
   ];
 }

@@ -3,6 +3,7 @@ import { Supervisor } from "./container/supervisor.ts";
 import { Containers } from "./containers.ts";
 import type { DaemonContext } from "./context.ts";
 import { Execs } from "./execs.ts";
+import { Images } from "./images.ts";
 import { System } from "./system.ts";
 
 export interface RunningEngine {
@@ -16,10 +17,11 @@ export function createEngine(context: DaemonContext): RunningEngine {
   const supervisor = new Supervisor(context);
   const containers = new Containers(context, supervisor, (id) => execs.idsOf(id));
   const execs: Execs = new Execs(context, containers);
-  const system = new System(context, () => containers.listed());
+  const images = new Images(context);
+  const system = new System(context, () => containers.listed(), images);
   supervisor.resume();
   return {
-    engine: { system, containers, execs },
+    engine: { system, containers, execs, images },
     close: () => supervisor.close(),
   };
 }

@@ -1,6 +1,6 @@
 import { ApiError } from "../api/errors.ts";
 import { ContainerError, type ContainerErrorCode } from "../sentry/container/errors.ts";
-import { ImageError } from "../sentry/image/errors.ts";
+import { imageRefusal } from "./images/image-refusals.ts";
 
 /** Docker's words for what a store refuses; those that are not here are a bad request with their own. */
 const OF_CONTAINERS: Partial<Record<ContainerErrorCode, (name: string, why: string) => ApiError>> =
@@ -26,14 +26,7 @@ export function refusal(error: unknown, name: string): unknown {
     const { code, message } = error;
     return OF_CONTAINERS[code]?.(name, message) ?? new ApiError("INVALID", message);
   }
-  if (error instanceof ImageError) {
-    if (error.code === "IMAGE_NOT_FOUND") return new ApiError("NOT_FOUND", error.message);
-    if (error.code === "IMAGE_CONFLICT") return new ApiError("CONFLICT", error.message);
-    if (error.code === "REFERENCE_INVALID") return new ApiError("INVALID", error.message);
-    if (error.code === "REGISTRY_NOT_FOUND") return new ApiError("NOT_FOUND", error.message);
-    return new ApiError("INTERNAL", error.message);
-  }
-  return error;
+  return imageRefusal(error);
 }
 
 /** Runs `work`, its refusals in docker's words. */

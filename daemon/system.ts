@@ -5,6 +5,8 @@ import type { EventsChoice, SystemEngine } from "../api/engine/system.ts";
 import { API_VERSION, ENGINE_VERSION, MIN_API_VERSION } from "../api/version.ts";
 import type { Listed } from "./container/list.ts";
 import type { DaemonContext } from "./context.ts";
+import { describeRegistries } from "./images/registries.ts";
+import type { Images } from "./images.ts";
 
 const GO_ARCH: Readonly<Record<string, string>> = { x64: "amd64", arm64: "arm64" };
 const UNAME_ARCH: Readonly<Record<string, string>> = { x64: "x86_64", arm64: "aarch64" };
@@ -13,11 +15,13 @@ const UNAME_ARCH: Readonly<Record<string, string>> = { x64: "x86_64", arm64: "aa
 export class System implements SystemEngine {
   private readonly context: DaemonContext;
   private readonly listed: () => readonly Listed[];
+  private readonly images: Images;
   private readonly startedAt = new Date();
 
-  constructor(context: DaemonContext, listed: () => readonly Listed[]) {
+  constructor(context: DaemonContext, listed: () => readonly Listed[], images: Images) {
     this.context = context;
     this.listed = listed;
+    this.images = images;
   }
 
   version(): JsonObject {
@@ -96,20 +100,11 @@ export class System implements SystemEngine {
       OSType: "linux",
       Architecture: UNAME_ARCH[arch()] ?? arch(),
       IndexServerAddress: "https://index.docker.io/v1/",
-      RegistryConfig: {
-        InsecureRegistryCIDRs: ["::1/128", "127.0.0.0/8"],
-        IndexConfigs: {
-          "docker.io": { Name: "docker.io", Mirrors: [], Secure: true, Official: true },
-        },
-        Mirrors: null,
-      },
+      ...describeRegistries(),
       NCPU: cpus().length,
       MemTotal: totalmem(),
       GenericResources: null,
       DockerRootDir: context.directories.root,
-      HttpProxy: "",
-      HttpsProxy: "",
-      NoProxy: "",
       Name: hostname(),
       Labels: [],
       ExperimentalBuild: false,
@@ -143,8 +138,7 @@ export class System implements SystemEngine {
   async diskUsage(types: readonly string[]): Promise<JsonObject> {
     const wants = (type: string) => types.length === 0 || types.includes(type);
     return {
-      LayersSize: 0,
-      Images: wants("image") ? [] : null,
+      ...(wants("image") ? await this.images.diskUsage() : { LayersSize: 0, Images: null }),
       Containers: wants("container") ? [] : null,
       Volumes: wants("volume") ? [] : null,
       BuildCache: wants("build-cache") ? [] : null,

@@ -92,22 +92,3 @@ function labels(value: unknown): Readonly<Record<string, string>> {
   }
   return found;
 }
-
-/** The bytes of a config for an image made here, from its parts. */
-export function encodeImageConfig(config: ImageConfig, comment: string): Uint8Array {
-  const { platform, config: run } = config;
-  const set = (names: readonly string[]): object | undefined =>
-    names.length === 0 ? undefined : Object.fromEntries(names.map((name) => [name, {}]));
-  return Buffer.from(
-    JSON.stringify({
-      architecture: platform.architecture,
-      os: platform.os,
-      variant: platform.variant,
-      created: config.created,
-      author: config.author,
-      config: { ...run, ExposedPorts: set(run.ExposedPorts), Volumes: set(run.Volumes) },
-      rootfs: { type: "layers", diff_ids: config.diffIds },
-      history: [{ created: config.created, comment }],
-    }),
-  );
-}

@@ -326,7 +326,8 @@ export class ImageStore {
       const [id, another] = (await this.#ids()).filter((one) => hexOf(one).startsWith(prefix));
       if (id !== undefined && another === undefined) return id;
     }
-    throw notFound(name);
+    const bad = canonical === undefined && !isDigest(name) ? parseError(name) : undefined;
+    throw bad ?? notFound(name);
   }
 
   async #read(id: Digest, references: References): Promise<StoredImage> {
@@ -413,6 +414,16 @@ function canonicalOf(name: string): string | undefined {
     return canonicalName(digest === undefined ? reference : byDigest(reference, digest));
   } catch {
     return undefined; // perhaps an id
+  }
+}
+
+/** Why a name is none, unless it could be an id. */
+function parseError(name: string): unknown {
+  try {
+    parseReference(name);
+    return undefined;
+  } catch (error) {
+    return /^[0-9a-f]{64}$/.test(name) ? undefined : error;
   }
 }
 

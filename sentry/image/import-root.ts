@@ -1,6 +1,7 @@
 import { readArchive } from "./archive-source.ts";
 import { applyChanges } from "./config-change.ts";
-import { encodeImageConfig, type RunConfig } from "./image-config.ts";
+import type { RunConfig } from "./image-config.ts";
+import { type ContainerConfig, encodeDocument } from "./image-document.ts";
 import type { ImageStore, StoredImage } from "./image-store.ts";
 import { hostPlatform, type Platform } from "./platform.ts";
 import { parseReference, withDefaultTag } from "./reference.ts";
@@ -50,10 +51,25 @@ export async function importRoot(
       ...(options.onBytes === undefined ? {} : { onBytes: options.onBytes }),
     });
     const created = new Date().toISOString();
-    const configBytes = encodeImageConfig(
-      { platform, created, config, diffIds: [layer.diffId] },
-      message,
-    );
+    const configBytes = encodeDocument({
+      platform,
+      created,
+      config: withoutDefaults(config),
+      diffIds: [layer.diffId],
+      history: [{ created, comment: message }],
+    });
     return store.commit({ configBytes, names });
   });
+}
+
+/** What was not said about a new image is not said in its config either. */
+function withoutDefaults(run: RunConfig): ContainerConfig {
+  const set = (names: readonly string[]): Record<string, object> =>
+    Object.fromEntries(names.map((name) => [name, {}]));
+  const config = { ...run, ExposedPorts: set(run.ExposedPorts), Volumes: set(run.Volumes) };
+  return Object.fromEntries(
+    Object.entries(config).filter(([, value]) =>
+      typeof value === "object" ? Object.keys(value).length > 0 : value !== "",
+    ),
+  );
 }

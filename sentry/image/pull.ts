@@ -1,5 +1,5 @@
 import type { Digest } from "./digest.ts";
-import { ImageError } from "./errors.ts";
+import { ImageError, type ImageErrorCode } from "./errors.ts";
 import { parseImageConfig } from "./image-config.ts";
 import type { ImageStore, StoredImage } from "./image-store.ts";
 import { choose, type Descriptor, type Manifest, parseManifest } from "./manifest.ts";
@@ -13,13 +13,22 @@ import {
 } from "./reference.ts";
 import { type FetchedManifest, Repository } from "./registry.ts";
 import type { RegistryOptions } from "./registry-client.ts";
+import { readRegistrySettings } from "./registry-settings.ts";
 
 /** Layers that are fetched at the same time. */
 const LAYERS_AT_ONCE = 3;
 
 /** What happens during a pull; a layer is named by its digest in the manifest. */
 export type PullEvent =
-  | { readonly type: "resolved"; readonly digest: Digest; readonly layers: readonly Descriptor[] }
+  | {
+      readonly type: "resolved";
+      /** The tag or digest that was asked for. */
+      readonly reference: string;
+      readonly digest: Digest;
+      readonly layers: readonly Descriptor[];
+      /** The image is there already: nothing more will be told. */
+      readonly known: boolean;
+    }
   | {
       readonly type: "downloading";
       readonly layer: Digest;
@@ -43,9 +52,20 @@ export interface Pulled {
   readonly newer: boolean;
 }
 
+const HUB = "docker.io";
+/** Why a mirror does not have an image; anything else would go wrong with the registry itself, too. */
+const MIRROR_LACKS: ReadonlySet<ImageErrorCode> = new Set([
+  "REGISTRY_UNREACHABLE",
+  "REGISTRY_STALLED",
+  "REGISTRY_NOT_FOUND",
+  "REGISTRY_DENIED",
+  "REGISTRY_UNAUTHORIZED",
+  "REGISTRY_PROTOCOL",
+]);
+
 /**
- * Fetches an image from its registry, unless the store has it already. Everything is verified
- * before it is used, and the image is visible only when it is complete.
+ * Fetches an image from its registry, or from one of its mirrors, unless the store has it already. Everything is
+ * verified before it is used, and the image is visible only when it is complete.
  * @throws {ImageError} REFERENCE_INVALID, REGISTRY_*, *_MISMATCH, MANIFEST_INVALID, CONFIG_INVALID,
  *   PLATFORM_UNAVAILABLE, LAYER_*, STORE_*, ABORTED
  */
@@ -55,18 +75,57 @@ export async function pull(
   options: PullOptions = {},
 ): Promise<Pulled> {
   const reference = withDefaultTag(parseReference(name));
-  // One layer that fails stops the others.
-  const stop = new AbortController();
-  const signals = options.signal === undefined ? [stop.signal] : [options.signal, stop.signal];
-  const stoppable = { ...options, signal: AbortSignal.any(signals) };
-  const repository = new Repository(reference, stoppable);
-  try {
-    return await store.adding(options.signal, () =>
-      fetch(store, repository, reference, { ...stoppable, stop }),
-    );
-  } finally {
-    repository.close();
+  return fromSomewhere(reference, options, (repository, stoppable) =>
+    store.adding(options.signal, () => fetch(store, repository, reference, stoppable)),
+  );
+}
+
+/**
+ * Fetches all tags of a repository.
+ * @returns what was fetched, by tag
+ * @throws as {@link pull}; what was fetched before stays
+ */
+export async function pullAll(
+  store: ImageStore,
+  name: string,
+  options: PullOptions = {},
+): Promise<ReadonlyMap<string, Pulled>> {
+  const { domain, path, tag, digest } = parseReference(name);
+  if (tag !== undefined || digest !== undefined) {
+    throw new ImageError("REFERENCE_INVALID", "tag can't be used with --all-tags/-a");
   }
+  const tags = await fromSomewhere({ domain, path }, options, (repository) => repository.tags());
+  if (tags.length === 0) throw new ImageError("REGISTRY_NOT_FOUND", `${domain}/${path} has no tag`);
+  const pulled = new Map<string, Pulled>();
+  for (const each of tags)
+    pulled.set(each, await pull(store, `${domain}/${path}:${each}`, options));
+  return pulled;
+}
+
+/** Does `work` with the first of a registry's mirrors that can, else with the registry itself. */
+async function fromSomewhere<T>(
+  reference: Reference,
+  options: PullOptions,
+  work: (repository: Repository, options: StoppableOptions) => Promise<T>,
+): Promise<T> {
+  const settings = options.settings ?? readRegistrySettings();
+  const mirrors = reference.domain === HUB ? settings.mirrors.map((url) => new URL(url)) : [];
+  for (const place of [...mirrors, undefined]) {
+    // One layer that fails stops the others.
+    const stop = new AbortController();
+    const signals = options.signal === undefined ? [stop.signal] : [options.signal, stop.signal];
+    const stoppable = { ...options, settings, signal: AbortSignal.any(signals), stop };
+    const repository = new Repository(reference, stoppable, place);
+    try {
+      return await work(repository, stoppable);
+    } catch (error) {
+      const lacks = error instanceof ImageError && MIRROR_LACKS.has(error.code);
+      if (place === undefined || !lacks) throw error;
+    } finally {
+      repository.close();
+    }
+  }
+  throw new Error("The registry itself comes last");
 }
 
 interface StoppableOptions extends PullOptions {
@@ -79,22 +138,25 @@ async function fetch(
   reference: Reference,
   options: StoppableOptions,
 ): Promise<Pulled> {
-  const top = await repository.manifest(reference.digest ?? reference.tag ?? DEFAULT_TAG);
+  const wanted = reference.digest ?? reference.tag ?? DEFAULT_TAG;
+  const top = await repository.manifest(wanted);
   const { fetched, manifest } = await chosen(repository, top, options.platform ?? hostPlatform());
   const configBytes = await repository.blob(manifest.config);
   const { platform, diffIds } = parseImageConfig(configBytes);
   if (diffIds.length !== manifest.layers.length) {
     throw new ImageError("CONFIG_INVALID", "it has another number of layers than the manifest");
   }
-  const wanted = options.platform;
-  if (platform.os !== "linux" || (wanted !== undefined && !matches(wanted, platform))) {
+  const asked = options.platform;
+  if (platform.os !== "linux" || (asked !== undefined && !matches(asked, platform))) {
     throw new ImageError(
       "PLATFORM_UNAVAILABLE",
       `image was found but its platform (${platformName(platform)}) does not match the ` +
-        `specified platform (${platformName(wanted ?? hostPlatform())})`,
+        `specified platform (${platformName(asked ?? hostPlatform())})`,
     );
   }
-  options.onProgress?.({ type: "resolved", digest: top.digest, layers: manifest.layers });
+  const known = (await store.find(manifest.config.digest)) !== undefined;
+  const { layers } = manifest;
+  options.onProgress?.({ type: "resolved", reference: wanted, digest: top.digest, layers, known });
   await fetchLayers(store, repository, manifest, diffIds, options);
 
   const before = await store.find(name(reference));

@@ -108,6 +108,11 @@ export class RegistryClient {
     return once();
   }
 
+  /** Sends a GET with these headers and nothing of ours. */
+  sendBare(url: URL, headers: Readonly<Record<string, string>> = {}): Promise<HttpResponse> {
+    return this.#http.send(url, { headers, signal: this.signal });
+  }
+
   /** As {@link send}, again while the registry cannot be reached or has troubles of its own. */
   async sendAgain(request: RegistryRequest): Promise<HttpResponse> {
     for (let attempt = 1; ; attempt++) {

@@ -4,7 +4,8 @@ import test from "ava";
 import fc from "fast-check";
 import { storedCredentials } from "../../../sentry/image/credentials.ts";
 import { ImageError } from "../../../sentry/image/errors.ts";
-import { encodeImageConfig, parseImageConfig } from "../../../sentry/image/image-config.ts";
+import { parseImageConfig } from "../../../sentry/image/image-config.ts";
+import { encodeDocument, readDocument } from "../../../sentry/image/image-document.ts";
 import { parseManifest } from "../../../sentry/image/manifest.ts";
 import { parseReference } from "../../../sentry/image/reference.ts";
 import { parseChallenge } from "../../../sentry/image/registry-auth.ts";
@@ -83,9 +84,18 @@ test("what a config says survives being written and read", (t) => {
   t.is(config.config.Labels["toString"], undefined);
   t.false("Entrypoint" in config.config);
   t.false("StopSignal" in config.config);
-  const again = parseImageConfig(encodeImageConfig(config, "test"));
+  const written = encodeDocument({
+    ...config,
+    config: { Env: config.config.Env, Healthcheck: { Test: ["NONE"] } },
+    history: [{ created_by: "x", empty_layer: true }],
+  });
+  const again = parseImageConfig(written);
   t.deepEqual({ ...again, config: undefined }, { ...config, config: undefined });
   t.deepEqual(again.config.Env, config.config.Env);
+  t.deepEqual(readDocument(written), {
+    config: { Env: ["A=1"], Healthcheck: { Test: ["NONE"] } },
+    history: [{ created_by: "x", empty_layer: true }],
+  });
 });
 
 test("a challenge is read as RFC 9110 writes it, and nothing is made of anything else", (t) => {
