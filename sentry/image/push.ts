@@ -100,11 +100,7 @@ async function imagesOf(
     }
   }
   if (found.size > 0) return found;
-  const { tag } = reference;
-  throw new ImageError(
-    "IMAGE_NOT_LOCAL",
-    `${repository}${tag === undefined || all ? "" : `:${tag}`}`,
-  );
+  throw new ImageError("IMAGE_NOT_LOCAL", repository);
 }
 
 interface PushJob {
