@@ -16,6 +16,11 @@ void Execute(State& state, const Op& op);
 // The function behind Execute for one operation; null for terminators.
 Kernel* KernelOf(OpCode code);
 
+// What the guest reads as its counter (SystemRegister::kVirtualCount): nanoseconds of a clock that
+// all its threads share. Set once, before any guest runs; without it the counter stands still.
+extern uint64_t (*virtual_count)();
+constexpr uint64_t kVirtualCountHz = 1'000'000'000;
+
 // Whether `cond` holds of State::flags.
 bool Holds(Cond cond, uint32_t flags);
 

@@ -47,6 +47,22 @@ constexpr uint32_t kFlagN = 1u << 15;
 constexpr uint32_t kFlagZ = 1u << 14;
 constexpr uint32_t kFlagC = 1u << 8;
 constexpr uint32_t kFlagV = 1u << 0;
+// FPCR: what floating-point operations obey. FPSR: what they leave behind.
+constexpr uint32_t kFpcrAlternativeHalf = 1u << 26;
+constexpr uint32_t kFpcrDefaultNan = 1u << 25;
+constexpr uint32_t kFpcrFlushToZero = 1u << 24;
+constexpr uint32_t kFpcrRoundingShift = 22;  // 0 nearest even, 1 up, 2 down, 3 to zero
+constexpr uint32_t kFpcrFlushHalfToZero = 1u << 19;
+constexpr uint32_t kFpcrMask = kFpcrAlternativeHalf | kFpcrDefaultNan | kFpcrFlushToZero |
+                               3u << kFpcrRoundingShift | kFpcrFlushHalfToZero;
+constexpr uint32_t kFpsrInvalid = 1u << 0;
+constexpr uint32_t kFpsrDivideByZero = 1u << 1;
+constexpr uint32_t kFpsrOverflow = 1u << 2;
+constexpr uint32_t kFpsrUnderflow = 1u << 3;
+constexpr uint32_t kFpsrInexact = 1u << 4;
+constexpr uint32_t kFpsrInputDenormal = 1u << 7;
+constexpr uint32_t kFpsrSaturated = 1u << 27;
+constexpr uint32_t kFpsrMask = kFpsrSaturated | kFpsrInputDenormal | 0x1f;
 constexpr uint64_t kNoExclusive = ~uint64_t{0};
 
 }  // namespace dd::ir
