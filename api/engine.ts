@@ -3,6 +3,7 @@
  * daemon implements it. Answers are docker's JSON objects; refusals are thrown as `ApiError`.
  */
 import type { ContainersEngine } from "./engine/containers.ts";
+import type { DashboardEngine } from "./engine/dashboard.ts";
 import type { ExecsEngine } from "./engine/execs.ts";
 import type { ImagesEngine } from "./engine/images.ts";
 import type { SystemEngine } from "./engine/system.ts";
@@ -12,4 +13,5 @@ export interface Engine {
   readonly containers: ContainersEngine;
   readonly execs: ExecsEngine;
   readonly images: ImagesEngine;
+  readonly dashboard: DashboardEngine;
 }

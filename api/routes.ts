@@ -2,6 +2,7 @@ import type { Engine } from "./engine.ts";
 import { authRows } from "./routes/auth.ts";
 import { containerRows } from "./routes/containers.ts";
 import { distributionRows } from "./routes/distribution.ts";
+import { dashboardRows } from "./routes/dashboard.ts";
 import { execRows } from "./routes/execs.ts";
 import { imageRows } from "./routes/images.ts";
 import { systemRows } from "./routes/system.ts";
@@ -16,5 +17,6 @@ export function allRows(engine: Engine): readonly Row[] {
     ...imageRows(engine.images),
     ...distributionRows(engine.images),
     ...authRows(engine.images),
+    ...dashboardRows(engine.dashboard, engine.execs),
   ];
 }

@@ -53,6 +53,18 @@ With DDJIT_UNTRUSTED=1 every container is untrusted unless it asks for --runtime
     load: () => import("./commands/daemon-status.ts"),
   }),
   command({
+    name: "ui",
+    group: "engine",
+    usage: "",
+    operands: { min: 0, max: 0 },
+    summary: "Open the dashboard in a browser",
+    about: `The running daemon serves it on a loopback address, for whoever has the link this prints: it is good for
+one sign-in within two minutes.`,
+    options: options.UI_OPTIONS,
+    examples: [["ddcli ui --no-open", "print the link"]],
+    load: () => import("./commands/ui.ts"),
+  }),
+  command({
     name: "context install",
     group: "engine",
     usage: "",

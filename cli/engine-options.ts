@@ -26,6 +26,11 @@ export const DAEMON_STOP_OPTIONS = [] as const satisfies Rows;
 
 export const DAEMON_STATUS_OPTIONS = REPORT_OPTIONS;
 
+export const UI_OPTIONS = [
+  { ...SOCKET, help: "Ask the daemon that listens there" },
+  { name: "no-open", help: "Print the link only, start no browser" },
+] as const satisfies Rows;
+
 export const CONTEXT_INSTALL_OPTIONS = [
   SOCKET,
   { name: "no-use", help: "Do not make it the context docker uses by default" },

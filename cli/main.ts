@@ -6,5 +6,6 @@ import { main } from "./program.ts";
 main({
   commands: COMMANDS,
   loadSentry,
+  pageDirectory: fileURLToPath(new URL("../../ui", import.meta.url)),
   backgroundProgram: fileURLToPath(new URL("../../../cli/ddcli-background.js", import.meta.url)),
 });

@@ -9,4 +9,6 @@ export interface Services {
   loadSentry(): Promise<SentryConstructor>;
   /** Path of the program that runs a container in the background; see sentry/container/background.ts. */
   readonly backgroundProgram: string;
+  /** The directory of the dashboard's page. */
+  readonly pageDirectory: string;
 }

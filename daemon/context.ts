@@ -14,6 +14,8 @@ export interface DaemonContext {
   readonly events: EventLog;
   /** The path of the program that becomes a container's process; see sentry/container/background.ts. */
   readonly backgroundProgram: string;
+  /** The directory of the dashboard's page. */
+  readonly pageDirectory: string;
   /** Of containers whose request does not choose. */
   readonly defaultMode: Mode;
   /** The address clients use, for whoever asks. */

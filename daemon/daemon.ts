@@ -1,6 +1,7 @@
 import { existsSync, unlinkSync, writeFileSync } from "node:fs";
 import { connect, type Server } from "node:net";
 import { join } from "node:path";
+import type { Engine } from "../api/engine.ts";
 import { buildServer } from "../api/server.ts";
 import { type Directories, ensureDirectories } from "../sentry/container/directories.ts";
 import { ContainerStore } from "../sentry/container/store.ts";
@@ -20,6 +21,8 @@ const SOCKET_UMASK = 0o177;
 export interface DaemonOptions {
   readonly directories: Directories;
   readonly backgroundProgram: string;
+  /** The directory of the dashboard's page. */
+  readonly pageDirectory: string;
   readonly defaultMode: Mode;
   readonly version: string;
   /** Absent: {@link socketPathOf}. */
@@ -55,7 +58,8 @@ export class Daemon {
       images: new ImageStore(directories.root),
       events: new EventLog(),
     };
-    const running = createEngine(context);
+    const makeApi = async (engine: Engine) => (await buildServer({ engine, log })).server;
+    const running = createEngine(context, makeApi);
     const { server, close } = await buildServer({ engine: running.engine, log });
     try {
       await removeStale(socketPath);

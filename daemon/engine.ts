@@ -1,7 +1,9 @@
+import type { Server } from "node:http";
 import type { Engine } from "../api/engine.ts";
 import { Supervisor } from "./container/supervisor.ts";
 import { Containers } from "./containers.ts";
 import type { DaemonContext } from "./context.ts";
+import { Dashboard } from "./dashboard.ts";
 import { Execs } from "./execs.ts";
 import { Images } from "./images.ts";
 import { System } from "./system.ts";
@@ -12,16 +14,27 @@ export interface RunningEngine {
   close(): void;
 }
 
-/** Puts the parts of the engine together. To add a resource, make its class here. */
-export function createEngine(context: DaemonContext): RunningEngine {
+/**
+ * Puts the parts of the engine together. To add a resource, make its class here.
+ * @param makeApi makes another server of the API over an engine, which does not listen.
+ */
+export function createEngine(
+  context: DaemonContext,
+  makeApi: (engine: Engine) => Promise<Server>,
+): RunningEngine {
   const supervisor = new Supervisor(context);
   const containers = new Containers(context, supervisor, (id) => execs.idsOf(id));
   const execs: Execs = new Execs(context, containers);
   const images = new Images(context);
   const system = new System(context, () => containers.listed(), images);
+  const dashboard = new Dashboard(context, () => makeApi(engine));
+  const engine: Engine = { system, containers, execs, images, dashboard };
   supervisor.resume();
   return {
-    engine: { system, containers, execs, images },
-    close: () => supervisor.close(),
+    engine,
+    close: () => {
+      dashboard.close();
+      supervisor.close();
+    },
   };
 }

@@ -7,5 +7,6 @@ import { FakeSentry } from "../sentry/container/fake-sentry.ts";
 main({
   commands: COMMANDS,
   loadSentry: async () => FakeSentry,
+  pageDirectory: "/nonexistent",
   backgroundProgram: fileURLToPath(new URL("./background-on-host.js", import.meta.url)),
 });
