@@ -1,0 +1,200 @@
+// Bytes of instructions: prefixes, REX, VEX, ModRM, displacements, immediates, branches.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "guest/emit/x64/operand.h"
+
+namespace dd::emit::x64 {
+
+// Opcode maps and mandatory prefixes, as VEX encodes them.
+enum class Map : uint8_t { k0f = 1, k0f38 = 2, k0f3a = 3 };
+enum class Prefix : uint8_t { kNone, k66, kF3, kF2 };
+
+// Writes code for `base` (where it will run) into a buffer. When the buffer is full the rest is
+// dropped and overflow() says so.
+class Encoder {
+ public:
+  void Start(uint8_t* buffer, size_t bytes, uint64_t base) {
+    begin_ = at_ = buffer;
+    end_ = buffer + bytes - kSlack;
+    base_ = base;
+    overflow_ = false;
+  }
+
+  uint32_t offset() const { return static_cast<uint32_t>(at_ - begin_); }
+  uint64_t here() const { return base_ + offset(); }
+  uint64_t base() const { return base_; }
+  const uint8_t* buffer() const { return begin_; }
+  bool overflow() const { return overflow_; }
+
+  void Bind(Label* label) {
+    int32_t use = label->bound ? -1 : label->at;
+    const int32_t place = static_cast<int32_t>(offset());
+    while (use >= 0) {
+      const int32_t next = Read32(use);
+      Patch32(use, place - (use + 4));
+      use = next;
+    }
+    label->at = place;
+    label->bound = true;
+  }
+  void Jmp(Label* label) {
+    Byte(0xe9);
+    Use(label);
+  }
+  void Jcc(Cc cc, Label* label) {
+    Byte(0x0f);
+    Byte(0x80 | static_cast<uint8_t>(cc));
+    Use(label);
+  }
+  // rip-relative address of a label.
+  void LeaLabel(Gpr dst, Label* label) {
+    Byte(0x48 | (Number(dst) >= 8 ? 4 : 0));
+    Byte(0x8d);
+    Byte(static_cast<uint8_t>((Number(dst) & 7) << 3 | 5));
+    Use(label);
+  }
+  // To an address within 2 GiB.
+  void JmpNear(uint64_t target) {
+    Byte(0xe9);
+    Relative(target);
+  }
+  void JccNear(Cc cc, uint64_t target) {
+    Byte(0x0f);
+    Byte(0x80 | static_cast<uint8_t>(cc));
+    Relative(target);
+  }
+  void CallNear(uint64_t target) {
+    Byte(0xe8);
+    Relative(target);
+  }
+  // Aligns by bytes that are never executed.
+  void AlignData(uint32_t alignment) {
+    while ((here() & (alignment - 1)) != 0) Byte(0xcc);
+  }
+  void Data64(uint64_t value) {
+    Put32(static_cast<uint32_t>(value));
+    Put32(static_cast<uint32_t>(value >> 32));
+  }
+  void DataBytes(const void* from, size_t bytes) {
+    const auto* p = static_cast<const uint8_t*>(from);
+    for (size_t i = 0; i < bytes; i++) Byte(p[i]);
+  }
+
+ protected:
+  void Byte(uint32_t byte) {
+    *at_ = static_cast<uint8_t>(byte);
+    if (at_ < end_) {
+      at_++;
+    } else {
+      overflow_ = true;
+    }
+  }
+  void Put16(uint32_t value) {
+    Byte(value);
+    Byte(value >> 8);
+  }
+  void Put32(uint32_t value) {
+    Put16(value);
+    Put16(value >> 16);
+  }
+  void Relative(uint64_t target) { Put32(static_cast<uint32_t>(target - (here() + 4))); }
+
+  // The legacy encoding with a register or memory operand. `immediate_bytes` follow the operand: a
+  // rip-relative displacement counts from after them. `byte_register`: REX is needed for spl..dil.
+  template <typename Operand>
+  void Legacy(Size size, uint32_t opcode, uint8_t reg, const Operand& rm, uint8_t immediate_bytes,
+              uint8_t mandatory = 0, bool byte_registers = false) {
+    if (size == Size::k16) Byte(0x66);
+    if (mandatory != 0) Byte(mandatory);
+    uint8_t rex =
+        static_cast<uint8_t>((size == Size::k64 ? 8 : 0) | (reg >= 8 ? 4 : 0) | RexOf(rm));
+    if (rex != 0 || byte_registers) Byte(0x40 | rex);
+    if (opcode > 0xffff) Byte(opcode >> 16);
+    if (opcode > 0xff) Byte(opcode >> 8);
+    Byte(opcode);
+    ModRm(reg, rm, immediate_bytes);
+  }
+
+  template <typename Operand>
+  void Vex(Map map, Prefix prefix, bool w, bool l, uint8_t opcode, uint8_t reg, uint8_t vvvv,
+           const Operand& rm, uint8_t immediate_bytes = 0) {
+    const uint8_t rex = RexOf(rm);
+    const uint8_t r = reg >= 8 ? 0 : 0x80;
+    const uint8_t tail =
+        static_cast<uint8_t>((~vvvv & 15) << 3 | (l ? 4 : 0) | static_cast<uint8_t>(prefix));
+    if (map == Map::k0f && !w && (rex & 3) == 0) {
+      Byte(0xc5);
+      Byte(r | tail);
+    } else {
+      Byte(0xc4);
+      Byte(r | ((rex & 2) != 0 ? 0 : 0x40) | ((rex & 1) != 0 ? 0 : 0x20) |
+           static_cast<uint8_t>(map));
+      Byte((w ? 0x80 : 0) | tail);
+    }
+    Byte(opcode);
+    ModRm(reg, rm, immediate_bytes);
+  }
+
+ private:
+  // More than the longest instruction.
+  static constexpr size_t kSlack = 32;
+
+  static uint8_t RexOf(Gpr r) { return Number(r) >= 8 ? 1 : 0; }
+  static uint8_t RexOf(Xmm r) { return Number(r) >= 8 ? 1 : 0; }
+  static uint8_t RexOf(const Mem& m) {
+    if (m.absolute != 0) return 0;
+    return static_cast<uint8_t>((Number(m.base) >= 8 ? 1 : 0) | (Number(m.index) >= 8 ? 2 : 0));
+  }
+
+  void ModRm(uint8_t reg, Gpr rm, uint8_t) { Byte(0xc0u | (reg & 7u) << 3 | (Number(rm) & 7u)); }
+  void ModRm(uint8_t reg, Xmm rm, uint8_t) { Byte(0xc0u | (reg & 7u) << 3 | (Number(rm) & 7u)); }
+  void ModRm(uint8_t reg, const Mem& m, uint8_t immediate_bytes) {
+    const uint32_t field = (reg & 7u) << 3;
+    if (m.absolute != 0) {
+      Byte(field | 5);
+      Put32(static_cast<uint32_t>(m.absolute - (here() + 4 + immediate_bytes)));
+      return;
+    }
+    const uint32_t base = Number(m.base) & 7u;
+    const bool sib = m.index != Gpr::kRsp || base == 4;
+    uint32_t mod = 0x80;
+    if (m.disp == 0 && base != 5) {
+      mod = 0;
+    } else if (m.disp >= -128 && m.disp <= 127) {
+      mod = 0x40;
+    }
+    Byte(mod | field | (sib ? 4 : base));
+    if (sib) Byte(static_cast<uint32_t>(m.shift) << 6 | (Number(m.index) & 7u) << 3 | base);
+    if (mod == 0x40) Byte(static_cast<uint32_t>(m.disp));
+    if (mod == 0x80) Put32(static_cast<uint32_t>(m.disp));
+  }
+
+  void Use(Label* label) {
+    if (label->bound) {
+      Put32(static_cast<uint32_t>(label->at - static_cast<int32_t>(offset() + 4)));
+      return;
+    }
+    const int32_t use = static_cast<int32_t>(offset());
+    Put32(static_cast<uint32_t>(label->at));
+    if (!overflow_) label->at = use;
+  }
+  int32_t Read32(int32_t at) const {
+    uint32_t value = 0;
+    for (int i = 3; i >= 0; i--) value = value << 8 | begin_[at + i];
+    return static_cast<int32_t>(value);
+  }
+  void Patch32(int32_t at, int32_t value) {
+    for (int i = 0; i < 4; i++) begin_[at + i] = static_cast<uint8_t>(value >> (8 * i));
+  }
+
+  uint8_t* begin_ = nullptr;
+  uint8_t* at_ = nullptr;
+  uint8_t* end_ = nullptr;
+  uint64_t base_ = 0;
+  bool overflow_ = false;
+};
+
+}  // namespace dd::emit::x64

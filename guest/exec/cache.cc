@@ -1,0 +1,127 @@
+#include "guest/exec/cache.h"
+
+#include "guest/exec/region.h"
+
+namespace dd::exec {
+namespace {
+
+constexpr uint32_t kReleasedBlocks[] = {ir::kBlocksPerRegion, 16, 4, 1};
+
+uint64_t Hash(uint64_t value) { return value * 0x9e3779b97f4a7c15; }
+
+uint64_t HostPage(const uint8_t* at) { return reinterpret_cast<uint64_t>(at) & ~(kPageBytes - 1); }
+
+// Makes [at, at + bytes) writable or executable again: whole pages.
+bool Protect(Translator* t, uint8_t* at, size_t bytes, bool executable) {
+  const uint64_t begin = HostPage(at);
+  const uint64_t end = HostPage(at + bytes + kPageBytes - 1);
+  return t->host.protect(reinterpret_cast<void*>(begin), end - begin, executable);
+}
+
+void Copy(uint8_t* to, const uint8_t* from, size_t bytes) {
+  asm volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(bytes) : : "memory");
+}
+
+const Entry* EntryForCode(void* context, uint64_t pc) {
+  return EntryOf(static_cast<Translator*>(context), pc);
+}
+
+void AddPageUses(Translator* t, uint32_t translation, uint64_t low, uint64_t high) {
+  for (uint64_t page = low >> kPageBits; page <= (high - 1) >> kPageBits; page++) {
+    const uint32_t bucket = static_cast<uint32_t>(Hash(page) >> 50);
+    const uint32_t number = t->page_use_count++;
+    t->page_uses[number] = {page, translation, t->page_buckets[bucket]};
+    __atomic_store_n(&t->page_buckets[bucket], number, __ATOMIC_RELEASE);
+  }
+}
+
+}  // namespace
+
+void Lock(Translator* t) {
+  while (__atomic_exchange_n(&t->lock, 1, __ATOMIC_ACQUIRE) != 0) t->host.yield();
+}
+void Unlock(Translator* t) { __atomic_store_n(&t->lock, 0, __ATOMIC_RELEASE); }
+
+Entry* FindEntry(const Translator* t, uint64_t pc) {
+  for (uint64_t i = Hash(pc) >> 32;; i++) {
+    const uint32_t number = t->entry_index[i & t->entry_index_mask];
+    if (number == 0) return nullptr;
+    if (t->entries[number - 1].pc == pc) return &t->entries[number - 1];
+  }
+}
+
+Entry* EntryOf(Translator* t, uint64_t pc) {
+  Entry* entry = FindEntry(t, pc);
+  if (entry != nullptr) return entry;
+  if (t->entry_count == t->entry_limit) return nullptr;
+  entry = &t->entries[t->entry_count++];
+  *entry = {pc, t->environment.translate};
+  uint64_t i = Hash(pc) >> 32;
+  while (t->entry_index[i & t->entry_index_mask] != 0) i++;
+  t->entry_index[i & t->entry_index_mask] = t->entry_count;
+  return entry;
+}
+
+uint64_t Translate(Translator* t, uint64_t pc, bool* no_room) {
+  *no_room = false;
+  Entry* entry = EntryOf(t, pc);
+  if (entry != nullptr && entry->host != t->environment.translate) return entry->host;
+  FormedRegion formed;
+  select::x64::Generated code;
+  const uint64_t base = (reinterpret_cast<uint64_t>(t->code_at) + 15) & ~uint64_t{15};
+  bool made = false;
+  if (entry != nullptr) {
+    t->environment.context = t;
+    t->environment.entry_of = EntryForCode;
+    for (const uint32_t blocks : kReleasedBlocks) {
+      if (!FormRegion(t, pc, blocks, &formed)) return 0;
+      made = select::x64::Select(t->workspace, t->environment, formed.region, base, &code);
+      if (made || t->entry_count == t->entry_limit) break;
+    }
+  }
+  auto* at = reinterpret_cast<uint8_t*>(base);
+  const size_t pages = made ? ((formed.high - 1) >> kPageBits) - (formed.low >> kPageBits) + 1 : 0;
+  const size_t point_bytes = made ? code.point_count * sizeof(FaultPoint) : 0;
+  if (!made || at + code.code_bytes > t->code_end || t->data_at + point_bytes > t->data_end ||
+      t->translation_count == t->translation_limit ||
+      t->page_use_count + pages > t->page_use_limit) {
+    *no_room = true;
+    return 0;
+  }
+  if (!Protect(t, at, code.code_bytes, false)) {
+    *no_room = true;
+    return 0;
+  }
+  Copy(at, code.code, code.code_bytes);
+  Copy(t->data_at, reinterpret_cast<const uint8_t*>(code.points), point_bytes);
+  const uint32_t number = t->translation_count;
+  t->translations[number] = {base,
+                             static_cast<uint32_t>(code.code_bytes),
+                             static_cast<uint32_t>(code.point_count),
+                             pc,
+                             formed.low,
+                             formed.high,
+                             entry,
+                             reinterpret_cast<const FaultPoint*>(t->data_at),
+                             code.homes};
+  __atomic_store_n(&t->translation_count, number + 1, __ATOMIC_RELEASE);
+  t->data_at += point_bytes;
+  t->code_at = at + code.code_bytes;
+  AddPageUses(t, number, formed.low, formed.high);
+  if (!Protect(t, at, code.code_bytes, true)) return 0;
+  __atomic_store_n(&entry->host, base, __ATOMIC_RELEASE);
+  return base;
+}
+
+void Reset(Translator* t) {
+  for (uint32_t i = 0; i < 1u << kTableBits; i++) t->table[i] = &t->nothing;
+  for (uint32_t i = 0; i <= t->entry_index_mask; i++) t->entry_index[i] = 0;
+  for (uint32_t i = 0; i < kPageBuckets; i++) t->page_buckets[i] = 0;
+  t->entry_count = 0;
+  t->translation_count = 1;
+  t->page_use_count = 1;
+  t->data_at = t->data_begin;
+  t->code_at = t->code_begin + kRoutineBytes;
+}
+
+}  // namespace dd::exec

@@ -1,0 +1,107 @@
+// The memory of one translator, in one mapping: code, which is executable or writable, never both;
+// and behind it, never executable, what describes it. One mapping, so that code reaches its data by
+// 32-bit displacements.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "guest/exec/translator.h"
+#include "guest/select/x64/select.h"
+
+namespace dd::exec {
+
+using select::x64::Entry;
+using select::x64::FaultPoint;
+
+// Code made from a region of the guest.
+struct Translation {
+  uint64_t code;  // host address
+  uint32_t code_bytes;
+  uint32_t point_count;
+  uint64_t pc;
+  uint64_t low, high;  // guest bytes it was made of lie in between
+  Entry* entry;
+  const FaultPoint* points;
+  select::x64::Homes homes;
+};
+
+// That a translation was made from bytes of a guest page.
+struct PageUse {
+  uint64_t page;
+  uint32_t translation;
+  uint32_t next;  // in the bucket; 0 is none
+};
+
+constexpr uint32_t kTableBits = 16;  // of the table for indirect branches
+constexpr uint32_t kPageBits = 12;
+constexpr uint64_t kPageBytes = uint64_t{1} << kPageBits;
+constexpr uint32_t kPageBuckets = 1u << 14;
+constexpr size_t kRoutineBytes = 4096;
+constexpr size_t kFormerBytes = 8192;
+
+// A thread inside of Run.
+struct Runner {
+  ir::State* state;
+  uint32_t in_code;  // may be inside of code: it may not be thrown away
+  Runner* next;
+  Runner** previous;
+};
+
+struct Translator {
+  HostServices host;
+  LowerBlock lower;
+  uint32_t lock;
+  uint32_t reset_pending;
+  Runner* runners;
+
+  uint8_t* code_begin;  // routines, then translations
+  uint8_t* code_end;
+  uint8_t* code_at;
+  uint64_t enter;  // routine: rdi State, rsi host address; returns Left
+  uint64_t first_translation;
+
+  // Arrays of fixed size behind the code.
+  Entry** table;  // 1 << kTableBits
+  Entry nothing;  // what unused places of the table point to: matches no address
+  Entry* entries;
+  uint32_t entry_count, entry_limit;
+  uint32_t* entry_index;  // open addressing, 2 * entry_limit rounded up; number + 1
+  uint32_t entry_index_mask;
+  Translation* translations;  // by ascending code address; 1.. are used
+  uint32_t translation_count, translation_limit;
+  uint8_t* data_begin;  // fault points
+  uint8_t* data_at;
+  uint8_t* data_end;
+  uint32_t* page_buckets;
+  PageUse* page_uses;  // 1.. are used
+  uint32_t page_use_count, page_use_limit;
+
+  select::x64::ConstantPool* constants;
+  select::x64::Environment environment;
+  select::x64::Workspace* workspace;
+  void* former;  // kFormerBytes
+  void* arena;
+  size_t arena_bytes;
+  uint8_t* window;  // guest bytes of one page
+  uint64_t window_page;
+  size_t window_bytes;
+};
+
+// Takes and releases the lock. Threads in generated code never hold it.
+void Lock(Translator* t);
+void Unlock(Translator* t);
+
+// All with the lock held.
+Entry* FindEntry(const Translator* t, uint64_t pc);  // null: there is none
+Entry* EntryOf(Translator* t, uint64_t pc);          // null: no room
+// The translation of the region at `pc`, made if need be. 0: nothing can be fetched there;
+// `no_room`: the cache is full.
+uint64_t Translate(Translator* t, uint64_t pc, bool* no_room);
+// Forgets everything; no thread is in code.
+void Reset(Translator* t);
+
+// routines.cc: emits what translations and Run share, at the beginning of the code.
+void EmitRoutines(Translator* t);
+
+}  // namespace dd::exec

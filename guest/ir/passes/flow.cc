@@ -1,0 +1,50 @@
+#include "guest/ir/passes/flow.h"
+
+#include "guest/ir/op_traits.h"
+
+namespace dd::ir {
+namespace {
+
+int16_t BlockAt(const Region& region, uint64_t pc) {
+  for (uint32_t i = 0; i < region.block_count; i++) {
+    if (region.blocks[i].pc == pc) return static_cast<int16_t>(i);
+  }
+  return kOutside;
+}
+
+void AddEdge(Flow* flow, uint32_t from, int16_t to) {
+  if (to < 0) return;
+  BlockFlow& target = flow->blocks[to];
+  if (target.predecessors < UINT8_MAX) target.predecessors++;
+  if (static_cast<uint32_t>(to) <= from) target.loop_head = true;
+}
+
+void Deepen(Flow* flow, uint32_t from, int16_t to) {
+  if (to < 0 || static_cast<uint32_t>(to) > from) return;
+  for (uint32_t i = static_cast<uint32_t>(to); i <= from; i++) {
+    if (flow->blocks[i].depth < 4) flow->blocks[i].depth++;
+  }
+}
+
+}  // namespace
+
+void FindFlow(const Region& region, Flow* flow) {
+  for (uint32_t i = 0; i < region.block_count; i++) flow->blocks[i] = BlockFlow{};
+  for (uint32_t i = 0; i < region.block_count; i++) {
+    const Block& block = region.blocks[i];
+    const Op& last = block.ops[block.op_count - 1];
+    BlockFlow& own = flow->blocks[i];
+    if (last.code == OpCode::kJump || IsConditional(last.code)) {
+      own.taken = BlockAt(region, static_cast<uint64_t>(last.imm));
+    }
+    if (IsConditional(last.code)) own.next = BlockAt(region, block.next_pc);
+    AddEdge(flow, i, own.taken);
+    AddEdge(flow, i, own.next);
+  }
+  for (uint32_t i = 0; i < region.block_count; i++) {
+    Deepen(flow, i, flow->blocks[i].taken);
+    Deepen(flow, i, flow->blocks[i].next);
+  }
+}
+
+}  // namespace dd::ir

@@ -1,0 +1,34 @@
+// How a region's blocks follow each other.
+#pragma once
+
+#include "guest/ir/ir.h"
+
+namespace dd::ir {
+
+constexpr uint32_t kBlocksPerRegion = 64;
+constexpr uint32_t kOpsPerRegion = 4096;
+constexpr int16_t kOutside = -1;  // an edge that leaves the region
+constexpr int16_t kNoEdge = -2;
+
+struct BlockFlow {
+  int16_t taken = kNoEdge;  // by the branch, or kOutside
+  int16_t next = kNoEdge;   // to next_pc
+  uint8_t predecessors = 0;
+  uint8_t depth = 0;       // of loops around it
+  bool loop_head = false;  // an edge from it or from a later block leads here
+};
+
+struct Flow {
+  BlockFlow blocks[kBlocksPerRegion];
+};
+
+// Blocks are in the order of their addresses, but for block 0, which is the entry.
+void FindFlow(const Region& region, Flow* flow);
+
+// Clears kSetsFlags where nobody reads the flags, and says after which operations the flags that
+// are there then are still wanted: a bit per operation, blocks one after another. `live_in`: a bit
+// per block. Flags are wanted by whatever comes after the region.
+void FindFlagsWanted(const Region& region, const Flow& flow, uint64_t* wanted_after,
+                     uint64_t* live_in);
+
+}  // namespace dd::ir

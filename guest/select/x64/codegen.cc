@@ -1,0 +1,217 @@
+#include "guest/select/x64/codegen.h"
+
+namespace dd::select::x64 {
+
+using ir::Op;
+using ir::Ref;
+using ir::RegisterSet;
+
+namespace {
+
+// What an operand in a loop is worth, by depth.
+constexpr uint32_t kDepthWeight[] = {1, 8, 64, 256, 1024};
+
+// Registers with the highest worth get the homes there are; `worth` under `least` gets none.
+void Assign(const uint32_t* worth, uint32_t least, uint32_t homes, const uint8_t* home_numbers,
+            uint8_t* to) {
+  for (uint32_t i = 0; i < 32; i++) to[i] = kNowhere;
+  for (uint32_t h = 0; h < homes; h++) {
+    uint32_t best = 32;
+    for (uint32_t i = 0; i < 32; i++) {
+      if (to[i] == kNowhere && worth[i] >= least && (best == 32 || worth[i] > worth[best])) {
+        best = i;
+      }
+    }
+    if (best == 32) return;
+    to[best] = home_numbers[h];
+  }
+}
+
+}  // namespace
+
+void Codegen::AssignHomes() {
+  uint32_t worth_g[32] = {};
+  uint32_t worth_v[32] = {};
+  for (uint32_t b = 0; b < region_->block_count; b++) {
+    const ir::Block& block = region_->blocks[b];
+    const uint32_t weight = kDepthWeight[flow_.blocks[b].depth];
+    for (uint32_t i = 0; i < block.op_count; i++) {
+      for (const Ref ref : {block.ops[i].dst, block.ops[i].a, block.ops[i].b, block.ops[i].c}) {
+        if (ref.guest()) worth_g[ref.index()] += weight;
+        if (ref.vector()) worth_v[ref.index()] += weight;
+      }
+    }
+  }
+  uint8_t gprs[sizeof kPool / sizeof kPool[0]];
+  for (uint32_t i = 0; i < sizeof gprs; i++) gprs[i] = Number(kPool[i]);
+  uint8_t xmms[kVectorPool];
+  for (uint32_t i = 0; i < kVectorPool; i++) xmms[i] = static_cast<uint8_t>(i);
+  Assign(worth_g, 2, sizeof gprs, gprs, homes_.g);
+  Assign(worth_v, 2, kVectorPool, xmms, homes_.v);
+  assigned_ = RegisterSet{};
+  free_gprs_ = 1u << Number(kTempGpr);
+  for (const uint8_t r : gprs) free_gprs_ |= 1u << r;
+  free_xmms_ = (2u << kTempXmm) - 1;
+  for (uint32_t i = 0; i < 32; i++) {
+    if (homes_.g[i] != kNowhere) {
+      assigned_.g |= 1u << i;
+      free_gprs_ &= ~(1u << homes_.g[i]);
+    }
+    if (homes_.v[i] != kNowhere) {
+      assigned_.v |= 1u << i;
+      free_xmms_ &= ~(1u << homes_.v[i]);
+    }
+  }
+}
+
+void Codegen::Plan() {
+  ir::FindFlow(*region_, &flow_);
+  ir::FindFlagsWanted(*region_, flow_, wanted_after_, &flags_live_in_);
+  AssignHomes();
+  const uint32_t count = region_->block_count;
+  for (uint32_t b = 0; b < count; b++) {
+    BlockPlan& plan = blocks_[b];
+    plan.written = plan.dirty_in = RegisterSet{};
+    plan.entry_flags = FlagsPlace{};
+    plan.inherits = false;
+    plan.label = Label{};
+    const ir::Block& block = region_->blocks[b];
+    for (uint32_t i = 0; i < block.op_count; i++)
+      plan.written = plan.written | Written(block.ops[i]);
+    plan.written = plan.written & assigned_;
+  }
+  for (bool changed = true; changed;) {
+    changed = false;
+    for (uint32_t b = 0; b < count; b++) {
+      const RegisterSet out = blocks_[b].dirty_in | blocks_[b].written;
+      for (const int16_t to : {flow_.blocks[b].taken, flow_.blocks[b].next}) {
+        if (to < 0) continue;
+        const RegisterSet in = blocks_[to].dirty_in | out;
+        changed = changed || !(in == blocks_[to].dirty_in);
+        blocks_[to].dirty_in = in;
+      }
+    }
+  }
+}
+
+void Codegen::EmitPrologue() {
+  // Every home holds its register from here on, so that a fault can be told from the homes alone;
+  // but for those that the first block writes before anything can look.
+  const ir::Block& block = region_->blocks[0];
+  RegisterSet overwritten;
+  RegisterSet seen;
+  if (flow_.blocks[0].predecessors == 0) {
+    for (uint32_t i = 0; i < block.op_count; i++) {
+      const Op& op = block.ops[i];
+      if (MayFault(op) || KindOf(op.code) == ir::OpKind::kSystem ||
+          KindOf(op.code) == ir::OpKind::kTerminator) {
+        break;
+      }
+      seen = seen | Read(op);
+      overwritten = overwritten | Written(op).Without(seen);
+      seen = seen | Written(op);
+    }
+  }
+  const RegisterSet load = assigned_.Without(overwritten);
+  if (!flow_.blocks[0].loop_head) {
+    Arith(Alu::kCmp, Size::k32, StateMem(offsetof(ir::State, interrupt)), 0);
+    Stub* stub = NewStub(Stub::kInterrupt);
+    stub->pc = block.pc;
+    Jcc(Cc::kNe, &stub->label);
+  }
+  for (uint32_t i = 0; i < 32; i++) {
+    if ((load.g >> i & 1) != 0) {
+      Mov(Size::k64, emit::x64::GprOf(homes_.g[i]), HomeInState(Ref::G(i)));
+    }
+  }
+  for (uint32_t i = 0; i < 32; i++) {
+    if ((load.v >> i & 1) != 0) Movups(emit::x64::XmmOf(homes_.v[i]), HomeInState(Ref::V(i)));
+  }
+}
+
+void Codegen::CountTempUses(const ir::Block& block) {
+  for (uint32_t i = 0; i < block.op_count; i++) {
+    const Op& op = block.ops[i];
+    const bool pair = op.code == ir::OpCode::kCompareSwapPair;
+    for (const Ref ref : {op.dst, op.a, op.b, op.c}) {
+      if (!ref.temp()) continue;
+      temp_last_use_[ref.index()] = static_cast<uint16_t>(i);
+      if (pair) temp_last_use_[ref.index() + 1] = static_cast<uint16_t>(i);
+    }
+  }
+  for (uint32_t i = 0; i < block.temp_count; i++) temps_[i] = TempPlace{};
+}
+
+void Codegen::MarkPoint(const Op& op, bool rbx_saved) {
+  if (point_count_ == kPointLimit) {
+    failed_ = true;
+    return;
+  }
+  FaultPoint& point = points_[point_count_++];
+  point.offset = offset();
+  point.pc_delta =
+      static_cast<int32_t>(region_->blocks[block_].pc + op.pc_offset - region_->blocks[0].pc);
+  point.flags = flags_.in_state ? static_cast<uint8_t>(FaultPoint::kFlagsInState)
+                                : static_cast<uint8_t>(flags_.eflags);
+  point.rbx_saved = rbx_saved;
+}
+
+void Codegen::EmitOp(const Op& op, uint32_t index) {
+  op_in_block_ = index;
+  if (KindOf(op.code) == ir::OpKind::kTerminator) {
+    if (!Terminator(op)) failed_ = true;
+    return;
+  }
+  const Selection selection = SelectionOf(op.code);
+  if (selection == nullptr || !(this->*selection)(op)) CallKernel(op);
+  ReleaseTemps(index);
+}
+
+void Codegen::EmitBlock(uint32_t index) {
+  block_ = index;
+  BlockPlan& plan = blocks_[index];
+  const ir::Block& block = region_->blocks[index];
+  Bind(&plan.label);
+  if (plan.inherits) {
+    flags_ = plan.entry_flags;
+    for (uint32_t i = 0; i < 32; i++) upper_[i] = plan.upper[i];
+  } else {
+    flags_ = FlagsPlace{};
+    for (Upper& upper : upper_) upper = Upper::kUnknown;
+  }
+  if (flow_.blocks[index].loop_head) {
+    Arith(Alu::kCmp, Size::k32, StateMem(offsetof(ir::State, interrupt)), 0);
+    Stub* stub = NewStub(Stub::kInterrupt);
+    stub->pc = block.pc;
+    stub->dirty = plan.dirty_in;
+    Jcc(Cc::kNe, &stub->label);
+  }
+  CountTempUses(block);
+  for (uint32_t i = 0; i < block.op_count && !failed_; i++, op_number_++) EmitOp(block.ops[i], i);
+}
+
+bool Codegen::Generate(const Environment& environment, const ir::Region& region, uint64_t base,
+                       Generated* out) {
+  env_ = &environment;
+  region_ = &region;
+  point_count_ = stub_count_ = op_number_ = 0;
+  failed_ = false;
+  Start(code_, sizeof code_, base);
+  Plan();
+  flags_ = FlagsPlace{};
+  EmitPrologue();
+  for (uint32_t i = 0; i < region.block_count && !failed_; i++) EmitBlock(i);
+  if (!failed_) EmitStubs();
+  if (failed_ || overflow()) return false;
+  *out = {code_, offset(), points_, point_count_, homes_};
+  return true;
+}
+
+size_t WorkspaceBytes() { return sizeof(Workspace); }
+
+bool Select(Workspace* workspace, const Environment& environment, const ir::Region& region,
+            uint64_t base, Generated* generated) {
+  return workspace->codegen.Generate(environment, region, base, generated);
+}
+
+}  // namespace dd::select::x64

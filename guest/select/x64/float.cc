@@ -1,0 +1,343 @@
+// Floating point on SSE and FMA. Results that are NaN are made by the operations' kernels, out of
+// line: which NaN it is differs.
+#include "guest/select/x64/codegen.h"
+
+namespace dd::select::x64 {
+
+namespace vex = emit::x64::vex;
+using ir::Cond;
+using ir::Op;
+using ir::OpCode;
+using ir::Rounding;
+using ir::Width;
+
+namespace {
+
+constexpr uint8_t kUnordered = 3;
+
+bool IsSigned(const Op& op) { return (op.bits & ir::kSigned) != 0; }
+bool IsHalf(const Op& op) { return (op.bits & ir::kHalf) != 0; }
+bool IsScalar(const Op& op) { return (op.bits & ir::kScalar) != 0; }
+bool IsDouble(const Op& op) { return op.width == Width::k64; }
+bool Is32Or64Float(const Op& op) { return op.width == Width::k32 || op.width == Width::k64; }
+
+FloatOp Instruction(OpCode code) {
+  switch (code) {
+    case OpCode::kFAdd:
+      return FloatOp::kAdd;
+    case OpCode::kFSub:
+      return FloatOp::kSub;
+    case OpCode::kFMul:
+      return FloatOp::kMul;
+    case OpCode::kFDiv:
+      return FloatOp::kDiv;
+    case OpCode::kFMax:
+    case OpCode::kFMaxNum:
+      return FloatOp::kMax;
+    default:
+      return FloatOp::kMin;
+  }
+}
+
+// roundss' and roundsd's way; false: there is none.
+bool ModeOf(uint8_t rounding, uint8_t* mode) {
+  switch (static_cast<Rounding>(rounding)) {
+    case Rounding::kNearestEven:
+      *mode = 0;
+      return true;
+    case Rounding::kDown:
+      *mode = 1;
+      return true;
+    case Rounding::kUp:
+      *mode = 2;
+      return true;
+    case Rounding::kZero:
+      *mode = 3;
+      return true;
+    case Rounding::kControl:
+      *mode = 4;
+      return true;
+    default:
+      return false;
+  }
+}
+
+// Whether the condition is better told from the operands' swapped comparison.
+bool WantsSwapped(Cond cond) {
+  const auto base = static_cast<Cond>(static_cast<uint8_t>(cond) & ~1);
+  return base == Cond::kMi || base == Cond::kHi || base == Cond::kCs;
+}
+
+}  // namespace
+
+// The result in x15 or `reg`, of which element 0 or all may be NaN; goes on when none is.
+Stub* Codegen::KernelIfNan(const Op& op, Xmm reg) {
+  if (IsScalar(op)) {
+    Ucomis(IsDouble(op), reg, reg);
+    return KernelIf(Cc::kP, op);
+  }
+  CmpPacked(IsDouble(op), kX14, reg, reg, kUnordered);
+  Ptest(kX14, kX14);
+  return KernelIf(Cc::kNe, op);
+}
+
+// An operand of which only the lower half counts: exceptions of the upper half must not happen.
+Xmm Codegen::UseFloat(const Op& op, ir::Ref ref, Xmm scratch) {
+  const Xmm reg = UseV(ref, scratch);
+  if (!IsHalf(op) || UpperOf(ref) != Upper::kUnknown) return reg;
+  Movq(scratch, reg);
+  return scratch;
+}
+
+void Codegen::FinishFloat(const Op& op, Xmm reg, Upper upper) {
+  const Upper needed = IsScalar(op) ? (IsDouble(op) ? Upper::kZeroFrom64 : Upper::kZeroFrom32)
+                       : IsHalf(op) ? Upper::kZeroFrom64
+                                    : Upper::kUnknown;
+  if (upper >= needed) {
+    DefineV(op.dst, reg, upper);
+  } else {
+    FinishV(op, reg);
+  }
+}
+
+bool Codegen::FBinary(const Op& op) {
+  if (!Is32Or64Float(op) || (IsHalf(op) && op.code == OpCode::kFDiv)) return false;
+  ClobberFlags();
+  const FloatOp instruction = Instruction(op.code);
+  const Xmm a = UseFloat(op, op.a, kX13);
+  // Scalar instructions take what is above from the first operand.
+  const Upper upper = UpperOf(op.a);
+  Xmm target = TargetV(op.dst, kX15);
+  if (op.dst == op.a || op.dst == op.b) target = kX15;
+  if (IsScalar(op)) {
+    WithV(op.b, [&](auto b) { Scalar(instruction, IsDouble(op), target, a, b); });
+  } else {
+    Packed(instruction, IsDouble(op), target, a, UseFloat(op, op.b, kX14));
+  }
+  Stub* stub = KernelIfNan(op, target);
+  FinishFloat(op, target, upper);
+  EndKernelIf(stub);
+  return true;
+}
+
+bool Codegen::FSqrt(const Op& op) {
+  if (!Is32Or64Float(op)) return false;
+  ClobberFlags();
+  const Xmm a = UseFloat(op, op.a, kX13);
+  TargetV(op.dst, kX15);
+  if (IsScalar(op)) {
+    Scalar(FloatOp::kSqrt, IsDouble(op), kX15, a, a);
+  } else {
+    Packed(FloatOp::kSqrt, IsDouble(op), kX15, Xmm::kX0, a);
+  }
+  Stub* stub = KernelIfNan(op, kX15);
+  FinishFloat(op, kX15, UpperOf(op.a));
+  EndKernelIf(stub);
+  return true;
+}
+
+bool Codegen::FMulAdd(const Op& op) {
+  if (!Is32Or64Float(op)) return false;
+  ClobberFlags();
+  const Xmm c = UseFloat(op, op.c, kX15);
+  const Xmm a = UseFloat(op, op.a, kX13);
+  const Xmm b = UseFloat(op, op.b, kX14);
+  const Upper upper = UpperOf(op.c);
+  TargetV(op.dst, kX15);
+  if (c != kX15) Movaps(kX15, c);
+  uint8_t opcode = IsScalar(op) ? 0xb9 : 0xb8;
+  if ((op.extra & ir::kNegateAddend) != 0) opcode += 2;
+  if ((op.extra & ir::kNegateProduct) != 0) opcode += 4;
+  Fma231(opcode, IsDouble(op), kX15, a, b);
+  Stub* stub = KernelIfNan(op, kX15);
+  FinishFloat(op, kX15, upper);
+  EndKernelIf(stub);
+  return true;
+}
+
+bool Codegen::FSign(const Op& op) {
+  if (!Is32Or64Float(op)) return false;
+  const Xmm a = UseV(op.a, kX15);
+  if (op.code == OpCode::kFAbs) {
+    V(vex::kPand, kX15, a,
+      Constant(IsDouble(op) ? offsetof(ConstantPool, abs_double)
+                            : offsetof(ConstantPool, abs_single)));
+  } else {
+    V(vex::kPxor, kX15, a,
+      Constant(IsDouble(op) ? offsetof(ConstantPool, sign_double)
+                            : offsetof(ConstantPool, sign_single)));
+  }
+  FinishV(op, kX15);
+  return true;
+}
+
+bool Codegen::FCompare(const Op& op) {
+  if (!Is32Or64Float(op)) return false;
+  // The order that suits the first reader.
+  bool swapped = false;
+  const ir::Block& block = region_->blocks[block_];
+  for (uint32_t i = op_in_block_ + 1; i < block.op_count; i++) {
+    const Op& reader = block.ops[i];
+    if (ReadsFlags(reader)) {
+      swapped = reader.cond != Cond::kAl && WantsSwapped(reader.cond);
+      break;
+    }
+    if (WritesFlags(reader)) break;
+  }
+  const Xmm a = UseV(op.a, kX14);
+  const Xmm b = UseV(op.b, kX15);
+  const Xmm first = swapped ? b : a;
+  const Xmm second = swapped ? a : b;
+  if (IsSigned(op)) {
+    Comis(IsDouble(op), first, second);
+  } else {
+    Ucomis(IsDouble(op), first, second);
+  }
+  FlagsAre(swapped ? InEflags::kFloatSwapped : InEflags::kFloat);
+  return true;
+}
+
+bool Codegen::FMinMax(const Op& op) {
+  if (!Is32Or64Float(op) || !IsScalar(op)) return false;
+  ClobberFlags();
+  const Xmm a = UseV(op.a, kX13);
+  const Xmm b = UseV(op.b, kX14);
+  const bool max = op.code == OpCode::kFMax || op.code == OpCode::kFMaxNum;
+  TargetV(op.dst, kX15);
+  Ucomis(IsDouble(op), a, b);
+  Stub* stub = KernelIf(Cc::kP, op);
+  Label different;
+  Scalar(Instruction(op.code), IsDouble(op), kX15, a, b);
+  Jcc(Cc::kNe, &different);
+  // Zeros have signs.
+  Packed(max ? FloatOp::kAnd : FloatOp::kOr, IsDouble(op), kX15, a, b);
+  Bind(&different);
+  FinishV(op, kX15);
+  EndKernelIf(stub);
+  return true;
+}
+
+bool Codegen::FCompareMask(const Op& op) {
+  if (!Is32Or64Float(op) || IsScalar(op)) return false;
+  const Xmm a = UseFloat(op, op.a, kX13);
+  const Xmm b = UseFloat(op, op.b, kX14);
+  if (op.code == OpCode::kFCmpEq) {
+    CmpPacked(IsDouble(op), kX15, a, b, 0);
+  } else {
+    CmpPacked(IsDouble(op), kX15, b, a, op.code == OpCode::kFCmpGt ? 1 : 2);
+  }
+  FinishV(op, kX15);
+  return true;
+}
+
+bool Codegen::FRound(const Op& op) {
+  uint8_t mode;
+  if (!Is32Or64Float(op) || !ModeOf(op.lane, &mode)) return false;
+  ClobberFlags();
+  if (op.extra != 1) mode |= 8;
+  const Xmm a = UseFloat(op, op.a, kX13);
+  TargetV(op.dst, kX15);
+  if (IsScalar(op)) {
+    RoundScalar(IsDouble(op), kX15, a, a, mode);
+  } else {
+    RoundPacked(IsDouble(op), kX15, a, mode);
+  }
+  Stub* stub = KernelIfNan(op, kX15);
+  FinishFloat(op, kX15, UpperOf(op.a));
+  EndKernelIf(stub);
+  return true;
+}
+
+bool Codegen::FToGeneral(const Op& op) {
+  uint8_t mode;
+  if (!Is32Or64Float(op) || op.imm != 0 || !ModeOf(op.lane, &mode)) return false;
+  const auto to = static_cast<Width>(op.extra);
+  if (!Is32Or64(to)) return false;
+  ClobberFlags();
+  Xmm a = UseV(op.a, kX15);
+  Target(op.dst, kRax);
+  Stub* too_big = nullptr;
+  if (!IsSigned(op) && to == Width::k64) {
+    // An exception of x86-64's, but not of the guest's.
+    const size_t limit =
+        IsDouble(op) ? offsetof(ConstantPool, two_63) : offsetof(ConstantPool, two_63_single);
+    Ucomis(IsDouble(op), a, Constant(limit));
+    too_big = KernelIf(Cc::kAe, op);
+  }
+  if (mode != 3) {
+    RoundScalar(IsDouble(op), kX15, a, a, mode);
+    a = kX15;
+  }
+  const bool narrow = IsSigned(op) && to == Width::k32;
+  CvttToInt(IsDouble(op), narrow ? Size::k32 : Size::k64, kRax, a);
+  Stub* out_of_range;
+  if (IsSigned(op)) {
+    // What cannot be converted is the smallest number, the only one that this subtraction
+    // overflows.
+    Arith(Alu::kCmp, narrow ? Size::k32 : Size::k64, kRax, 1);
+    out_of_range = KernelIf(Cc::kO, op);
+  } else if (to == Width::k64) {
+    Test(Size::k64, kRax, kRax);
+    out_of_range = KernelIf(Cc::kS, op);
+  } else {
+    Mov(Size::k32, kRcx, kRax);
+    Arith(Alu::kCmp, Size::k64, kRcx, kRax);
+    out_of_range = KernelIf(Cc::kNe, op);
+  }
+  Define(op.dst, kRax);
+  EndKernelIf(out_of_range);
+  if (too_big != nullptr) EndKernelIf(too_big);
+  return true;
+}
+
+bool Codegen::FFromGeneral(const Op& op) {
+  if (!Is32Or64Float(op) || op.imm != 0) return false;
+  const auto from = static_cast<Width>(op.extra);
+  if (!Is32Or64(from)) return false;
+  ClobberFlags();
+  const Xmm target = TargetV(op.dst, kX15);
+  Gpr a = Use(op.a, op, kRax);
+  Stub* stub = nullptr;
+  Size size = SizeOf(from);
+  if (!IsSigned(op) && from == Width::k64) {
+    Test(Size::k64, a, a);
+    stub = KernelIf(Cc::kS, op);
+  } else if (!IsSigned(op)) {
+    Mov(Size::k32, kRax, a);
+    a = kRax;
+    size = Size::k64;
+  }
+  V(vex::kPxor, target, target, target);
+  CvtFromInt(IsDouble(op), size, target, target, a);
+  DefineV(op.dst, target, IsDouble(op) ? Upper::kZeroFrom64 : Upper::kZeroFrom32);
+  if (stub != nullptr) EndKernelIf(stub);
+  return true;
+}
+
+bool Codegen::FFromInt(const Op& op) {
+  if (!Is32Or64Float(op) || op.imm != 0 || !IsScalar(op) || !IsSigned(op)) return false;
+  const Size size = SizeOf(op.width);
+  MovToGpr(size, kRax, UseV(op.a, kX15));
+  const Xmm target = TargetV(op.dst, kX15);
+  V(vex::kPxor, target, target, target);
+  CvtFromInt(IsDouble(op), size, target, target, kRax);
+  DefineV(op.dst, target, IsDouble(op) ? Upper::kZeroFrom64 : Upper::kZeroFrom32);
+  return true;
+}
+
+bool Codegen::FConvert(const Op& op) {
+  const auto to = static_cast<Width>(op.extra);
+  if (!Is32Or64Float(op) || (to != Width::k32 && to != Width::k64) || to == op.width) return false;
+  ClobberFlags();
+  const Xmm a = UseV(op.a, kX14);
+  TargetV(op.dst, kX15);
+  V(vex::kPxor, kX15, kX15, kX15);
+  CvtScalar(IsDouble(op), kX15, kX15, a);
+  Ucomis(to == Width::k64, kX15, kX15);
+  Stub* stub = KernelIf(Cc::kP, op);
+  DefineV(op.dst, kX15, to == Width::k64 ? Upper::kZeroFrom64 : Upper::kZeroFrom32);
+  EndKernelIf(stub);
+  return true;
+}
+
+}  // namespace dd::select::x64
