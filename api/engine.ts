@@ -2,6 +2,7 @@
  * What the API needs from whoever runs containers: the interface this room owns, a part per resource. The
  * daemon implements it. Answers are docker's JSON objects; refusals are thrown as `ApiError`.
  */
+import type { ContainerFilesEngine } from "./engine/container-files.ts";
 import type { ContainersEngine } from "./engine/containers.ts";
 import type { DashboardEngine } from "./engine/dashboard.ts";
 import type { ExecsEngine } from "./engine/execs.ts";
@@ -14,4 +15,5 @@ export interface Engine {
   readonly execs: ExecsEngine;
   readonly images: ImagesEngine;
   readonly dashboard: DashboardEngine;
+  readonly files: ContainerFilesEngine;
 }

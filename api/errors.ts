@@ -38,6 +38,7 @@ const ERRORS = {
       'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to connect ' +
       "this node to swarm and try again.",
   ],
+  NOT_A_SWARM_MEMBER: [503, () => "This node is not part of a swarm"],
   NO_SUCH_CONTAINER: [404, (name = "") => `No such container: ${name}`],
   AMBIGUOUS_ID: [400, (prefix = "") => `multiple IDs found with provided prefix: ${prefix}`],
   NAME_IN_USE: [

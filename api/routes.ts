@@ -1,8 +1,10 @@
 import type { Engine } from "./engine.ts";
+import { absentRows } from "./routes/absent.ts";
 import { authRows } from "./routes/auth.ts";
+import { containerFileRows } from "./routes/container-files.ts";
 import { containerRows } from "./routes/containers.ts";
-import { distributionRows } from "./routes/distribution.ts";
 import { dashboardRows } from "./routes/dashboard.ts";
+import { distributionRows } from "./routes/distribution.ts";
 import { execRows } from "./routes/execs.ts";
 import { imageRows } from "./routes/images.ts";
 import { systemRows } from "./routes/system.ts";
@@ -18,5 +20,7 @@ export function allRows(engine: Engine): readonly Row[] {
     ...distributionRows(engine.images),
     ...authRows(engine.images),
     ...dashboardRows(engine.dashboard, engine.execs),
+    ...containerFileRows(engine.files),
+    ...absentRows(),
   ];
 }

@@ -1,6 +1,7 @@
 import type { Server } from "node:http";
 import type { Engine } from "../api/engine.ts";
 import { Supervisor } from "./container/supervisor.ts";
+import { ContainerFiles } from "./container-files.ts";
 import { Containers } from "./containers.ts";
 import type { DaemonContext } from "./context.ts";
 import { Dashboard } from "./dashboard.ts";
@@ -25,10 +26,11 @@ export function createEngine(
   const supervisor = new Supervisor(context);
   const containers = new Containers(context, supervisor, (id) => execs.idsOf(id));
   const execs: Execs = new Execs(context, containers);
+  const files = new ContainerFiles(context, containers);
   const images = new Images(context);
   const system = new System(context, () => containers.listed(), images);
   const dashboard = new Dashboard(context, () => makeApi(engine));
-  const engine: Engine = { system, containers, execs, images, dashboard };
+  const engine: Engine = { system, containers, execs, files, images, dashboard };
   supervisor.resume();
   return {
     engine,
