@@ -19,19 +19,22 @@ constexpr Lower* kLower[isa::a64::kRowCount] = {
 };
 #undef DD_A64
 
-constexpr uint32_t kPageBytes = 4096;
+Word WordAt(const uint8_t* bytes) {
+  uint32_t word = 0;
+  __builtin_memcpy(&word, bytes, sizeof word);
+  return {word};
+}
 
 }  // namespace
 
-Lowered LowerBlock(Fetch* fetch, uint64_t pc, ir::Arena* arena, ir::Block* block) {
-  uint32_t words[kBlockInstructionLimit];
-  size_t limit = kPageBytes - (pc & (kPageBytes - 1));
-  if (limit > sizeof words) limit = sizeof words;
-  const uint32_t count = static_cast<uint32_t>(fetch(words, pc, limit) / sizeof *words);
-  if (count == 0) return Lowered::kFetchFault;
-
+size_t LowerBlock(const uint8_t* bytes, size_t size, uint64_t pc, ir::Arena* arena,
+                  ir::Block* block) {
+  const size_t whole = size / 4;
+  const uint32_t count =
+      whole < kBlockInstructionLimit ? static_cast<uint32_t>(whole) : kBlockInstructionLimit;
+  if (count == 0) return 0;
   ir::Builder builder(arena, kBlockOpLimit);
-  if (!builder.ok()) return Lowered::kNoRoom;
+  if (!builder.ok()) return 0;
   uint32_t i = 0;
   bool ended = false;
   // One operation is kept for the terminator.
@@ -40,11 +43,12 @@ Lowered LowerBlock(Fetch* fetch, uint64_t pc, ir::Arena* arena, ir::Block* block
     const uint32_t temps = builder.temps();
     builder.At(i * 4);
     Lowering l(&builder, pc + i * 4);
-    const isa::a64::Id id = isa::a64::Decode(words[i]);
+    const Word word = WordAt(bytes + i * 4);
+    const isa::a64::Id id = isa::a64::Decode(word.bits);
     if (id == isa::a64::Id::kUndefined) {
       l.Undefined();
     } else {
-      kLower[static_cast<uint32_t>(id)](l, Word{words[i]});
+      kLower[static_cast<uint32_t>(id)](l, word);
     }
     if (l.trapped()) {
       builder.Truncate(ops, temps);
@@ -61,7 +65,7 @@ Lowered LowerBlock(Fetch* fetch, uint64_t pc, ir::Arena* arena, ir::Block* block
     builder.Emit(OpCode::kJump, Width::k64).imm = static_cast<int64_t>(next_pc);
   }
   *block = builder.Finish(pc, next_pc);
-  return Lowered::kBlock;
+  return i * 4;
 }
 
 }  // namespace dd::lower::a64
