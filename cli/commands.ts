@@ -6,6 +6,7 @@
 import type { CommandRow, TypedRow } from "./command.ts";
 import { ENGINE_COMMANDS } from "./engine-commands.ts";
 import { EXIT } from "./errors.ts";
+import { IMAGE_COMMANDS } from "./image-commands.ts";
 import type { OptionRow } from "./option.ts";
 import * as options from "./options.ts";
 
@@ -279,67 +280,7 @@ means what is in the directory SRC. Symlinks in the container lead within the co
     examples: [["ddcli rm -f web", "even while it runs"]],
     load: () => import("./commands/rm.ts"),
   }),
-  command({
-    name: "pull",
-    aliases: ["image pull"],
-    group: "images",
-    usage: "IMAGE",
-    operands: { min: 1, max: 1 },
-    summary: "Fetch an image from a registry",
-    options: options.PULL_OPTIONS,
-    examples: [
-      ["ddcli pull debian:bookworm", "by tag"],
-      ["ddcli pull --platform linux/arm64 busybox", "for another processor"],
-    ],
-    load: () => import("./commands/pull.ts"),
-  }),
-  command({
-    name: "images",
-    aliases: ["image ls", "image list"],
-    group: "images",
-    usage: "[IMAGE]",
-    operands: { min: 0, max: 1, complete: "image" },
-    summary: "List images",
-    about: `Filters: reference (with * as a wildcard), label, dangling.`,
-    options: options.IMAGES_OPTIONS,
-    examples: [["ddcli images", "all of them; host is always there"]],
-    load: () => import("./commands/images.ts"),
-  }),
-  command({
-    name: "rmi",
-    aliases: ["image rm", "image remove"],
-    group: "images",
-    usage: "IMAGE...",
-    operands: { min: 1, complete: "image" },
-    summary: "Remove images",
-    options: options.RMI_OPTIONS,
-    examples: [["ddcli rmi debian:bookworm", "the name, and what only it used"]],
-    load: () => import("./commands/rmi.ts"),
-  }),
-  command({
-    name: "load",
-    aliases: ["image load"],
-    group: "images",
-    usage: "",
-    operands: { min: 0, max: 0 },
-    summary: 'Read images from an archive ("docker save" or OCI layout)',
-    options: options.LOAD_OPTIONS,
-    examples: [["ddcli load -i image.tar", "every image in the archive"]],
-    load: () => import("./commands/load.ts"),
-  }),
-  command({
-    name: "import",
-    aliases: ["image import"],
-    group: "images",
-    usage: "FILE|- [IMAGE]",
-    operands: { min: 1, max: 2, complete: "file" },
-    summary: "Make an image of a tar archive of a root file system",
-    options: options.IMPORT_OPTIONS,
-    examples: [
-      ["ddcli import -c 'CMD [\"sh\"]' root.tar mine:1", "with a command to run by default"],
-    ],
-    load: () => import("./commands/import.ts"),
-  }),
+  ...IMAGE_COMMANDS,
   command({
     name: "volume ls",
     aliases: ["volume list"],

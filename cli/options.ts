@@ -6,7 +6,7 @@ import type { OptionRow } from "./option.ts";
 
 type Rows = readonly OptionRow[];
 
-const FORMAT = [
+export const FORMAT = [
   {
     name: "format",
     value: "FORMAT",
@@ -15,7 +15,7 @@ const FORMAT = [
   { name: "json", help: "Short for --format json: one object per line" },
 ] as const satisfies Rows;
 
-const LISTING = [
+export const LISTING = [
   { name: "quiet", short: "q", help: "Print only ids" },
   { name: "no-trunc", help: "Do not shorten ids and commands" },
   { name: "filter", short: "f", value: "KEY=VALUE", repeat: true, help: "Show only what matches" },
@@ -51,7 +51,7 @@ const PROCESS = [
 
 const PULL_POLICIES = ["missing", "always", "never"] as const;
 
-const PLATFORM = {
+export const PLATFORM = {
   name: "platform",
   value: "OS/ARCH",
   help: "Use the image for this platform, such as linux/amd64 or linux/arm64",
@@ -258,45 +258,6 @@ export const INSPECT_OPTIONS = [
 ] as const satisfies Rows;
 
 export const WAIT_OPTIONS = [] as const satisfies Rows;
-
-export const PULL_OPTIONS = [
-  PLATFORM,
-  { name: "quiet", short: "q", help: "Print only the image's name" },
-] as const satisfies Rows;
-
-export const IMAGES_OPTIONS = [
-  ...LISTING,
-  { name: "digests", help: "Also show the digests" },
-] as const satisfies Rows;
-
-export const RMI_OPTIONS = [
-  { name: "force", short: "f", help: "Also remove an image that a stopped container was made of" },
-  { name: "no-prune", help: "Leave parents without a name" },
-] as const satisfies Rows;
-
-export const LOAD_OPTIONS = [
-  {
-    name: "input",
-    short: "i",
-    value: "FILE",
-    complete: "file",
-    help: "Read the archive from FILE instead of standard input",
-  },
-  { name: "quiet", short: "q", help: "Print only the images' names" },
-  PLATFORM,
-] as const satisfies Rows;
-
-export const IMPORT_OPTIONS = [
-  {
-    name: "change",
-    short: "c",
-    value: "INSTRUCTION",
-    repeat: true,
-    help: "Set part of the image's configuration: CMD, ENTRYPOINT, ENV, USER, WORKDIR, LABEL",
-  },
-  { name: "message", short: "m", value: "TEXT", help: "Comment of the image" },
-  PLATFORM,
-] as const satisfies Rows;
 
 export const VOLUME_LS_OPTIONS = [
   { name: "quiet", short: "q", help: "Print only names" },

@@ -1,39 +1,51 @@
 import type { ImageStore } from "../sentry/image/image-store.ts";
-import type { Platform } from "../sentry/image/platform.ts";
-import { type PullEvent, type Pulled, pull } from "../sentry/image/pull.ts";
+import {
+  type PullEvent,
+  type Pulled,
+  type PullOptions,
+  pull,
+  pullAll,
+} from "../sentry/image/pull.ts";
 import { familiarName, parseReference, withDefaultTag } from "../sentry/image/reference.ts";
+import { LayerProgress } from "./layer-progress.ts";
 import { size } from "./output.ts";
-import { coloured } from "./style.ts";
 
-const SHORT_DIGEST = "sha256:".length + 12;
-const REDRAW_MS = 100;
-
-/** Pulls an image and shows how far it is; Ctrl-C stops it cleanly. */
+/**
+ * Pulls an image, or all of a repository, and shows how far it is; Ctrl-C stops it cleanly.
+ * @returns what was pulled last
+ */
 export async function pullImage(
   store: ImageStore,
   name: string,
-  platform: Platform | undefined,
+  options: PullOptions,
   show: "stdout" | "stderr" | "none",
+  all = false,
 ): Promise<Pulled> {
   const stop = new AbortController();
   const interrupt = () => stop.abort();
   process.once("SIGINT", interrupt);
-  const progress = show === "none" ? undefined : new Progress(process[show]);
+  const progress = show === "none" ? undefined : new LayerProgress(process[show]);
+  const shown = all ? name : familiarName(withDefaultTag(parseReference(name)));
+  const watched: PullOptions = {
+    ...options,
+    signal: stop.signal,
+    ...(progress === undefined ? {} : { onProgress: (event) => tell(progress, event) }),
+  };
   try {
-    progress?.say(`Pulling ${familiarName(withDefaultTag(parseReference(name)))}`);
-    const pulled = await pull(store, name, {
-      signal: stop.signal,
-      ...(platform === undefined ? {} : { platform }),
-      ...(progress === undefined ? {} : { onProgress: (event) => progress.take(event) }),
-    });
+    progress?.say(`Pulling ${shown}`);
+    const each = all
+      ? [...(await pullAll(store, name, watched)).values()]
+      : [await pull(store, name, watched)];
     progress?.finish();
-    progress?.say(`Digest: ${pulled.digest}`);
+    const last = each.at(-1);
+    if (last === undefined) throw new Error("A pull without a result");
+    progress?.say(`Digest: ${last.digest}`);
     progress?.say(
-      pulled.newer
+      each.some(({ newer }) => newer)
         ? `Status: Downloaded newer image for ${name}`
         : `Status: Image is up to date for ${name}`,
     );
-    return pulled;
+    return last;
   } catch (error) {
     progress?.finish();
     throw error;
@@ -42,62 +54,22 @@ export async function pullImage(
   }
 }
 
-/** A line per layer, redrawn on a terminal; elsewhere a line when a layer is there. */
-class Progress {
-  private readonly stream: NodeJS.WriteStream;
-  private readonly live: boolean;
-  private readonly layers = new Map<string, string>();
-  private drawnLines = 0;
-  private drawnAt = 0;
-
-  constructor(stream: NodeJS.WriteStream) {
-    this.stream = stream;
-    this.live = coloured(stream);
-  }
-
-  say(line: string): void {
-    this.stream.write(`${line}\n`);
-  }
-
-  take(event: PullEvent): void {
-    switch (event.type) {
-      case "resolved":
-        for (const { digest } of event.layers) this.layers.set(digest, "Waiting");
-        break;
-      case "downloading":
-        this.layers.set(event.layer, `Downloading ${size(event.current)}/${size(event.total)}`);
-        this.draw(false);
-        return;
-      case "exists":
-        this.done(event.layer, "Already exists");
-        break;
-      case "complete":
-        this.done(event.layer, "Pull complete");
-        break;
-    }
-    this.draw(true);
-  }
-
-  /** Leaves the last state on the screen. */
-  finish(): void {
-    this.draw(true);
-    this.drawnLines = 0;
-    this.layers.clear();
-  }
-
-  private done(layer: string, status: string): void {
-    this.layers.set(layer, status);
-    if (!this.live) this.say(`${layer.slice("sha256:".length, SHORT_DIGEST)}: ${status}`);
-  }
-
-  private draw(now: boolean): void {
-    if (!this.live || (!now && Date.now() - this.drawnAt < REDRAW_MS)) return;
-    this.drawnAt = Date.now();
-    const up = this.drawnLines > 0 ? `\u001b[${this.drawnLines}A` : "";
-    const lines = [...this.layers].map(
-      ([digest, status]) => `\u001b[2K${digest.slice("sha256:".length, SHORT_DIGEST)}: ${status}\n`,
-    );
-    this.drawnLines = lines.length;
-    this.stream.write(up + lines.join(""));
+function tell(progress: LayerProgress, event: PullEvent): void {
+  switch (event.type) {
+    case "resolved":
+      progress.begin(
+        event.layers.map(({ digest }) => digest),
+        "Waiting",
+      );
+      break;
+    case "downloading":
+      progress.state(event.layer, `Downloading ${size(event.current)}/${size(event.total)}`);
+      break;
+    case "exists":
+      progress.done(event.layer, "Already exists");
+      break;
+    case "complete":
+      progress.done(event.layer, "Pull complete");
+      break;
   }
 }

@@ -37,7 +37,8 @@ export async function findImage(
     if (!options.quiet && options.pull !== "always") {
       process.stderr.write(`Unable to find image '${name}' locally\n`);
     }
-    image = (await pullImage(store, name, platform, options.quiet ? "none" : "stderr")).image;
+    const wanted = platform === undefined ? {} : { platform };
+    image = (await pullImage(store, name, wanted, options.quiet ? "none" : "stderr")).image;
   }
   const run = runImage(name, image);
   if (run.isa !== HOST_ISA && platform === undefined && !options.quiet) {

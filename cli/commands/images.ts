@@ -1,13 +1,14 @@
 import { HOST_IMAGE } from "../../sentry/container/run-image.ts";
+import { listImages, matchesReference } from "../../sentry/image/image-filter.ts";
 import type { StoredImage } from "../../sentry/image/image-store.ts";
 import { ImageStore } from "../../sentry/image/image-store.ts";
 import { platformName } from "../../sentry/image/platform.ts";
 import { familiarRepository, parseReference } from "../../sentry/image/reference.ts";
 import { openDirectories } from "../context.ts";
 import { EXIT } from "../errors.ts";
-import { applyFilters, hasLabel, type Matchers } from "../filter.ts";
+import { filtersOf } from "../image-filters.ts";
+import type { IMAGES_OPTIONS } from "../image-options.ts";
 import type { Values } from "../option.ts";
-import type { IMAGES_OPTIONS } from "../options.ts";
 import { type Columns, duration, printRows, type Row, size } from "../output.ts";
 
 const NONE = "<none>";
@@ -22,29 +23,22 @@ const COLUMNS: Columns = [
   ["SIZE", "Size"],
 ];
 
-/** One line of the listing: an image under one of its names. */
-interface Line {
-  readonly row: Row;
-  readonly labels: Readonly<Record<string, string>>;
-  /** `repository:tag`, empty for none. */
-  readonly name: string;
-}
-
-const MATCHERS: Matchers<Line> = {
-  reference: ({ name }, value) => matchesPattern(name, value),
-  label: ({ labels }, value) => hasLabel(labels, value),
-  dangling: ({ name }, value) => (name === "") === (value === "true" || value === "1"),
-};
-
 export async function main(
   values: Values<typeof IMAGES_OPTIONS>,
   operands: readonly string[],
 ): Promise<number> {
-  const stored = await new ImageStore(openDirectories().root).list();
-  const lines = [hostLine(), ...stored.flatMap((image) => linesOf(image, values["no-trunc"]))];
-  const wanted = operands[0];
-  const named = lines.filter(({ name }) => wanted === undefined || matchesPattern(name, wanted));
-  const rows = applyFilters(named, values.filter, MATCHERS).map(({ row }) => row);
+  const filters = filtersOf(values.filter);
+  const [wanted] = operands;
+  const chosen = wanted === undefined ? filters : { ...filters, reference: [wanted] };
+  const store = new ImageStore(openDirectories().root);
+  const images = await listImages(store, chosen, { all: values.all });
+  const rows = images.flatMap((image) => linesOf(image, values["no-trunc"]));
+  // It has no label, no age and no digest: only its name can be asked for.
+  const patterns = chosen["reference"];
+  const others = Object.keys(chosen).some((key) => key !== "reference");
+  if (!others && (patterns === undefined || matchesReference(HOST_IMAGE, patterns))) {
+    rows.unshift(hostRow());
+  }
   if (values.quiet) {
     for (const id of new Set(rows.map((row) => row["ID"]))) process.stdout.write(`${id}\n`);
     return EXIT.ok;
@@ -56,8 +50,9 @@ export async function main(
   return EXIT.ok;
 }
 
-function linesOf(image: StoredImage, whole: boolean): Line[] {
-  const { created, config, platform } = image.config;
+/** An image, under each of its names. */
+function linesOf(image: StoredImage, whole: boolean): Row[] {
+  const { created, platform } = image.config;
   const createdAt = created === undefined ? Number.NaN : Date.parse(created);
   const digests = image.digests.map((name) => name.split("@"));
   const names = image.tags.length > 0 ? image.tags : [""];
@@ -67,46 +62,29 @@ function linesOf(image: StoredImage, whole: boolean): Line[] {
     const tag = reference?.tag ?? NONE;
     const digest = digests.find(([of]) => of === name.slice(0, name.lastIndexOf(":")))?.[1];
     return {
-      name: reference === undefined ? "" : `${repository}:${tag}`,
-      labels: config.Labels,
-      row: {
-        Name: reference === undefined ? image.id : `${repository}:${tag}`,
-        Repository: repository,
-        Tag: tag,
-        Digest: digest ?? NONE,
-        ID: whole ? image.id : image.id.slice("sha256:".length, "sha256:".length + SHORT_ID),
-        Platform: platformName(platform),
-        CreatedAt: created ?? "",
-        CreatedSince: Number.isNaN(createdAt) ? "N/A" : `${duration(Date.now() - createdAt)} ago`,
-        Size: size(image.size),
-      },
+      Name: reference === undefined ? image.id : `${repository}:${tag}`,
+      Repository: repository,
+      Tag: tag,
+      Digest: digest ?? NONE,
+      ID: whole ? image.id : image.id.slice("sha256:".length, "sha256:".length + SHORT_ID),
+      Platform: platformName(platform),
+      CreatedAt: created ?? "",
+      CreatedSince: Number.isNaN(createdAt) ? "N/A" : `${duration(Date.now() - createdAt)} ago`,
+      Size: size(image.size),
     };
   });
 }
 
-function hostLine(): Line {
+function hostRow(): Row {
   return {
-    name: HOST_IMAGE,
-    labels: {},
-    row: {
-      Name: HOST_IMAGE,
-      Repository: HOST_IMAGE,
-      Tag: "",
-      Digest: NONE,
-      ID: HOST_IMAGE,
-      Platform: `linux/${process.arch === "arm64" ? "arm64" : "amd64"}`,
-      CreatedAt: "",
-      CreatedSince: "N/A",
-      Size: "0B",
-    },
+    Name: HOST_IMAGE,
+    Repository: HOST_IMAGE,
+    Tag: "",
+    Digest: NONE,
+    ID: HOST_IMAGE,
+    Platform: `linux/${process.arch === "arm64" ? "arm64" : "amd64"}`,
+    CreatedAt: "",
+    CreatedSince: "N/A",
+    Size: "0B",
   };
-}
-
-/** Whether a name is meant by `pattern`: a repository, a repository and tag, with `*` for any letters. */
-function matchesPattern(name: string, pattern: string): boolean {
-  const source = pattern.replace(/[.+?^${}()|[\]\\]/g, "\\$&").replaceAll("*", ".*");
-  const expression = new RegExp(`^${source}$`);
-  return (
-    expression.test(name) || expression.test(name.slice(0, Math.max(0, name.lastIndexOf(":"))))
-  );
 }

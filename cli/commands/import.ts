@@ -4,8 +4,8 @@ import { importRoot } from "../../sentry/image/import-root.ts";
 import { parsePlatform } from "../../sentry/image/platform.ts";
 import { openDirectories } from "../context.ts";
 import { EXIT } from "../errors.ts";
+import type { IMPORT_OPTIONS } from "../image-options.ts";
 import type { Values } from "../option.ts";
-import type { IMPORT_OPTIONS } from "../options.ts";
 
 export async function main(
   values: Values<typeof IMPORT_OPTIONS>,

@@ -5,8 +5,8 @@ import { parsePlatform } from "../../sentry/image/platform.ts";
 import { familiarName } from "../../sentry/image/reference.ts";
 import { openDirectories } from "../context.ts";
 import { EXIT, usageError } from "../errors.ts";
+import type { LOAD_OPTIONS } from "../image-options.ts";
 import type { Values } from "../option.ts";
-import type { LOAD_OPTIONS } from "../options.ts";
 
 export async function main(values: Values<typeof LOAD_OPTIONS>): Promise<number> {
   if (values.input === undefined && process.stdin.isTTY) {

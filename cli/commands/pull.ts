@@ -3,8 +3,8 @@ import { ImageStore } from "../../sentry/image/image-store.ts";
 import { parsePlatform } from "../../sentry/image/platform.ts";
 import { openDirectories } from "../context.ts";
 import { EXIT } from "../errors.ts";
+import type { PULL_OPTIONS } from "../image-options.ts";
 import type { Values } from "../option.ts";
-import type { PULL_OPTIONS } from "../options.ts";
 import { pullImage } from "../pull-image.ts";
 
 export async function main(
@@ -17,8 +17,12 @@ export async function main(
     return EXIT.ok;
   }
   const store = new ImageStore(openDirectories().root);
-  const platform = values.platform === undefined ? undefined : parsePlatform(values.platform);
-  await pullImage(store, name, platform, values.quiet ? "none" : "stdout");
-  if (values.quiet) process.stdout.write(`${name}\n`);
+  const { platform, quiet, insecure } = values;
+  const options = {
+    insecure,
+    ...(platform === undefined ? {} : { platform: parsePlatform(platform) }),
+  };
+  await pullImage(store, name, options, quiet ? "none" : "stdout", values["all-tags"]);
+  if (quiet) process.stdout.write(`${name}\n`);
   return EXIT.ok;
 }

@@ -4,8 +4,9 @@ import { ImageStore } from "../../sentry/image/image-store.ts";
 import { openDirectories } from "../context.ts";
 import { each } from "../each.ts";
 import { CliError } from "../errors.ts";
+import type { RMI_OPTIONS } from "../image-options.ts";
+import { imageUsers } from "../image-users.ts";
 import type { Values } from "../option.ts";
-import type { RMI_OPTIONS } from "../options.ts";
 
 export function main(
   values: Values<typeof RMI_OPTIONS>,
@@ -18,11 +19,7 @@ export function main(
     if (name === HOST_IMAGE) {
       throw new CliError("HOST_IMAGE", "The image host is this machine: it cannot be removed");
     }
-    const users = containers.list().map(({ record, state }) => ({
-      id: record.spec.id,
-      image: record.spec.rootfs.image,
-      running: state.status === "running",
-    }));
+    const users = imageUsers(containers);
     const { force, "no-prune": noPrune } = values;
     const { records } = await images.remove(name, { force, noPrune, users });
     return records
