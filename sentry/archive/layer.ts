@@ -21,6 +21,8 @@ export function* layerOf(fs: TreeFs, actor: Actor): Generator<Uint8Array> {
   const packer = new Packer(actor);
   for (const { path, kind, opaque } of changesOf(fs)) {
     const name = path.slice(1);
+    // Whoever reads the layer would take such a name for a whiteout: no layer can hold it.
+    if (path.includes(`/${WHITEOUT}`)) continue;
     if (kind === "deleted") {
       yield encodeHeader(marker(beside(name, WHITEOUT + name.slice(name.lastIndexOf("/") + 1))));
       continue;
