@@ -22,6 +22,20 @@ const NOT_RUNNING: StartFailure = {
   message: "the container is not running",
 };
 
+const NOTHING_USED: ContainerStats = {
+  cpuMs: 0,
+  cpuUserNs: 0,
+  cpuSystemNs: 0,
+  memoryBytes: 0,
+  sentryMemoryBytes: 0,
+  memoryLimitBytes: undefined,
+  pids: 0,
+  pidsLimit: undefined,
+  interfaces: [],
+  blockReadBytes: 0,
+  blockWriteBytes: 0,
+};
+
 /**
  * See {@link SentryContainer}: everything but its files is that of a container without processes. In
  * untrusted mode this process is confined as a sentry is, before it looks at anything of the guest's.
@@ -63,7 +77,15 @@ export class OpenedContainer implements SentryContainer {
   }
 
   stats(): ContainerStats {
-    return { cpuMs: 0, memoryBytes: 0, memoryLimitBytes: undefined, pids: 0 };
+    return NOTHING_USED;
+  }
+
+  readonly isPaused = false;
+
+  setPaused(): void {}
+
+  update(): [] {
+    return [];
   }
 
   publishedPorts(): [] {

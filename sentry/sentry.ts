@@ -24,6 +24,7 @@ import { sendToProcess } from "./kernel/send-signal.ts";
 import { fromKernel } from "./kernel/siginfo.ts";
 import { startProcess } from "./kernel/start-process.ts";
 import { ExecutorMachine } from "./machine/executor-machine.ts";
+import { blockTransfer, hostResidentBytes } from "./machine/host-usage.ts";
 import { RingHub } from "./machine/hub.ts";
 import { HostLimits, hostTasks } from "./machine/limits.ts";
 import { SentryLoop } from "./machine/loop.ts";
@@ -38,6 +39,7 @@ import type {
   ContainerSpec,
   ContainerStats,
   ExitStatus,
+  LimitsUpdate,
   NetworkAttachment,
   ProcessHandle,
   ProcessInfo,
@@ -97,9 +99,13 @@ export class Sentry implements SentryContainer {
   readonly #loop: SentryLoop;
   readonly #hostLimits: HostLimits;
   readonly #startedAtMs = Date.now();
+  #paused = false;
+  /** As they are now; see {@link update}. */
+  #limited: LimitsUpdate;
 
   constructor(spec: ContainerSpec, options: SentryOptions) {
     this.#spec = spec;
+    this.#limited = spec.limits;
     const kernel = new Kernel({
       reactor: this.#reactor,
       hostname: spec.hostname,
@@ -165,8 +171,16 @@ export class Sentry implements SentryContainer {
     }
     kernel.machine = this.#machine;
     kernel.memoryMap = new HostMemoryMap(this.#machine);
-    this.#hostLimits.watch(this.#reactor, this.#machine);
-    this.#loop = new SentryLoop(hub, this.#reactor, this.#machine);
+    const machine = this.#machine;
+    this.#hostLimits.watch(this.#reactor, machine);
+    this.#hostLimits.throttle(this.#reactor, machine.freezer, () => {
+      const { userNs, systemNs } = this.#usage();
+      return userNs + systemNs;
+    });
+    this.#loop = new SentryLoop(hub, this.#reactor, {
+      submitted: (raw) => machine.freezer.submitted(raw),
+      violated: (ring, what) => machine.violated(ring, what),
+    });
   }
 
   get files(): ContainerFiles {
@@ -209,19 +223,54 @@ export class Sentry implements SentryContainer {
   }
 
   stats(): ContainerStats {
-    let cpuNs = this.#kernel.pastUsage.userNs + this.#kernel.pastUsage.systemNs;
+    const { userNs, systemNs } = this.#usage();
+    const block = blockTransfer(this.#machine.pids());
     let pids = 0;
+    for (const { tasks } of this.#kernel.pids.processes()) pids += tasks.size;
+    const { memoryBytes, pids: pidsLimit } = this.#limited;
+    return {
+      cpuMs: Number((userNs + systemNs) / 1_000_000n),
+      cpuUserNs: Number(userNs),
+      cpuSystemNs: Number(systemNs),
+      memoryBytes: this.#hostLimits.memoryBytes(this.#machine),
+      sentryMemoryBytes: hostResidentBytes(process.pid),
+      memoryLimitBytes: memoryBytes,
+      pids,
+      pidsLimit,
+      interfaces: [],
+      blockReadBytes: block.read,
+      blockWriteBytes: block.written,
+    };
+  }
+
+  setPaused(paused: boolean): void {
+    this.#paused = paused;
+    if (paused) this.#machine.freezer.hold("paused");
+    else this.#machine.freezer.release("paused");
+  }
+
+  get isPaused(): boolean {
+    return this.#paused;
+  }
+
+  update(limits: LimitsUpdate): readonly string[] {
+    const { memoryBytes, pids } = limits;
+    const late = this.#hostLimits.update(limits);
+    if (pids !== undefined) this.#kernel.pids.maxTasks = pids;
+    if (memoryBytes !== undefined) this.#kernel.memoryLimit = memoryBytes;
+    this.#limited = { ...this.#limited, ...limits };
+    return late;
+  }
+
+  /** CPU time of all processes there have been. */
+  #usage(): { readonly userNs: bigint; readonly systemNs: bigint } {
+    let { userNs, systemNs } = this.#kernel.pastUsage;
     for (const process of this.#kernel.pids.processes()) {
       const usage = this.#machine.usage(process);
-      cpuNs += usage.userNs + usage.systemNs;
-      pids += process.tasks.size;
+      userNs += usage.userNs;
+      systemNs += usage.systemNs;
     }
-    return {
-      cpuMs: Number(cpuNs / 1_000_000n),
-      memoryBytes: this.#hostLimits.memoryBytes(this.#machine),
-      memoryLimitBytes: this.#spec.limits.memoryBytes,
-      pids,
-    };
+    return { userNs, systemNs };
   }
 
   publishedPorts(): readonly PublishedPort[] {

@@ -200,6 +200,10 @@ export interface LimitsSpec {
   readonly memoryBytes?: number;
   /** Processes and threads alive at once. */
   readonly pids?: number;
+  /** CPUs' worth of time, such as 1.5. */
+  readonly cpus?: number;
+  /** The numbers of the CPUs it may use. */
+  readonly cpuset?: readonly number[];
   /** Resource limits processes start with; -1 is unlimited. See getrlimit(2). */
   readonly ulimits: readonly {
     readonly name: UlimitName;
@@ -287,12 +291,35 @@ export interface ProcessInfo {
   readonly command: ByteString;
 }
 
+/** Limits that a container which runs can be given anew; absent: as before. */
+export type LimitsUpdate = Pick<LimitsSpec, "memoryBytes" | "pids" | "cpus">;
+
+/** What went through a container's network interface. */
+export interface InterfaceStats {
+  readonly name: string;
+  readonly rxBytes: number;
+  readonly rxPackets: number;
+  readonly txBytes: number;
+  readonly txPackets: number;
+}
+
 export interface ContainerStats {
   readonly cpuMs: number;
+  /** CPU time of all its processes, those that have ended included, in nanoseconds. */
+  readonly cpuUserNs: number;
+  readonly cpuSystemNs: number;
+  /** Of its processes: what a control group counts, or what they have resident. */
   readonly memoryBytes: number;
+  /** What the sentry itself has resident: the price of the container beside its own memory. */
+  readonly sentryMemoryBytes: number;
   readonly memoryLimitBytes: number | undefined;
   /** Processes and threads. */
   readonly pids: number;
+  readonly pidsLimit: number | undefined;
+  readonly interfaces: readonly InterfaceStats[];
+  /** Bytes that its files cost the host's disks. */
+  readonly blockReadBytes: number;
+  readonly blockWriteBytes: number;
 }
 
 /** One layer of confinement around the container's guest code, as it was applied. */
@@ -345,6 +372,14 @@ export interface SentryContainer {
   /** Live processes in the order of their pids. */
   processes(): readonly ProcessInfo[];
   stats(): ContainerStats;
+  /** Freezes all processes, or lets them go on. Harmless when they are so already. */
+  setPaused(paused: boolean): void;
+  readonly isPaused: boolean;
+  /**
+   * Changes limits of the running container.
+   * @returns what could not be enforced before its next start, in a sentence each.
+   */
+  update(limits: LimitsUpdate): readonly string[];
   /** Ports of the host that lead to the container, with the numbers they really have. */
   publishedPorts(): readonly PublishedPort[];
   /** Joins a network. */

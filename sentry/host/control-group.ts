@@ -11,9 +11,11 @@ export interface ControlGroupLimits {
   readonly memoryBytes?: number;
   /** Processes and threads together; beyond it fork fails with EAGAIN. */
   readonly processes?: number;
+  /** CPUs' worth of time in each period of a tenth of a second. */
+  readonly cpus?: number;
 }
 
-type Controller = "memory" | "pids";
+type Controller = "memory" | "pids" | "cpu";
 
 /** A directory below which groups can be made, and the dialect of its files. */
 interface Hierarchy {
@@ -21,6 +23,9 @@ interface Hierarchy {
   readonly version: 1 | 2;
 }
 
+const CPU_PERIOD_US = 100_000;
+/** The least quota that the kernel takes. */
+const CPU_QUOTA_US_MIN = 1000;
 const NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/;
 const SIGKILL = 9;
 /** How often to look whether the last member has gone, and for how long to rest in between. */
@@ -51,6 +56,7 @@ export class ControlGroup {
     const wanted: Controller[] = [];
     if (limits.memoryBytes !== undefined) wanted.push("memory");
     if (limits.processes !== undefined) wanted.push("pids");
+    if (limits.cpus !== undefined) wanted.push("cpu");
     const made: string[] = [];
     const group = new ControlGroup(made);
     for (const controller of wanted) {
@@ -63,6 +69,30 @@ export class ControlGroup {
       }
     }
     return group;
+  }
+
+  /**
+   * Changes limits that the group has. @returns the host's error: ENOENT when it was made without that limit.
+   */
+  update(limits: ControlGroupLimits): Errno | undefined {
+    const set = (limited: number | undefined, controller: Controller): Errno | undefined =>
+      limited === undefined
+        ? undefined
+        : (this.#directories
+            .map((directory) => limit(directory, controller, limits))
+            .find((failed) => failed !== ENOENT) ??
+          (this.#has(controller) ? undefined : ENOENT));
+    return (
+      set(limits.memoryBytes, "memory") ??
+      set(limits.processes, "pids") ??
+      set(limits.cpus, "cpu")
+    );
+  }
+
+  #has(controller: Controller): boolean {
+    return this.#directories.some((directory) =>
+      LIMIT_FILES[controller].some((file) => exists(`${directory}/${file}`)),
+    );
   }
 
   /** Moves a process, with all its threads, into the group. */
@@ -104,7 +134,7 @@ export class ControlGroup {
 
 /** Makes the group's directory in one hierarchy, unless it is there from another controller, and limits it. */
 function enter(
-  { parent, version }: Hierarchy,
+  { parent }: Hierarchy,
   name: string,
   controller: Controller,
   limits: ControlGroupLimits,
@@ -117,20 +147,59 @@ function enter(
     if (failed !== undefined) return failed;
     made.push(directory);
   }
-  if (controller === "pids") return writeControl(`${directory}/pids.max`, `${limits.processes}`);
-  const [memory, swap] =
-    version === 1
-      ? ["memory.limit_in_bytes", "memory.memsw.limit_in_bytes"]
-      : ["memory.max", "memory.swap.max"];
-  const failed = writeControl(`${directory}/${memory}`, `${limits.memoryBytes}`);
-  if (failed !== undefined) return failed;
-  // Without swap accounting there is no such file, and nothing to forbid.
-  const unswapped = writeControl(
-    `${directory}/${swap}`,
-    version === 1 ? `${limits.memoryBytes}` : "0",
-  );
-  return unswapped === ENOENT ? undefined : unswapped;
+  return limit(directory, controller, limits);
 }
+
+/** The file that a controller's limit is in, in each dialect. */
+const LIMIT_FILES: Readonly<Record<Controller, readonly string[]>> = {
+  memory: ["memory.max", "memory.limit_in_bytes"],
+  pids: ["pids.max"],
+  cpu: ["cpu.max", "cpu.cfs_quota_us"],
+};
+
+/** Sets a limit in a group's directory. @returns ENOENT when the directory is not that controller's. */
+function limit(
+  directory: string,
+  controller: Controller,
+  limits: ControlGroupLimits,
+): Errno | undefined {
+  switch (controller) {
+    case "pids":
+      return writeControl(`${directory}/pids.max`, `${limits.processes}`);
+    case "cpu": {
+      const quota = Math.max(CPU_QUOTA_US_MIN, Math.round((limits.cpus ?? 0) * CPU_PERIOD_US));
+      const failed = writeControl(`${directory}/cpu.max`, `${quota} ${CPU_PERIOD_US}`);
+      if (failed !== ENOENT) return failed;
+      return (
+        writeControl(`${directory}/cpu.cfs_period_us`, `${CPU_PERIOD_US}`) ??
+        writeControl(`${directory}/cpu.cfs_quota_us`, `${quota}`)
+      );
+    }
+    case "memory":
+      return limitMemory(directory, limits.memoryBytes ?? 0);
+  }
+}
+
+function limitMemory(directory: string, bytes: number): Errno | undefined {
+  const modern = writeControl(`${directory}/memory.max`, `${bytes}`);
+  // Without swap accounting there is no such file, and nothing to forbid.
+  const unlessMissing = (failed: Errno | undefined) => (failed === ENOENT ? undefined : failed);
+  if (modern !== ENOENT) {
+    return modern ?? unlessMissing(writeControl(`${directory}/memory.swap.max`, "0"));
+  }
+  const both = (order: readonly string[]): Errno | undefined => {
+    for (const file of order) {
+      const failed = writeControl(`${directory}/${file}`, `${bytes}`);
+      if (failed !== undefined && !(failed === ENOENT && file === SWAPPED)) return failed;
+    }
+    return undefined;
+  };
+  // Memory with swap is never less than memory: which is first depends on where they go.
+  const failed = both(["memory.limit_in_bytes", SWAPPED]);
+  return failed === EINVAL ? both([SWAPPED, "memory.limit_in_bytes"]) : failed;
+}
+
+const SWAPPED = "memory.memsw.limit_in_bytes";
 
 /** Where a controller's groups can be made; the unified hierarchy must have all that are wanted. */
 function hierarchyOf(controller: Controller, wanted: readonly Controller[]): Hierarchy | undefined {

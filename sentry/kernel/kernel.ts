@@ -51,7 +51,7 @@ export class Kernel {
   readonly network: NetworkNamespace;
   readonly openProgram: ProgramOpener;
   /** Bytes of memory the container may use; infinite without a limit. */
-  readonly memoryLimit: number;
+  memoryLimit: number;
   readonly log: (line: string) => void;
   readonly trace: ((line: string) => void) | undefined;
   /** uname(2)'s node name and domain name. */

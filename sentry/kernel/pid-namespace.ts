@@ -19,14 +19,15 @@ interface Id {
 /** The ids of one container's tasks, processes, groups and sessions: pid_namespaces(7). */
 export class PidNamespace {
   readonly #ids = new Map<number, Id>();
-  readonly #maxTasks: number;
+  /** How many tasks there may be at a time (`--pids-limit`). */
+  maxTasks: number;
   readonly #maxPid: number;
   #last = 0;
   #tasks = 0;
 
   /** @param maxTasks how many tasks there may be at a time (`--pids-limit`). */
   constructor(maxTasks: number = Number.POSITIVE_INFINITY, maxPid: number = PID_MAX) {
-    this.#maxTasks = maxTasks;
+    this.maxTasks = maxTasks;
     this.#maxPid = maxPid;
   }
 
@@ -42,7 +43,7 @@ export class PidNamespace {
 
   /** @returns an unused id, or `EAGAIN` at the limit of tasks or when all ids are taken. */
   allocate(): number | Errno {
-    if (this.#tasks >= this.#maxTasks || this.#ids.size >= this.#maxPid - RESERVED_PIDS)
+    if (this.#tasks >= this.maxTasks || this.#ids.size >= this.#maxPid - RESERVED_PIDS)
       return EAGAIN;
     let pid = this.#last;
     do {

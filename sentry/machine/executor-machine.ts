@@ -1,7 +1,6 @@
 import { PlanStep } from "../../ring/layout.ts";
 import { native } from "../../ring/native.ts";
 import { EAGAIN, EINVAL, ENOENT, EPERM, Errno, errnoOf } from "../abi/errno.ts";
-import type { Isa } from "../abi/numbers.ts";
 import { call } from "../host/call.ts";
 import { HOST_ISA } from "../host/isa.ts";
 import type { Reactor } from "../host/reactor.ts";
@@ -20,12 +19,14 @@ import type { Usage } from "../kernel/usage.ts";
 import { AddressSpace, Executor } from "./address-space.ts";
 import { ExecutorThread } from "./executor-thread.ts";
 import { cpuNsOf, rememberThread, usedBy } from "./executor-usage.ts";
+import { Freezer } from "./freezer.ts";
 import { findThread, processOfThread, reap } from "./host-threads.ts";
 import { hostResidentBytes } from "./host-usage.ts";
 import { hostedAuxv } from "./hosted-auxv.ts";
 import type { RawSubmission, RingHub } from "./hub.ts";
-import { Launcher, type LauncherOptions, type Notification } from "./launcher.ts";
+import { Launcher, type Notification } from "./launcher.ts";
 import { lifePipe } from "./life-pipe.ts";
+import type { ExecutorMachineOptions } from "./machine-options.ts";
 import { encodePlan } from "./plan.ts";
 import { Promises } from "./promises.ts";
 import { Attach, FAULTS, RuntimeCall, Verb } from "./protocol.ts";
@@ -39,25 +40,10 @@ const HOSTED_END_NS = 200_000n;
 const ATTACH_NS = 1_000_000_000n;
 /** Programs linked to addresses below would collide with Node itself, which may lie at 0x400000. */
 const NODE_END = 2 ** 36;
-/** What a machine is made of. */
-export interface ExecutorMachineOptions {
-  readonly hub: RingHub;
-  /** What the container's programs are of: where that is not the host's, they are translated. */
-  readonly guest: Isa;
-  readonly reactor: Reactor;
-  readonly events: KernelEvents;
-  readonly log: (line: string) => void;
-  /** Absent: trusted mode. */
-  readonly confinement?: LauncherOptions["confinement"];
-  /** Guest code may run in this very process; only asked in trusted mode. */
-  readonly mayHost: boolean;
-  /** Called with the launcher's host pid, before it has started any executor. */
-  readonly launched: (pid: number) => void;
-}
-
 /** Runs guest code in executor processes behind rings. */
 export class ExecutorMachine implements Machine {
   readonly hub: RingHub;
+  readonly freezer: Freezer = new Freezer(this);
   readonly auxv: HostAuxv;
   readonly #reactor: Reactor;
   readonly #options: ExecutorMachineOptions;
@@ -223,11 +209,22 @@ export class ExecutorMachine implements Machine {
     return this.#executors.get(process);
   }
 
+  /** All executors that run a process. */
+  executors(): Iterable<Executor> {
+    return this.#executors.values();
+  }
+
   /** Host pids of all executors, the sentry's own process not among them. */
   *pids(): Iterable<number> {
     for (const { pid, hostedTid } of this.#executors.values()) {
       if (pid !== undefined && hostedTid === undefined) yield pid;
     }
+  }
+
+  /** The thread of this very process behind a slot. */
+  hostedThread(ring: number, slot: number): ExecutorThread | undefined {
+    const thread = this.#spaces.get(ring)?.thread(slot);
+    return thread?.executor.hostedTid === undefined ? undefined : thread;
   }
 
   /** Ends the executor with host pid `pid`, as if the host had. */
@@ -437,6 +434,7 @@ export class ExecutorMachine implements Machine {
     executor.pidfd = pidfd;
     executor.watch = this.#reactor.watch(pidfd, POLLIN, () => this.#ended(executor));
     if (executor.doomed) executor.kill();
+    this.freezer.attached(executor);
   }
 
   #start(thread: ExecutorThread): void {

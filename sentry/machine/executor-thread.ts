@@ -105,6 +105,8 @@ export class ExecutorThread implements GuestThread {
   /** Publishes a reply: the executor goes on. */
   answer(verb: number, result: number, operands?: readonly (number | bigint)[]): void {
     if (!this.inCall) return;
+    const later = () => this.answer(verb, result, operands);
+    if (this.#machine.freezer.holdBack(this, later)) return;
     this.inCall = false;
     if (operands !== undefined) {
       for (let i = 0; i < 6; i++) this.#operands[i] = BigInt(operands[i] ?? 0);

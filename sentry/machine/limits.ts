@@ -3,8 +3,11 @@ import { Errno } from "../abi/errno.ts";
 import { ControlGroup, type ControlGroupLimits } from "../host/control-group.ts";
 import type { Reactor } from "../host/reactor.ts";
 import { limitData } from "../host/rlimit.ts";
-import type { ConfinementLayer, ContainerSpec } from "../spec.ts";
+import { setAffinity } from "../host/affinity.ts";
+import type { ConfinementLayer, ContainerSpec, LimitsUpdate } from "../spec.ts";
+import type { Freezer } from "./freezer.ts";
 import { hostPrivateBytes, hostResidentBytes } from "./host-usage.ts";
+import { Throttle } from "./throttle.ts";
 
 /** Without a control group, how often to look how much memory there is in use. */
 const LOOK_NS = 100_000_000n;
@@ -34,7 +37,13 @@ export interface Members {
 export class HostLimits {
   /** What limits the container, for the user; empty when there are no limits. */
   readonly layers: readonly ConfinementLayer[];
-  readonly #memoryBytes: number | undefined;
+  #memoryBytes: number | undefined;
+  /** Guest code may not run in the sentry's own process: something is limited that could not be told apart. */
+  readonly #apart: boolean;
+  readonly #cpuset: readonly number[] | undefined;
+  readonly #throttled: number | undefined;
+  #throttle: Throttle | undefined;
+  #makeThrottle: ((cpus: number) => Throttle) | undefined;
   readonly #group: ControlGroup | undefined;
   /** Processes killed for memory by us, where the host does not. */
   #killed = 0;
@@ -44,23 +53,66 @@ export class HostLimits {
    * @param log hears, as docker's users do, of limits that are not what they should be.
    */
   constructor(spec: Pick<ContainerSpec, "id" | "mode" | "limits">, log: (line: string) => void) {
-    const { memoryBytes, pids } = spec.limits;
+    const { memoryBytes, pids, cpus, cpuset } = spec.limits;
     this.#memoryBytes = memoryBytes;
-    // A trusted container without a memory limit has threads in the sentry's own process.
+    this.#apart = memoryBytes !== undefined || cpus !== undefined || cpuset !== undefined;
+    this.#cpuset = cpuset;
+    const name = spec.id.slice(0, NAME_LENGTH);
+    const wanted = groupLimits(spec);
+    // A trusted container without a limit of what it uses has threads in the sentry's own process.
     const needed = memoryBytes !== undefined || (pids !== undefined && spec.mode === "untrusted");
-    const group = needed
-      ? ControlGroup.create(spec.id.slice(0, NAME_LENGTH), groupLimits(spec))
-      : undefined;
+    const whole = needed || cpus !== undefined ? ControlGroup.create(name, wanted) : undefined;
+    // Where the host delegates memory but no CPU time, that is half of it.
+    const { cpus: _, ...rest } = wanted;
+    const halved = whole instanceof Errno && needed && cpus !== undefined;
+    const group = halved ? ControlGroup.create(name, rest) : whole;
     this.#group = group instanceof Errno ? undefined : group;
-    this.layers = group === undefined ? [] : [describe(spec, group)];
+    this.#throttled = cpus !== undefined && whole instanceof Errno ? cpus : undefined;
+    this.layers = [
+      ...(group === undefined ? [] : [describe({ limits: spec.limits }, group)]),
+      ...(this.#throttled === undefined ? [] : [THROTTLE]),
+    ];
     if (group instanceof Errno && memoryBytes !== undefined) {
       log(`WARNING: ${describe(spec, group).detail}`);
     }
   }
 
+  /** Starts what holds the container to its CPUs where no control group does. @param usedNs CPU time so far. */
+  throttle(reactor: Reactor, freezer: Freezer, usedNs: () => bigint): void {
+    this.#makeThrottle = (cpus) => new Throttle(reactor, freezer, cpus, usedNs);
+    if (this.#throttled !== undefined) this.#throttle = this.#makeThrottle(this.#throttled);
+  }
+
+  /**
+   * Changes limits while the container runs.
+   * @returns which of them will only hold from its next start on, in a sentence each.
+   */
+  update({ memoryBytes, pids, cpus }: LimitsUpdate): readonly string[] {
+    const late: string[] = [];
+    if (memoryBytes !== undefined) {
+      const set = this.#group?.update({ memoryBytes });
+      if (this.#group === undefined ? this.#memoryBytes === undefined : set !== undefined) {
+        late.push("The memory limit holds from the next start on");
+      } else this.#memoryBytes = memoryBytes;
+    }
+    // The container's own kernel counts its tasks; the host's limit is a second line.
+    if (pids !== undefined) this.#group?.update({ processes: hostTasks(pids) });
+    if (cpus !== undefined && this.#group?.update({ cpus }) !== undefined) this.#setThrottle(cpus);
+    else if (cpus !== undefined && this.#group === undefined) {
+      if (this.#apart) this.#setThrottle(cpus);
+      else late.push("The CPU limit holds from the next start on");
+    }
+    return late;
+  }
+
+  #setThrottle(cpus: number): void {
+    if (this.#throttle !== undefined) this.#throttle.cpus = cpus;
+    else this.#throttle = this.#makeThrottle?.(cpus);
+  }
+
   /** Whether guest code may run in the sentry's own process: what cannot be limited apart from it may not. */
   get mayHost(): boolean {
-    return this.#memoryBytes === undefined;
+    return !this.#apart;
   }
 
   /** What each process may have where no control group limits their sum, in bytes. */
@@ -77,7 +129,9 @@ export class HostLimits {
         : this.processBytes === undefined
           ? undefined
           : limitData(launcher, this.processBytes);
-    if (error !== undefined) throw new Error(`Limiting the container: ${error.text}`);
+    const bound = this.#cpuset === undefined ? undefined : setAffinity(launcher, this.#cpuset);
+    const failed = error ?? bound;
+    if (failed !== undefined) throw new Error(`Limiting the container: ${failed.text}`);
   }
 
   /** Where no control group does, looks at the memory of all and kills the largest when it is too much. */
@@ -105,6 +159,7 @@ export class HostLimits {
   /** The container has ended. Once. */
   close(): void {
     this.#closed = true;
+    this.#throttle?.close();
     this.#group?.remove();
   }
 
@@ -126,9 +181,16 @@ export class HostLimits {
   }
 }
 
+const THROTTLE: ConfinementLayer = {
+  name: "CPU limit",
+  active: true,
+  detail: "No control group for it: processes are stopped while they are ahead, looked at 100 times a second",
+};
+
 function groupLimits({ limits }: Pick<ContainerSpec, "limits">): ControlGroupLimits {
-  const { memoryBytes, pids } = limits;
+  const { memoryBytes, pids, cpus } = limits;
   return {
+    ...(cpus === undefined ? {} : { cpus }),
     ...(memoryBytes === undefined ? {} : { memoryBytes }),
     ...(pids === undefined ? {} : { processes: hostTasks(pids) }),
   };
@@ -138,8 +200,9 @@ function describe(
   spec: Pick<ContainerSpec, "limits">,
   group: ControlGroup | Errno,
 ): ConfinementLayer {
-  const { memoryBytes, processes } = groupLimits(spec);
+  const { memoryBytes, processes, cpus } = groupLimits(spec);
   const parts = [
+    ...(cpus === undefined ? [] : [`${cpus} CPUs`]),
     ...(memoryBytes === undefined ? [] : [`${memoryBytes} bytes of memory`]),
     ...(processes === undefined ? [] : [`${processes} tasks of the host`]),
   ];

@@ -94,10 +94,27 @@ export class FakeSentry implements SentryContainer {
   stats() {
     return {
       cpuMs: 2500,
+      cpuUserNs: 2_000_000_000,
+      cpuSystemNs: 500_000_000,
       memoryBytes: 1_000_000,
+      sentryMemoryBytes: 0,
       memoryLimitBytes: this.spec.limits.memoryBytes,
       pids: this.children.size,
+      pidsLimit: this.spec.limits.pids,
+      interfaces: [],
+      blockReadBytes: 0,
+      blockWriteBytes: 0,
     };
+  }
+
+  isPaused = false;
+
+  setPaused(paused: boolean): void {
+    this.isPaused = paused;
+  }
+
+  update(): [] {
+    return [];
   }
 
   confinement() {

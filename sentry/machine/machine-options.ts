@@ -1,0 +1,21 @@
+import type { Isa } from "../abi/numbers.ts";
+import type { Reactor } from "../host/reactor.ts";
+import type { KernelEvents } from "../kernel/machine.ts";
+import type { RingHub } from "./hub.ts";
+import type { LauncherOptions } from "./launcher.ts";
+
+/** What a machine is made of. */
+export interface ExecutorMachineOptions {
+  readonly hub: RingHub;
+  /** What the container's programs are of: where that is not the host's, they are translated. */
+  readonly guest: Isa;
+  readonly reactor: Reactor;
+  readonly events: KernelEvents;
+  readonly log: (line: string) => void;
+  /** Absent: trusted mode. */
+  readonly confinement?: LauncherOptions["confinement"];
+  /** Guest code may run in this very process; only asked in trusted mode. */
+  readonly mayHost: boolean;
+  /** Called with the launcher's host pid, before it has started any executor. */
+  readonly launched: (pid: number) => void;
+}
