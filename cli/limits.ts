@@ -1,9 +1,12 @@
+import { availableParallelism } from "node:os";
 import type { LimitsSpec, UlimitName } from "../sentry/spec.ts";
 import { usageError } from "./errors.ts";
 import { parseBytes, parseCount } from "./sizes.ts";
 
 /** Docker's least memory. */
 const MEMORY_BYTES_MIN = 6 * 2 ** 20;
+/** Docker's least share of a CPU. */
+const CPUS_MIN = 0.01;
 const PIDS_MAX = 2 ** 22;
 
 const ULIMITS: Readonly<Record<UlimitName, true>> = {
@@ -24,12 +27,18 @@ const ULIMITS: Readonly<Record<UlimitName, true>> = {
   stack: true,
 };
 
-/** `-m`, `--pids-limit` and `--ulimit`. @throws {CliError} `USAGE` in docker's words. */
-export function parseLimits(
-  memory: string | undefined,
-  pids: string | undefined,
-  ulimits: readonly string[],
-): LimitsSpec {
+/** What the user may limit, as he has typed it. */
+export interface LimitTexts {
+  readonly memory: string | undefined;
+  readonly "pids-limit": string | undefined;
+  readonly cpus: string | undefined;
+  readonly "cpuset-cpus"?: string | undefined;
+  readonly ulimit?: readonly string[];
+}
+
+/** `-m`, `--pids-limit`, `--cpus` and the like. @throws {CliError} `USAGE` in docker's words. */
+export function parseLimits(texts: LimitTexts): LimitsSpec {
+  const { memory, "pids-limit": pids, cpus, "cpuset-cpus": cpuset, ulimit: ulimits = [] } = texts;
   const memoryBytes = memory === undefined ? 0 : parseBytes(memory, "--memory");
   if (memoryBytes > 0 && memoryBytes < MEMORY_BYTES_MIN) {
     throw usageError("Minimum memory limit allowed is 6MB");
@@ -38,8 +47,34 @@ export function parseLimits(
   return {
     ...(memoryBytes > 0 ? { memoryBytes } : {}),
     ...(pidsMax > 0 ? { pids: pidsMax } : {}),
+    ...(cpus === undefined ? {} : { cpus: parseCpus(cpus) }),
+    ...(cpuset === undefined ? {} : { cpuset: parseCpuset(cpuset) }),
     ulimits: ulimits.map(parseUlimit),
   };
+}
+
+function parseCpus(text: string): number {
+  const present = availableParallelism();
+  const cpus = /^\d{0,4}(?:\.\d{1,9})?$/.test(text) ? Number(text) : 0;
+  if (cpus >= CPUS_MIN && cpus <= present) return cpus;
+  throw usageError(
+    `range of CPUs is from ${CPUS_MIN} to ${present}.00, as there are only ${present} CPUs available`,
+  );
+}
+
+function parseCpuset(text: string): readonly number[] {
+  const cpus = text.split(",").flatMap((part) => {
+    const [, first = "", last = first] = /^(\d{1,4})(?:-(\d{1,4}))?$/.exec(part) ?? [];
+    if (first === "" || Number(last) < Number(first)) {
+      throw usageError(`invalid value "${text}" for --cpuset-cpus`, "Example: 0-2,4");
+    }
+    return Array.from({ length: Number(last) - Number(first) + 1 }, (_, i) => Number(first) + i);
+  });
+  if (cpus.every((cpu) => cpu < availableParallelism())) return cpus;
+  throw usageError(
+    `Requested CPUs are not available - requested ${text}, ` +
+      `available: 0-${availableParallelism() - 1}`,
+  );
 }
 
 function parseUlimit(text: string): LimitsSpec["ulimits"][number] {

@@ -49,7 +49,7 @@ export async function newContainer(
   // Everything the user can have got wrong is found before anything is pulled or made.
   const mode: Mode =
     values.untrusted || process.env["DDJIT_UNTRUSTED"] === "1" ? "untrusted" : "trusted";
-  const limits = parseLimits(values.memory, values["pids-limit"], values.ulimit);
+  const limits = parseLimits(values);
   const env = readEnvironment(values["env-file"], values.env, process.env);
   const labels = parseLabels(values.label);
   const requests = [

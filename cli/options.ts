@@ -142,6 +142,8 @@ export const CREATE_OPTIONS = [
   ...NETWORKING_OPTIONS,
   { name: "memory", short: "m", value: "BYTES", help: "Memory limit: 512m, 2g; at least 6m" },
   { name: "pids-limit", value: "N", help: "Most processes and threads at once; -1: no limit" },
+  { name: "cpus", value: "N", help: "CPUs' worth of time it may use, such as 1.5" },
+  { name: "cpuset-cpus", value: "LIST", help: "CPUs it may use, such as 0-2,4" },
   {
     name: "ulimit",
     value: "NAME=SOFT[:HARD]",
@@ -227,6 +229,20 @@ export const EXPORT_OPTIONS = [
     value: "FILE",
     complete: "file",
     help: "Write to FILE instead of standard output",
+  },
+] as const satisfies Rows;
+
+export const PAUSE_OPTIONS = [] as const satisfies Rows;
+export const RENAME_OPTIONS = [] as const satisfies Rows;
+
+export const UPDATE_OPTIONS = [
+  { name: "memory", short: "m", value: "BYTES", help: "Memory limit: 512m, 2g; at least 6m" },
+  { name: "pids-limit", value: "N", help: "Most processes and threads at once" },
+  { name: "cpus", value: "N", help: "CPUs' worth of time it may use, such as 1.5" },
+  {
+    name: "restart",
+    value: "POLICY",
+    help: "When the daemon starts it again: no, always, unless-stopped, on-failure[:N]",
   },
 ] as const satisfies Rows;
 

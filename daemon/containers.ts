@@ -22,10 +22,12 @@ import type { Container } from "../sentry/container/record.ts";
 import { LOG_FILE } from "../sentry/container/streams.ts";
 import { attachTo } from "./container/attach.ts";
 import { attributesOf } from "./container/attributes.ts";
+import { rename, setPaused, update } from "./container/changes.ts";
 import { createContainer, signalOf } from "./container/create.ts";
 import { describeContainer } from "./container/inspect.ts";
 import { type Listed, selectContainers, summarize } from "./container/list.ts";
 import { readPieces } from "./container/logs.ts";
+import { samples } from "./container/stats.ts";
 import { statusWord } from "./container/status.ts";
 import type { Supervisor } from "./container/supervisor.ts";
 import { describeProcesses } from "./container/top.ts";
@@ -153,20 +155,22 @@ export class Containers implements ContainersEngine {
     });
   }
 
-  async pause(_reference: string): Promise<void> {
-    throw new ApiError("NOT_IMPLEMENTED", "pause");
+  async pause(reference: string): Promise<void> {
+    await setPaused(this.context, this.find(reference), true);
   }
 
-  async unpause(_reference: string): Promise<void> {
-    throw new ApiError("NOT_IMPLEMENTED", "unpause");
+  async unpause(reference: string): Promise<void> {
+    await setPaused(this.context, this.find(reference), false);
   }
 
-  async rename(_reference: string, _name: string): Promise<void> {
-    throw new ApiError("NOT_IMPLEMENTED", "rename");
+  rename(reference: string, name: string): Promise<void> {
+    const { id } = this.find(reference).record.spec;
+    return this.supervisor.inTurn(id, () => rename(this.context, this.find(id), name));
   }
 
-  async update(_reference: string, _body: UpdateBody): Promise<JsonObject> {
-    throw new ApiError("NOT_IMPLEMENTED", "update");
+  update(reference: string, body: UpdateBody): Promise<JsonObject> {
+    const { id } = this.find(reference).record.spec;
+    return this.supervisor.inTurn(id, () => update(this.context, this.find(id), body));
   }
 
   remove(
@@ -178,7 +182,13 @@ export class Containers implements ContainersEngine {
       refusing(reference, async () => {
         let container = this.context.store.read(id);
         if (container?.state.status === "running") {
-          if (!force) throw new ApiError("CANNOT_REMOVE_RUNNING", container.record.name);
+          if (!force) {
+            const { paused } = container.state;
+            throw new ApiError(
+              paused === true ? "CANNOT_REMOVE_PAUSED" : "CANNOT_REMOVE_RUNNING",
+              container.record.name,
+            );
+          }
           await this.supervisor.stop(container, SIGKILL, 0);
           container = this.context.store.read(id);
         }
@@ -253,8 +263,12 @@ export class Containers implements ContainersEngine {
     return describeProcesses(processes, psArgs);
   }
 
-  async stats(): Promise<AsyncIterable<JsonObject>> {
-    throw new ApiError("NOT_IMPLEMENTED", "stats");
+  async stats(
+    reference: string,
+    choice: { readonly stream: boolean; readonly oneShot: boolean },
+    gone: AbortSignal,
+  ): Promise<AsyncIterable<JsonObject>> {
+    return samples(this.context, this.find(reference), choice, gone);
   }
 
   attach(reference: string, choice: AttachChoice): Promise<ProcessStreams> {

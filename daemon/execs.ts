@@ -189,7 +189,11 @@ export class Execs implements ExecsEngine {
 
   private runningContainer(reference: string): Container {
     const container = this.containers.find(reference);
-    if (container.state.status === "running") return container;
+    const { state } = container;
+    if (state.status === "running" && state.paused === true) {
+      throw new ApiError("IS_PAUSED", container.record.spec.id);
+    }
+    if (state.status === "running") return container;
     throw new ApiError("NOT_RUNNING", container.record.spec.id);
   }
 

@@ -232,7 +232,7 @@ export class Sentry implements SentryContainer {
       cpuMs: Number((userNs + systemNs) / 1_000_000n),
       cpuUserNs: Number(userNs),
       cpuSystemNs: Number(systemNs),
-      memoryBytes: this.#hostLimits.memoryBytes(this.#machine),
+      memoryBytes: this.#hostLimits.memoryBytes(this.#machine) + this.#hostedBytes(),
       sentryMemoryBytes: hostResidentBytes(process.pid),
       memoryLimitBytes: memoryBytes,
       pids,
@@ -260,6 +260,16 @@ export class Sentry implements SentryContainer {
     if (memoryBytes !== undefined) this.#kernel.memoryLimit = memoryBytes;
     this.#limited = { ...this.#limited, ...limits };
     return late;
+  }
+
+  /** What this very process has grown by since a guest runs in it. */
+  #hostedBytes(): number {
+    for (const { hostedTid, residentBefore } of this.#machine.executors()) {
+      if (hostedTid !== undefined) {
+        return Math.max(0, hostResidentBytes(process.pid) - residentBefore);
+      }
+    }
+    return 0;
   }
 
   /** CPU time of all processes there have been. */

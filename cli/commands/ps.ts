@@ -76,7 +76,7 @@ function statusOf(state: ContainerState): string {
     case "created":
       return "Created";
     case "running":
-      return `Up ${duration(Date.now() - state.startedAt)}`;
+      return `Up ${duration(Date.now() - state.startedAt)}${state.paused === true ? " (Paused)" : ""}`;
     case "exited":
       return `Exited (${state.exitCode}) ${duration(Date.now() - state.finishedAt)} ago`;
   }

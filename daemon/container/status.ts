@@ -37,7 +37,7 @@ export function humanDuration(ms: number): string {
 
 export function statusWord(state: ContainerState, restarting: boolean): StatusWord {
   if (restarting) return "restarting";
-  return state.status;
+  return state.status === "running" && state.paused === true ? "paused" : state.status;
 }
 
 /** The status as `docker ps` shows it. */
@@ -48,6 +48,7 @@ export function statusText(state: ContainerState, restarting: boolean, health: s
       return "Created";
     case "running": {
       const up = `Up ${humanDuration(now - state.startedAt)}`;
+      if (state.paused === true) return `${up} (Paused)`;
       if (health === "") return up;
       return `${up} (${health === "starting" ? "health: starting" : health})`;
     }

@@ -10,6 +10,7 @@ import type { HealthStatus } from "./health.ts";
 import type { EndpointSettings } from "./network/network-record.ts";
 import type { FailureReason } from "./process-spec.ts";
 import type { ProcessConfig } from "./record.ts";
+import type { RecordUpdate } from "./record-update.ts";
 import type { ClientEnds } from "./streams.ts";
 
 export const FRAME_BYTES_MAX = 1 << 20;
@@ -63,6 +64,12 @@ export type Request =
   | { readonly op: "top" }
   | { readonly op: "stats" }
   | { readonly op: "confinement" }
+  /** Freezes all processes, or lets them go on; answered with an error when they are so already. */
+  | { readonly op: "pause" }
+  | { readonly op: "unpause" }
+  | { readonly op: "rename"; readonly name: string }
+  /** Answered by `changed`. */
+  | { readonly op: "update"; readonly update: RecordUpdate }
   | FilesRequest;
 
 export type Reply =
@@ -81,6 +88,8 @@ export type Reply =
   | { readonly kind: "top"; readonly processes: readonly ProcessInfo[] }
   | { readonly kind: "stats"; readonly stats: ContainerStats }
   | { readonly kind: "confinement"; readonly layers: readonly ConfinementLayer[] }
+  /** With what holds only from the next start on. */
+  | { readonly kind: "changed"; readonly late: readonly string[] }
   | FilesReply;
 
 /** Whether so many descriptors can come with an exec. */
@@ -183,6 +192,14 @@ export function parseRequest(value: unknown): Request | string {
         ? { op: "network-disconnect", network }
         : "a network is malformed";
     }
+    case "rename": {
+      const { name } = value;
+      return typeof name === "string" ? { op: "rename", name } : "a name is malformed";
+    }
+    case "update":
+      return parseUpdate(value["update"]);
+    case "pause":
+    case "unpause":
     case "wait":
     case "watch":
     case "top":
@@ -223,6 +240,18 @@ function isEndpoint(value: unknown): value is EndpointSettings {
     Number.isInteger(priority) &&
     optional.every((each) => each === undefined || typeof each === "string")
   );
+}
+
+/** Of the same user's programs, which have checked it: only what would do harm here is looked at. */
+function parseUpdate(value: unknown): Request | string {
+  if (!isObject(value)) return "an update is malformed";
+  const { limits, restart, hostConfig } = value;
+  const numbers = limits === undefined || isObject(limits) ? Object.values(limits ?? {}) : [""];
+  const areLimits = numbers.every((each) => typeof each === "number" && each > 0);
+  const isPolicy = restart === undefined || restart === null || isObject(restart);
+  return areLimits && isPolicy && (hostConfig === undefined || isObject(hostConfig))
+    ? { op: "update", update: value as RecordUpdate }
+    : "an update is malformed";
 }
 
 function parseSize(value: unknown): { rows: number; cols: number } | undefined {

@@ -18,6 +18,7 @@ import { serveFiles, type Transfer } from "./files-service.ts";
 import type { HealthStatus } from "./health.ts";
 import type { Networking } from "./network/networking.ts";
 import { exitCodeOf, processSpec, reasonOf } from "./process-spec.ts";
+import type { RecordUpdate } from "./record-update.ts";
 import type { Streams } from "./streams.ts";
 import { TerminalRelay } from "./terminal-relay.ts";
 
@@ -45,6 +46,12 @@ export interface Controlled {
   readonly networking?: Networking;
   /** Told that its end has been asked for. */
   willStop(): void;
+  /** Told that its processes have been frozen, or go on. */
+  paused?(isPaused: boolean): void;
+  /** Gives it another name. @throws {ContainerError} `NAME_IN_USE`. */
+  rename?(name: string): void;
+  /** Changes its record and limits. @returns what holds only from the next start on. */
+  update?(update: RecordUpdate): readonly string[];
   /** Told that the last client has gone. */
   idle?(): void;
 }
@@ -195,12 +202,15 @@ class Connection {
       case "kill":
         if (request.final === true) this.container.willStop();
         this.main.signal(request.signo);
+        // As docker: what is to end it must reach it.
+        if (request.final === true) this.setPaused(false);
         this.send({ kind: "done" });
         break;
       case "stop":
         this.waiting = true;
         this.container.willStop();
         this.main.signal(request.signo);
+        this.setPaused(false);
         this.sentry.reactor.at(
           this.sentry.reactor.now() + BigInt(request.timeoutMs) * NS_PER_MS,
           () => this.main.signal(SIGKILL),
@@ -227,6 +237,20 @@ class Connection {
         break;
       case "confinement":
         this.send({ kind: "confinement", layers: this.sentry.confinement() });
+        break;
+      case "pause":
+      case "unpause":
+        if (this.setPaused(request.op === "pause")) this.send({ kind: "done" });
+        else this.fail("ALREADY", `it is ${request.op === "pause" ? "" : "not "}paused`);
+        break;
+      case "rename":
+        this.attempt(() => {
+          this.container.rename?.(request.name);
+          return [];
+        });
+        break;
+      case "update":
+        this.attempt(() => this.container.update?.(request.update) ?? []);
         break;
       default:
         this.startTransfer(request);
@@ -261,6 +285,27 @@ class Connection {
     }
   }
 
+  /** @returns whether that changed anything. */
+  private setPaused(paused: boolean): boolean {
+    if (this.sentry.isPaused === paused) return false;
+    this.sentry.setPaused(paused);
+    this.container.paused?.(paused);
+    return true;
+  }
+
+  private attempt(change: () => readonly string[]): void {
+    try {
+      this.send({ kind: "changed", late: change() });
+    } catch (error) {
+      const { message, code } = error as Error & { code?: unknown };
+      this.fail(typeof code === "string" ? code : "FAILED", message);
+    }
+  }
+
+  private fail(code: string, message: string): void {
+    this.send({ kind: "error", message, exitCode: DD_FAILED, code });
+  }
+
   private startTransfer(request: FilesRequest): void {
     const [pipe = -1] = this.descriptors;
     if (this.descriptors.length !== descriptorsOf(request) || this.exec !== undefined) {
@@ -275,6 +320,11 @@ class Connection {
   private startExec(request: Request & { op: "exec" }): void {
     if (this.exec !== undefined) {
       this.refuse("there is an exec on this connection already");
+      return;
+    }
+    if (this.sentry.isPaused) {
+      this.fail("PAUSED", "the container is paused, unpause the container before exec");
+      this.closeDescriptors();
       return;
     }
     const given = this.descriptors;

@@ -12,7 +12,8 @@ import { ControlServer } from "./control-server.ts";
 import { HEALTH_FILE, HealthMonitor } from "./health.ts";
 import { Networking } from "./network/networking.ts";
 import { exitCodeOf, type FailureReason, processSpec, reasonOf } from "./process-spec.ts";
-import type { ContainerRecord } from "./record.ts";
+import type { ContainerRecord, ContainerState } from "./record.ts";
+import { updatedRecord } from "./record-update.ts";
 import type { ContainerStore, HeldContainer } from "./store.ts";
 import { type Attachment, Streams } from "./streams.ts";
 import { VolumeStore } from "./volumes.ts";
@@ -75,14 +76,14 @@ export class RunningContainer {
       willStop: () => {
         this.stopped = true;
       },
+      paused: (paused) => held.setState({ ...this.running(), ...(paused ? { paused } : {}) }),
+      rename: (name) => store.rename(held, name),
+      update: (update) => {
+        held.setRecord(updatedRecord(held.record, update));
+        return update.limits === undefined ? [] : sentry.update(update.limits);
+      },
     });
-    held.setState({
-      status: "running",
-      pid: globalThis.process.pid,
-      startedAt: this.startedAt,
-      logged: streams.logged,
-      restartCount,
-    });
+    held.setState(this.running());
     const { health, process: config } = held.record;
     this.health =
       health &&
@@ -151,6 +152,16 @@ export class RunningContainer {
 
   confinement(): readonly ConfinementLayer[] {
     return this.sentry.confinement();
+  }
+
+  private running(): ContainerState & { status: "running" } {
+    return {
+      status: "running",
+      pid: globalThis.process.pid,
+      startedAt: this.startedAt,
+      logged: this.streams.logged,
+      restartCount: this.restartCount,
+    };
   }
 
   private end(status: ExitStatus): void {

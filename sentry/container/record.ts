@@ -78,6 +78,8 @@ export type ContainerState =
       readonly startedAt: number;
       /** Its output goes to its log. */
       readonly logged: boolean;
+      /** Its processes are frozen. */
+      readonly paused?: boolean;
       /** How often its restart policy has started it again. */
       readonly restartCount?: number;
     }

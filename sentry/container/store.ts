@@ -188,6 +188,26 @@ export class ContainerStore {
     }
   }
 
+  /**
+   * Gives a held container another name.
+   * @throws {ContainerError} `INVALID_NAME`, `NAME_IN_USE`; then it keeps the one it has.
+   */
+  rename(held: HeldContainer, name: string): void {
+    checkName("container", name);
+    const { name: old } = held.record;
+    if (name === old) {
+      throw new ContainerError(
+        "NAME_IN_USE",
+        "Renaming a container with the same name as its current name",
+      );
+    }
+    this.underLock(() => {
+      writeFileSync(join(this.names, this.freeName(name)), held.id, { mode: 0o600 });
+      held.setRecord({ ...held.record, name });
+      if (this.idOfName(old) === held.id) unlinkSync(join(this.names, old));
+    });
+  }
+
   /** Takes the container away from everybody's sight, then frees its space. Called by its holder. */
   removeDirectory(record: ContainerRecord): void {
     const { id } = record.spec;
@@ -299,7 +319,7 @@ export class ContainerStore {
 
 /** A container whose lock this process has. */
 export class HeldContainer {
-  readonly record: ContainerRecord;
+  private kept: ContainerRecord;
   private readonly store: ContainerStore;
   private readonly lock: RecordLock;
   private current: ContainerState;
@@ -311,9 +331,18 @@ export class HeldContainer {
     lock: RecordLock,
   ) {
     this.store = store;
-    this.record = record;
+    this.kept = record;
     this.current = state;
     this.lock = lock;
+  }
+
+  get record(): ContainerRecord {
+    return this.kept;
+  }
+
+  setRecord(record: ContainerRecord): void {
+    writeJson(join(this.directory, "container.json"), record);
+    this.kept = record;
   }
 
   get id(): string {

@@ -80,12 +80,9 @@ export class ControlGroup {
         ? undefined
         : (this.#directories
             .map((directory) => limit(directory, controller, limits))
-            .find((failed) => failed !== ENOENT) ??
-          (this.#has(controller) ? undefined : ENOENT));
+            .find((failed) => failed !== ENOENT) ?? (this.#has(controller) ? undefined : ENOENT));
     return (
-      set(limits.memoryBytes, "memory") ??
-      set(limits.processes, "pids") ??
-      set(limits.cpus, "cpu")
+      set(limits.memoryBytes, "memory") ?? set(limits.processes, "pids") ?? set(limits.cpus, "cpu")
     );
   }
 

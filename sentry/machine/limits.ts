@@ -1,9 +1,9 @@
 /** What the host lets a container's executors use together: memory and processes. */
 import { Errno } from "../abi/errno.ts";
+import { setAffinity } from "../host/affinity.ts";
 import { ControlGroup, type ControlGroupLimits } from "../host/control-group.ts";
 import type { Reactor } from "../host/reactor.ts";
 import { limitData } from "../host/rlimit.ts";
-import { setAffinity } from "../host/affinity.ts";
 import type { ConfinementLayer, ContainerSpec, LimitsUpdate } from "../spec.ts";
 import type { Freezer } from "./freezer.ts";
 import { hostPrivateBytes, hostResidentBytes } from "./host-usage.ts";
@@ -55,7 +55,11 @@ export class HostLimits {
   constructor(spec: Pick<ContainerSpec, "id" | "mode" | "limits">, log: (line: string) => void) {
     const { memoryBytes, pids, cpus, cpuset } = spec.limits;
     this.#memoryBytes = memoryBytes;
-    this.#apart = memoryBytes !== undefined || cpus !== undefined || cpuset !== undefined;
+    this.#apart =
+      spec.mode === "untrusted" ||
+      memoryBytes !== undefined ||
+      cpus !== undefined ||
+      cpuset !== undefined;
     this.#cpuset = cpuset;
     const name = spec.id.slice(0, NAME_LENGTH);
     const wanted = groupLimits(spec);
@@ -184,7 +188,8 @@ export class HostLimits {
 const THROTTLE: ConfinementLayer = {
   name: "CPU limit",
   active: true,
-  detail: "No control group for it: processes are stopped while they are ahead, looked at 100 times a second",
+  detail:
+    "No control group for it: processes are stopped while they are ahead, looked at 100 times a second",
 };
 
 function groupLimits({ limits }: Pick<ContainerSpec, "limits">): ControlGroupLimits {
