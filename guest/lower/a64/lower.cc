@@ -29,6 +29,7 @@ Word WordAt(const uint8_t* bytes) {
 
 size_t LowerBlock(const uint8_t* bytes, size_t size, uint64_t pc, ir::Arena* arena,
                   ir::Block* block) {
+  if ((pc & 3) != 0) return 0;  // as if nothing could be fetched there
   const size_t whole = size / 4;
   const uint32_t count =
       whole < kBlockInstructionLimit ? static_cast<uint32_t>(whole) : kBlockInstructionLimit;

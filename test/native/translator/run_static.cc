@@ -277,7 +277,7 @@ int main(int argc, char** argv) {
   }
   dd::ir::virtual_count = Nanoseconds;
   translator = dd::exec::Make({MapAnonymous, Protect, Fetch, Yield}, kCacheBytes,
-                              dd::lower::a64::LowerBytes);
+                              dd::lower::a64::LowerBlock);
   if (translator == nullptr) Fail("translator");
   const Image image = Load(argv[1]);
   constexpr size_t kBreakBytes = size_t{256} << 20;
