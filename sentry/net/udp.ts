@@ -26,8 +26,9 @@ import type { Reactor } from "../host/reactor.ts";
 import * as host from "../host/socket.ts";
 import type { Owner } from "../vfs/anonymous.ts";
 import type { Actor } from "../vfs/fs-context.ts";
+import { POLL_ALL } from "../vfs/host-readiness.ts";
 import type { IoBuffer, Transfer } from "../vfs/io-buffer.ts";
-import { POLLOUT, POLLWRBAND, POLLWRNORM } from "../vfs/poll.ts";
+import { POLLERR, POLLIN, POLLOUT, POLLWRBAND, POLLWRNORM } from "../vfs/poll.ts";
 import { familyOf, formatEndpoint, parseEndpoint } from "./address.ts";
 import { DatagramInbox } from "./datagram-inbox.ts";
 import { anyAddress, BoundPort, hostFamily, seenBy } from "./inet.ts";
@@ -184,7 +185,15 @@ export class UdpSocket extends Socket implements DatagramReceiver {
   refused(by: Endpoint): void {
     if (this.#connected === undefined || !this.accepts(by)) return;
     this.#error = ECONNREFUSED;
-    this.readiness.wake(POLLOUT | POLLWRNORM);
+    this.readiness.wake(POLL_ALL);
+  }
+
+  override poll(): number {
+    return super.poll() | (this.#error === undefined ? 0 : POLLERR | POLLIN);
+  }
+
+  override get pollFd(): number | undefined {
+    return this.#error === undefined ? super.pollFd : undefined;
   }
 
   override receive(buffer: IoBuffer, flags: number): IncomingMessage | Errno {
