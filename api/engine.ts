@@ -7,7 +7,9 @@ import type { ContainersEngine } from "./engine/containers.ts";
 import type { DashboardEngine } from "./engine/dashboard.ts";
 import type { ExecsEngine } from "./engine/execs.ts";
 import type { ImagesEngine } from "./engine/images.ts";
+import type { NetworksEngine } from "./engine/networks.ts";
 import type { SystemEngine } from "./engine/system.ts";
+import type { VolumesEngine } from "./engine/volumes.ts";
 
 export interface Engine {
   readonly system: SystemEngine;
@@ -16,4 +18,6 @@ export interface Engine {
   readonly images: ImagesEngine;
   readonly dashboard: DashboardEngine;
   readonly files: ContainerFilesEngine;
+  readonly networks: NetworksEngine;
+  readonly volumes: VolumesEngine;
 }

@@ -7,7 +7,9 @@ import { dashboardRows } from "./routes/dashboard.ts";
 import { distributionRows } from "./routes/distribution.ts";
 import { execRows } from "./routes/execs.ts";
 import { imageRows } from "./routes/images.ts";
+import { networkRows } from "./routes/networks.ts";
 import { systemRows } from "./routes/system.ts";
+import { volumeRows } from "./routes/volumes.ts";
 import type { Row } from "./row.ts";
 
 /** Every route there is. One file per resource; to add a resource, add its rows here. */
@@ -22,5 +24,7 @@ export function allRows(engine: Engine): readonly Row[] {
     ...dashboardRows(engine.dashboard, engine.execs),
     ...containerFileRows(engine.files),
     ...absentRows(),
+    ...networkRows(engine.networks),
+    ...volumeRows(engine.volumes),
   ];
 }

@@ -32,6 +32,7 @@ import { statusWord } from "./container/status.ts";
 import type { Supervisor } from "./container/supervisor.ts";
 import { describeProcesses } from "./container/top.ts";
 import type { DaemonContext } from "./context.ts";
+import { describeNetworks } from "./networks/describe.ts";
 import { refusing } from "./refusals.ts";
 
 /** "-1" waits for ever: as long as a timer can. */
@@ -67,6 +68,7 @@ export class Containers implements ContainersEngine {
       container,
       status: statusWord(container.state, this.supervisor.isRestarting(container.record.spec.id)),
       health: this.healthOf(container),
+      network: describeNetworks(this.context, container),
     }));
   }
 
@@ -89,7 +91,7 @@ export class Containers implements ContainersEngine {
   async inspect(reference: string, _size: boolean): Promise<JsonObject> {
     const container = this.find(reference);
     const { id } = container.record.spec;
-    return describeContainer(this.context.store, container, {
+    return describeContainer(this.context, container, {
       status: statusWord(container.state, this.supervisor.isRestarting(id)),
       execIds: this.execIdsOf(id),
       health: this.context.store.health(id),

@@ -1,4 +1,5 @@
 import type { Directories } from "../sentry/container/directories.ts";
+import type { NetworkStore } from "../sentry/container/network/network-store.ts";
 import type { ContainerStore } from "../sentry/container/store.ts";
 import type { ImageStore } from "../sentry/image/image-store.ts";
 import type { Mode } from "../sentry/spec.ts";
@@ -10,6 +11,7 @@ export type LogLevel = "error" | "warn" | "info" | "debug";
 export interface DaemonContext {
   readonly directories: Directories;
   readonly store: ContainerStore;
+  readonly networks: NetworkStore;
   readonly images: ImageStore;
   readonly events: EventLog;
   /** The path of the program that becomes a container's process; see sentry/container/background.ts. */

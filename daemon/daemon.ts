@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type { Engine } from "../api/engine.ts";
 import { buildServer } from "../api/server.ts";
 import { type Directories, ensureDirectories } from "../sentry/container/directories.ts";
+import { NetworkStore } from "../sentry/container/network/network-store.ts";
 import { ContainerStore } from "../sentry/container/store.ts";
 import { RecordLock } from "../sentry/host/record-lock.ts";
 import { ImageStore } from "../sentry/image/image-store.ts";
@@ -55,6 +56,7 @@ export class Daemon {
       ...options,
       socketPath,
       store: new ContainerStore(directories),
+      networks: new NetworkStore(directories),
       images: new ImageStore(directories.root),
       events: new EventLog(),
     };

@@ -7,7 +7,9 @@ import type { DaemonContext } from "./context.ts";
 import { Dashboard } from "./dashboard.ts";
 import { Execs } from "./execs.ts";
 import { Images } from "./images.ts";
+import { Networks } from "./networks.ts";
 import { System } from "./system.ts";
+import { Volumes } from "./volumes.ts";
 
 export interface RunningEngine {
   readonly engine: Engine;
@@ -28,9 +30,12 @@ export function createEngine(
   const execs: Execs = new Execs(context, containers);
   const files = new ContainerFiles(context, containers);
   const images = new Images(context);
-  const system = new System(context, () => containers.listed(), images);
+  const networks = new Networks(context, containers);
+  const volumes = new Volumes(context);
+  const system = new System(context, () => containers.listed(), images, volumes);
   const dashboard = new Dashboard(context, () => makeApi(engine));
-  const engine: Engine = { system, containers, execs, files, images, dashboard };
+  const resources = { files, images, networks, volumes, dashboard };
+  const engine: Engine = { system, containers, execs, ...resources };
   supervisor.resume();
   return {
     engine,

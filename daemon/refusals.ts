@@ -14,6 +14,15 @@ const OF_CONTAINERS: Partial<Record<ContainerErrorCode, (name: string, why: stri
     NAME_IN_USE: (_name, why) => new ApiError("CONFLICT", why),
     NO_SUCH_VOLUME: (name) => new ApiError("NO_SUCH_VOLUME", name),
     VOLUME_IN_USE: (_name, why) => new ApiError("VOLUME_IN_USE", why),
+    NO_SUCH_NETWORK: (name) => new ApiError("NO_SUCH_NETWORK", name),
+    NO_SUCH_DRIVER: (_name, why) => new ApiError("NOT_FOUND", why),
+    NETWORK_EXISTS: (_name, why) => new ApiError("CONFLICT", why),
+    NETWORK_IN_USE: (_name, why) => new ApiError("FORBIDDEN", why),
+    PREDEFINED_NETWORK: (_name, why) => new ApiError("FORBIDDEN", why),
+    POOL_OVERLAPS: (_name, why) => new ApiError("FORBIDDEN", why),
+    ALREADY_CONNECTED: (_name, why) => new ApiError("FORBIDDEN", why),
+    ADDRESS_IN_USE: (_name, why) => new ApiError("FORBIDDEN", why),
+    NOT_CONNECTED: (_name, why) => new ApiError("INTERNAL", why),
     CONTROL_FAILED: (_name, why) => new ApiError("INTERNAL", why),
   };
 

@@ -7,6 +7,7 @@ import type { Listed } from "./container/list.ts";
 import type { DaemonContext } from "./context.ts";
 import { describeRegistries } from "./images/registries.ts";
 import type { Images } from "./images.ts";
+import type { Volumes } from "./volumes.ts";
 
 const GO_ARCH: Readonly<Record<string, string>> = { x64: "amd64", arm64: "arm64" };
 const UNAME_ARCH: Readonly<Record<string, string>> = { x64: "x86_64", arm64: "aarch64" };
@@ -16,10 +17,17 @@ export class System implements SystemEngine {
   private readonly context: DaemonContext;
   private readonly listed: () => readonly Listed[];
   private readonly images: Images;
+  private readonly volumes: Pick<Volumes, "usage">;
   private readonly startedAt = new Date();
 
-  constructor(context: DaemonContext, listed: () => readonly Listed[], images: Images) {
+  constructor(
+    context: DaemonContext,
+    listed: () => readonly Listed[],
+    images: Images,
+    volumes: Pick<Volumes, "usage">,
+  ) {
     this.context = context;
+    this.volumes = volumes;
     this.listed = listed;
     this.images = images;
   }
@@ -140,7 +148,7 @@ export class System implements SystemEngine {
     return {
       ...(wants("image") ? await this.images.diskUsage() : { LayersSize: 0, Images: null }),
       Containers: wants("container") ? [] : null,
-      Volumes: wants("volume") ? [] : null,
+      Volumes: wants("volume") ? this.volumes.usage() : null,
       BuildCache: wants("build-cache") ? [] : null,
     };
   }

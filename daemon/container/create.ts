@@ -8,6 +8,7 @@ import { SIGTERM } from "../../sentry/abi/signal.ts";
 import { withInit } from "../../sentry/container/init-program.ts";
 import { resolveMounts } from "../../sentry/container/mounts.ts";
 import { randomId } from "../../sentry/container/names.ts";
+import { writeWanted } from "../../sentry/container/network/container-networks.ts";
 import { processConfig } from "../../sentry/container/process-config.ts";
 import type { ContainerRecord, RestartPolicy } from "../../sentry/container/record.ts";
 import {
@@ -20,7 +21,7 @@ import { parseSignal } from "../../sentry/container/signal-name.ts";
 import { matches, parsePlatform } from "../../sentry/image/platform.ts";
 import { familiarName, parseReference, withDefaultTag } from "../../sentry/image/reference.ts";
 import type { DaemonContext } from "../context.ts";
-import { networkSpec } from "../networks/spec.ts";
+import { networkingOf } from "../networks/spec.ts";
 import { healthCheck, imageHealth } from "./health-check.ts";
 import { limitsOf } from "./limits.ts";
 import { mountRequests } from "./mount-requests.ts";
@@ -44,7 +45,8 @@ export async function createContainer(
   const { image, health: imageCheck } = await imageOf(context, imageName, platform);
   const id = randomId();
   const tty = body.Tty ?? false;
-  const network = networkSpec(hostConfig, mode);
+  const exposed = image.config.ExposedPorts;
+  const { spec: network, wanted } = networkingOf(context, body, exposed, mode, warnings);
   const hostname = hostnameOf(body.Hostname, network.mode === "host", id);
   const entrypoint = wordsOf(body.Entrypoint);
   const command = processConfig(image.config, {
@@ -107,6 +109,7 @@ export async function createContainer(
       entrypoint,
     ),
   }));
+  writeWanted(held.directory, wanted);
   held.release();
   return { record: held.record, warnings };
 }

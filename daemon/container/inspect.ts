@@ -5,8 +5,9 @@ import { signalName } from "../../sentry/abi/signal.ts";
 import type { Health } from "../../sentry/container/health.ts";
 import { INIT_TARGET } from "../../sentry/container/init-program.ts";
 import type { Container, ContainerRecord } from "../../sentry/container/record.ts";
-import type { ContainerStore } from "../../sentry/container/store.ts";
 import { LOG_FILE } from "../../sentry/container/streams.ts";
+import type { NetworkSpec } from "../../sentry/spec.ts";
+import type { DaemonContext } from "../context.ts";
 import { describeNetworks } from "../networks/describe.ts";
 import { goTime, type StatusWord } from "./status.ts";
 
@@ -35,13 +36,14 @@ function describeHealth(health: Health | undefined): JsonObject {
 
 /** A container as `GET /containers/{id}/json` tells it. */
 export function describeContainer(
-  store: ContainerStore,
-  { record, state }: Container,
+  context: Pick<DaemonContext, "store" | "networks">,
+  container: Container,
   { status, execIds, health }: LiveFacts,
 ): JsonObject {
+  const { record, state } = container;
   const { spec } = record;
   const { id } = spec;
-  const directory = store.directoryOf(id);
+  const directory = context.store.directoryOf(id);
   const argv = commandOf(record);
   const [path = "", ...args] = argv;
   const isRunning = state.status === "running";
@@ -81,7 +83,7 @@ export function describeContainer(
     GraphDriver: { Name: "dd", Data: null },
     Mounts: describeMounts(record),
     Config: configOf(record),
-    NetworkSettings: describeNetworks(record, isRunning),
+    NetworkSettings: describeNetworks(context, container),
     // What docker has no word for.
     Mode: spec.mode,
   };
@@ -128,7 +130,7 @@ function hostConfigOf(record: ContainerRecord): JsonObject {
   return {
     ...DEFAULTS,
     ...asked,
-    NetworkMode: networkModeOf(asked["NetworkMode"], spec.network.mode),
+    NetworkMode: networkModeOf(spec.network),
     LogConfig: { Type: logConfig?.Type || "json-file", Config: logConfig?.Config ?? {} },
     RestartPolicy: {
       Name: restart?.name ?? "no",
@@ -143,8 +145,9 @@ function hostConfigOf(record: ContainerRecord): JsonObject {
   };
 }
 
-function networkModeOf(asked: unknown, mode: string): string {
-  return typeof asked === "string" && asked !== "" && asked !== "default" ? asked : mode;
+/** Docker's word for how a container is on the network. */
+export function networkModeOf({ name, mode }: NetworkSpec): string {
+  return name === undefined || name === "default" ? mode : name;
 }
 
 /** What docker shows where nothing was asked for. */

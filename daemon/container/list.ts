@@ -4,8 +4,7 @@ import { ApiError } from "../../api/errors.ts";
 import type { Filters } from "../../api/filters.ts";
 import { toText } from "../../sentry/abi/bytes.ts";
 import type { Container, ContainerRecord } from "../../sentry/container/record.ts";
-import { describeNetworks } from "../networks/describe.ts";
-import { describeMounts } from "./inspect.ts";
+import { describeMounts, networkModeOf } from "./inspect.ts";
 import { type StatusWord, statusText } from "./status.ts";
 
 const STATUSES = ["created", "restarting", "running", "removing", "paused", "exited", "dead"];
@@ -17,6 +16,8 @@ export interface Listed {
   readonly status: StatusWord;
   /** `starting`, `healthy`, `unhealthy`, or nothing. */
   readonly health: string;
+  /** `NetworkSettings` of inspect. */
+  readonly network: JsonObject;
 }
 
 /**
@@ -38,7 +39,7 @@ export function selectContainers(
   const since = filters.get("since").map((name) => createdAt(all, name));
   const hidden =
     !everything && limit === undefined && !filters.has("status") && !filters.has("exited");
-  const selected = all.filter(({ container, status, health }) => {
+  const selected = all.filter(({ container, status, health, network }) => {
     const { record, state } = container;
     if (hidden && status !== "running" && status !== "paused" && status !== "restarting") {
       return false;
@@ -51,7 +52,7 @@ export function selectContainers(
       filters.some("health", (wanted) => wanted === (health === "" ? "none" : health)) &&
       filters.some("ancestor", (image) => isOfImage(record, image)) &&
       filters.some("volume", (name) => hasMount(record, name)) &&
-      filters.some("network", (name) => hasNetwork(record, name)) &&
+      filters.some("network", (name) => hasNetwork(network, name)) &&
       filters.some("publish", (port) => hasPort(record, port, "PortBindings")) &&
       filters.some("expose", (port) => hasPort(record, port, "ExposedPorts")) &&
       (exitCodes.length === 0 ||
@@ -126,8 +127,8 @@ function hasMount({ spec }: ContainerRecord, wanted: string): boolean {
   );
 }
 
-function hasNetwork(record: ContainerRecord, wanted: string): boolean {
-  const networks = describeNetworks(record, true)["Networks"] as Record<string, JsonObject>;
+function hasNetwork(network: JsonObject, wanted: string): boolean {
+  const networks = network["Networks"] as Record<string, JsonObject>;
   return Object.entries(networks).some(
     ([name, { NetworkID }]) => name === wanted || (NetworkID !== "" && NetworkID === wanted),
   );
@@ -152,12 +153,10 @@ function hasPort(
 }
 
 /** A container as `GET /containers/json` tells it. */
-export function summarize({ container, status, health }: Listed): JsonObject {
+export function summarize({ container, status, health, network }: Listed): JsonObject {
   const { record, state } = container;
-  const { spec, engine } = record;
-  const isRunning = state.status === "running";
-  const { Networks, Ports } = describeNetworks(record, isRunning);
-  const mode = engine?.hostConfig["NetworkMode"];
+  const { spec } = record;
+  const { Networks, Ports } = network;
   return {
     Id: spec.id,
     Names: [`/${record.name}`],
@@ -169,9 +168,7 @@ export function summarize({ container, status, health }: Listed): JsonObject {
     Labels: record.labels,
     State: status,
     Status: statusText(state, status === "restarting", health),
-    HostConfig: {
-      NetworkMode: typeof mode === "string" && mode !== "default" ? mode : spec.network.mode,
-    },
+    HostConfig: { NetworkMode: networkModeOf(spec.network) },
     NetworkSettings: { Networks },
     Mounts: describeMounts(record),
   };

@@ -4,6 +4,7 @@ import type { CreateBody, HostConfigBody, MountBody } from "../../api/routes/con
 import { toText } from "../../sentry/abi/bytes.ts";
 import type { MountRequest } from "../../sentry/container/mounts.ts";
 import type { ContainerStore } from "../../sentry/container/store.ts";
+import { textsOf } from "./words.ts";
 
 const BIND_OPTIONS = new Set(
   `rw z Z cached delegated consistent private rprivate shared rshared slave rslave nocopy`.split(
@@ -92,6 +93,8 @@ function ofMount(mount: MountBody): MountRequest {
         target,
         readOnly,
         copyUp: !(mount.VolumeOptions?.NoCopy ?? false),
+        labels: textsOf(mount.VolumeOptions?.Labels),
+        options: textsOf(mount.VolumeOptions?.DriverConfig?.Options),
       };
     case "tmpfs":
       return {

@@ -37,6 +37,8 @@ export function humanDuration(ms: number): string {
 
 export function statusWord(state: ContainerState, restarting: boolean): StatusWord {
   if (restarting) return "restarting";
+  // It never ran: docker leaves such a container in "created".
+  if (state.status === "exited" && state.startedAt === 0) return "created";
   return state.status === "running" && state.paused === true ? "paused" : state.status;
 }
 

@@ -12,6 +12,7 @@ import { removeContainer } from "../../sentry/container/lifecycle.ts";
 import type { Container, ContainerState } from "../../sentry/container/record.ts";
 import type { ExitStatus, WindowSize } from "../../sentry/spec.ts";
 import type { DaemonContext } from "../context.ts";
+import { containerNetworkEvents } from "../networks/event.ts";
 import { attributesOf } from "./attributes.ts";
 import { Restarts } from "./restarts.ts";
 import { startRefusal } from "./start-failure.ts";
@@ -187,6 +188,7 @@ export class Supervisor {
     } finally {
       for (const client of clients) client.release();
     }
+    containerNetworkEvents(context, "connect", record);
     context.events.emit("container", "start", id, attributesOf(record));
     this.watch(id);
   }
@@ -247,6 +249,7 @@ export class Supervisor {
       exitCode: String(exitCode),
       execDuration: String(Math.floor((Date.now() - startedAt) / 1000)),
     });
+    if (after !== undefined) containerNetworkEvents(this.context, "disconnect", record);
     const ended = { exitCode, error };
     notify(this.waiters, id, ended);
     if (after === undefined) {

@@ -1,9 +1,114 @@
-import type { HostConfigBody } from "../../api/routes/container-bodies.ts";
-import type { Mode, NetworkSpec } from "../../sentry/spec.ts";
+import { ApiError } from "../../api/errors.ts";
+import type { CreateBody, HostConfigBody } from "../../api/routes/container-bodies.ts";
+import { parseIp } from "../../sentry/abi/ip.ts";
+import type { WantedNetwork } from "../../sentry/container/network/container-networks.ts";
+import { newNetworking } from "../../sentry/container/network/new-networking.ts";
+import type { Mode, NetworkSpec, PublishSpec, TransportProtocol } from "../../sentry/spec.ts";
+import { textsOf } from "../container/words.ts";
+import type { DaemonContext } from "../context.ts";
+import { endpointSettings } from "./endpoint.ts";
+import { findNetwork } from "./find.ts";
 
-/** The network a container's host configuration asks for. */
-export function networkSpec({ NetworkMode }: HostConfigBody, mode: Mode): NetworkSpec {
-  if (NetworkMode === "none") return { mode: "none", egress: "closed" };
-  if (NetworkMode === "host") return { mode: "host", egress: "open" };
-  return { mode: "bridge", egress: mode === "trusted" ? "open" : "closed" };
+const PORT_MAX = 65_535;
+
+/**
+ * The network a client asks for.
+ * @param exposed ports the image exposes, such as `80/tcp`.
+ * @param warnings gets what is not done as asked.
+ * @throws {ApiError} or an error of the stores.
+ */
+export function networkingOf(
+  context: DaemonContext,
+  body: CreateBody,
+  exposed: readonly string[],
+  mode: Mode,
+  warnings: string[],
+): { readonly spec: NetworkSpec; readonly wanted: readonly WantedNetwork[] } {
+  const hostConfig: HostConfigBody = body.HostConfig ?? {};
+  const ports = [...exposed, ...Object.keys(body.ExposedPorts ?? {})];
+  const networkMode = body.NetworkDisabled === true ? "none" : (hostConfig.NetworkMode ?? "");
+  const publish = Object.entries(hostConfig.PortBindings ?? {}).flatMap(([port, bindings]) =>
+    (bindings ?? []).map((binding) => publishSpec(port, binding.HostIp, binding.HostPort)),
+  );
+  if (networkMode === "host" && (publish.length > 0 || hostConfig.PublishAllPorts === true)) {
+    warnings.push("Published ports are discarded when using host network mode");
+  }
+  return newNetworking(
+    {
+      networkMode,
+      endpoints: endpointsOf(body, hostConfig, networkMode),
+      publish,
+      publishAny:
+        hostConfig.PublishAllPorts === true ? ports.flatMap((text) => portOf(text) ?? []) : [],
+      extraHosts: hostConfig.ExtraHosts ?? [],
+      dns: hostConfig.Dns ?? [],
+      dnsSearch: hostConfig.DnsSearch ?? [],
+      dnsOptions: hostConfig.DnsOptions ?? [],
+      egress: egressOption(hostConfig.SecurityOpt ?? []),
+      labels: textsOf(body.Labels),
+    },
+    {
+      mode,
+      findNetwork: (reference) => findNetwork(context, reference),
+      findContainer: (reference) => context.store.find(reference),
+    },
+  );
+}
+
+/** With what older clients say of the main network outside of its endpoint. */
+function endpointsOf(body: CreateBody, { Links }: HostConfigBody, networkMode: string) {
+  const asked = Object.entries(body.NetworkingConfig?.EndpointsConfig ?? {});
+  const endpoints = new Map(asked.map(([name, each]) => [name, endpointSettings(each)]));
+  const main = networkMode === "" ? "default" : networkMode;
+  const links = Links ?? [];
+  const mac = body.MacAddress;
+  if (links.length > 0 || mac) {
+    const [only] = endpoints.keys();
+    const key = endpoints.has(main) || only === undefined ? main : only;
+    const present = endpoints.get(key) ?? endpointSettings(undefined);
+    const chosen = mac && present.mac === undefined ? { mac } : {};
+    endpoints.set(key, { ...present, links: [...present.links, ...links], ...chosen });
+  }
+  return Object.fromEntries(endpoints);
+}
+
+/** `--security-opt dd.egress=RULES`. */
+function egressOption(options: readonly string[]): string | undefined {
+  const [, rules] = options.map((text) => /^dd\.egress[=:](.*)$/.exec(text)).find(Boolean) ?? [];
+  return rules;
+}
+
+/** `80/tcp`, `53/udp`, `80`. */
+function portOf(
+  text: string,
+): { readonly port: number; readonly protocol: TransportProtocol } | undefined {
+  const [, digits = "", name = "tcp"] = /^([0-9]{1,5})(?:\/([a-z]+))?$/i.exec(text) ?? [];
+  const port = Number(digits);
+  const protocol = name.toLowerCase();
+  if (digits === "" || port < 1 || port > PORT_MAX) return undefined;
+  return protocol === "tcp" || protocol === "udp" ? { port, protocol } : undefined;
+}
+
+function publishSpec(
+  key: string,
+  hostIp: string | null | undefined,
+  hostPort: string | null | undefined,
+): PublishSpec {
+  const port = portOf(key);
+  if (port === undefined) throw new ApiError("INVALID", `invalid port specification: "${key}"`);
+  if (hostIp && parseIp(hostIp) === undefined) {
+    throw new ApiError("INVALID", `invalid IP address: ${hostIp}`);
+  }
+  const [, first = "0", last = first] = /^([0-9]{1,5})(?:-([0-9]{1,5}))?$/.exec(
+    hostPort || "0",
+  ) ?? ["", ""];
+  const range = [Number(first), Number(last)] as const;
+  if (first === "" || range[0] > range[1] || range[1] > PORT_MAX) {
+    throw new ApiError("INVALID", `invalid port specification: "${hostPort}"`);
+  }
+  const { protocol } = port;
+  return {
+    ...{ protocol, containerPort: port.port, hostIp: hostIp ?? "" },
+    ...{ hostPort: range[0], hostPortEnd: range[1] },
+  };
 }

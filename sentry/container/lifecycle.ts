@@ -135,7 +135,10 @@ export class RunningContainer {
       const { code, message, stack } = error as Error & { code?: unknown };
       const failure = {
         exitCode: DD_FAILED,
-        message: typeof code === "string" ? message : `defect in dd: ${stack ?? message}`,
+        message:
+          typeof code === "string"
+            ? (networking?.explain(message, code) ?? message)
+            : `defect in dd: ${stack ?? message}`,
       };
       abandon(store, held, sentry, streams, networking, failure);
       return failure;

@@ -24,6 +24,9 @@ export type MountRequest =
       readonly target: string;
       readonly readOnly: boolean;
       readonly copyUp: boolean;
+      /** Of a volume that has to be made for it. */
+      readonly labels?: Readonly<Record<string, string>>;
+      readonly options?: Readonly<Record<string, string>>;
     }
   | {
       readonly kind: "tmpfs";
@@ -71,16 +74,16 @@ export function resolveMounts(
         ({ kind: "volume", name: undefined, target, readOnly: false, copyUp: true }) as const,
     );
   const volumes = new VolumeStore(directories.root);
-  const mounts = [...requests, ...implied].map((request): MountSpec => {
+  const all: readonly MountRequest[] = [...requests, ...implied];
+  const mounts = all.map((request): MountSpec => {
     if (request.kind === "bind") return bindSpec(request, checkSource(request, mode, directories));
     if (request.kind === "tmpfs") return tmpfsSpec(request);
-    const labels = request.name === undefined ? { [ANONYMOUS_LABEL]: "" } : {};
-    const volume = volumes.ensure(request.name ?? randomId(), labels);
+    const own = request.name === undefined ? { [ANONYMOUS_LABEL]: "" } : {};
+    const labels = { ...own, ...request.labels };
+    const volume = volumes.ensure(request.name ?? randomId(), labels, request.options);
     return volumeSpec(request, volume, mode, directories);
   });
-  const unnamed = [...requests, ...implied].map(
-    (request) => request.kind === "volume" && request.name === undefined,
-  );
+  const unnamed = all.map((request) => request.kind === "volume" && request.name === undefined);
   const anonymousVolumes = mounts.flatMap((mount, i) =>
     mount.kind === "volume" && unnamed[i] === true ? [mount.name] : [],
   );

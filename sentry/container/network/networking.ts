@@ -108,6 +108,15 @@ export class Networking {
     this.publish();
   }
 
+  /** Why the container did not start, as docker says it when a port of the host cannot be had. */
+  explain(message: string, code: unknown): string {
+    const [first] = this.joined;
+    if (code !== "PORT_TAKEN" || first === undefined) return message;
+    const { endpointId } = first.member;
+    const what = `endpoint ${this.held.record.name} (${endpointId})`;
+    return `driver failed programming external connectivity on ${what}: ${message}`;
+  }
+
   /** The container has ended. */
   close(): void {
     for (const joined of this.joined.splice(0)) {

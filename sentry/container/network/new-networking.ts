@@ -128,7 +128,10 @@ function wantedOf(
   context: NetworkingContext,
 ): readonly WantedNetwork[] {
   const main = name === "default" ? DEFAULT_NETWORK : name;
-  const asked = new Map<string, EndpointSettings>([[main, PLAIN_ENDPOINT]]);
+  // As docker: who names networks is in these, and in the mode's only if that is a network of his own.
+  const isImplied =
+    Object.keys(endpoints).length === 0 || !/^(default|bridge|host|none)$/.test(name);
+  const asked = new Map<string, EndpointSettings>(isImplied ? [[main, PLAIN_ENDPOINT]] : []);
   for (const [network, settings] of Object.entries(endpoints)) {
     const meant = network === "default" ? main : network;
     const id = context.findNetwork(meant)?.id;
