@@ -66,7 +66,7 @@ export class Supervisor {
     for (const container of this.context.store.list()) {
       const { record, state } = container;
       const { id } = record.spec;
-      if (state.status === "running") this.watch(id);
+      if (state.status === "running") this.watch(container);
       else if (this.restarts.isDueAtStart(record.restart, state)) {
         this.restarts.schedule(id, restartCountOf(state) + 1, 0);
       }
@@ -190,32 +190,45 @@ export class Supervisor {
     }
     containerNetworkEvents(context, "connect", record);
     context.events.emit("container", "start", id, attributesOf(record));
-    this.watch(id);
+    const state = { status: "running", pid: 0, startedAt: Date.now(), logged: true } as const;
+    this.watch({ record, state }, background);
   }
 
-  /** Follows a running container until its end. */
-  private watch(id: string): void {
-    const container = this.context.store.read(id);
-    if (container === undefined || container.state.status !== "running") {
-      this.settle(id, undefined);
-      return;
-    }
-    let client: ControlClient;
+  /**
+   * Follows a running container until its end.
+   * @param background the process it runs in, when this daemon has started it.
+   */
+  private watch(container: Container, background?: BackgroundProcess): void {
+    const { id } = container.record.spec;
+    const failed = (error: unknown) =>
+      this.context.log("error", `the watch on ${id} failed: ${(error as Error).message}`);
+    let client: ControlClient | undefined;
     try {
       client = ask(this.context.store, container, { op: "watch" });
     } catch (error) {
       if (!(error instanceof ContainerError)) throw error;
-      // It ended between the look and the question.
-      untilFree(this.context.store, id).then(() => this.settle(id, container));
+    }
+    if (client === undefined) {
+      // It ended between its start and the question.
+      this.afterwards(container, background).catch(failed);
       return;
     }
     this.watched.set(id, client);
-    this.follow(id, container, client).catch((error: unknown) => {
-      this.context.log("error", `the watch on ${id} failed: ${(error as Error).message}`);
-    });
+    this.follow(id, container, client, background).catch(failed);
   }
 
-  private async follow(id: string, container: Container, client: ControlClient): Promise<void> {
+  private async afterwards(container: Container, background?: BackgroundProcess): Promise<void> {
+    const status = await background?.exited;
+    await untilFree(this.context.store, container.record.spec.id);
+    this.settle(container, status);
+  }
+
+  private async follow(
+    id: string,
+    container: Container,
+    client: ControlClient,
+    background?: BackgroundProcess,
+  ): Promise<void> {
     let reply = await client.next();
     while (reply?.kind === "health") {
       const { record } = container;
@@ -225,24 +238,27 @@ export class Supervisor {
     }
     if (this.closed) return;
     client.close();
-    const status = reply?.kind === "exited" ? reply.status : undefined;
-    // Without a farewell the sentry was killed: its lock goes with it, and the store repairs the state.
-    if (status === undefined) await untilFree(this.context.store, id);
     this.watched.delete(id);
-    this.settle(id, container, status);
+    if (reply?.kind !== "exited") {
+      // Without a farewell it was killed, or had ended already: then its lock goes with it.
+      await this.afterwards(container, background);
+      return;
+    }
+    background?.dismiss();
+    this.settle(container, reply.status);
   }
 
   /** A run has ended. */
-  private settle(id: string, before: Container | undefined, status?: ExitStatus): void {
+  private settle(before: Container, status: ExitStatus | undefined): void {
+    const { id } = before.record.spec;
     const after = this.context.store.read(id);
     const container = after ?? before;
-    if (container === undefined) return;
     const { record } = container;
     const state = after?.state;
     const exitCode = status?.code ?? (state?.status === "exited" ? state.exitCode : 137);
     const error = state?.status === "exited" ? state.error : undefined;
     const { events } = this.context;
-    const startedAt = before?.state.status === "running" ? before.state.startedAt : Date.now();
+    const startedAt = before.state.status === "running" ? before.state.startedAt : Date.now();
     if (status?.oomKilled === true) events.emit("container", "oom", id, attributesOf(record));
     events.emit("container", "die", id, {
       ...attributesOf(record),

@@ -1,9 +1,10 @@
 /**
- * A container in a process of its own, which outlives who started it. The two ends of one socket: the starter
- * sends an order (with clients' descriptors beside it) and gets a report; then both close it.
+ * A container in a process of its own, which outlives who started it. They are joined by one socket: the
+ * starter sends an order (with clients' descriptors beside it), and is told in a line whether the container
+ * started, and in another how it ended, if he is still there.
  */
 import { spawn } from "node:child_process";
-import { closeSync, openSync, writeSync } from "node:fs";
+import { openSync, writeSync } from "node:fs";
 import { Socket } from "node:net";
 import { constants } from "node:os";
 import { join } from "node:path";
@@ -11,7 +12,7 @@ import { EINTR, Errno } from "../abi/errno.ts";
 import { close, setStatusFlags, statusFlags } from "../host/io.ts";
 import { SOCK_STREAM, socketPair } from "../host/socket.ts";
 import { receiveWithDescriptors, sendWithDescriptors } from "../host/unix-stream.ts";
-import type { SentryConstructor, WindowSize } from "../spec.ts";
+import type { ExitStatus, SentryConstructor, WindowSize } from "../spec.ts";
 import { clientEnds } from "./control-protocol.ts";
 import { type Directories, directoriesOf, ensureDirectories } from "./directories.ts";
 import { ContainerError } from "./errors.ts";
@@ -57,19 +58,32 @@ export class BackgroundProcess {
   private readonly socket: Socket;
   private readonly fd: number;
   private text = "";
-  private readonly closed: Promise<void>;
+  private settleReport = () => {};
+  private readonly reported = new Promise<void>((resolve) => {
+    this.settleReport = resolve;
+  });
+  private settleExit: (status: ExitStatus | undefined) => void = () => {};
+  /**
+   * How the container it has started ended; undefined when it was killed, or nobody can say. Never before
+   * {@link start} has returned.
+   */
+  readonly exited = new Promise<ExitStatus | undefined>((resolve) => {
+    this.settleExit = resolve;
+  });
 
   private constructor(fd: number) {
     this.fd = fd;
     this.socket = new Socket({ fd, readable: true, writable: true });
-    this.closed = new Promise((resolve) => {
-      this.socket.on("error", () => resolve());
-      this.socket.on("close", () => resolve());
-      this.socket.on("data", (bytes: Buffer) => {
-        this.text += bytes.toString("utf8");
-        // Not its end: forks of a trusted container's sentry may keep the socket open.
-        if (this.text.includes("\n") || this.text.length > REPORT_BYTES_MAX) resolve();
-      });
+    this.socket.on("error", () => this.socket.destroy());
+    this.socket.on("close", () => {
+      this.settleReport();
+      this.settleExit(exitIn(this.text));
+    });
+    this.socket.on("data", (bytes: Buffer) => {
+      this.text += bytes.toString("utf8");
+      // Not its end: forks of a trusted container's sentry may keep the socket open.
+      if (this.text.includes("\n") || this.text.length > REPORT_BYTES_MAX) this.settleReport();
+      if (exitIn(this.text) !== undefined) this.socket.destroy();
     });
   }
 
@@ -110,13 +124,19 @@ export class BackgroundProcess {
       Buffer.from(`${JSON.stringify(order)}\n`),
       descriptors,
     );
-    if (!(sent instanceof Errno)) await this.closed;
-    this.dismiss();
+    if (!(sent instanceof Errno)) await this.reported;
     const failure = parseReport(this.text);
-    if (failure !== undefined) throw new StartError(failure);
+    if (failure === undefined) return;
+    this.dismiss();
+    throw new StartError(failure);
   }
 
-  /** Lets a process go that is not needed. */
+  /** Keeps nobody from exiting. */
+  unref(): void {
+    this.socket.unref();
+  }
+
+  /** Lets a process go that is not needed; one that has started a container goes on with it. */
   dismiss(): void {
     this.socket.destroy();
   }
@@ -139,17 +159,27 @@ export class StartError extends ContainerError {
  * Starts a container, held by nobody, in a process of its own that outlives this one.
  * @throws {StartError}.
  */
-export function startInBackground(
+export async function startInBackground(
   program: string,
   id: string,
   directories: Directories,
 ): Promise<void> {
-  return BackgroundProcess.spawn(program, directories).start(id);
+  const background = BackgroundProcess.spawn(program, directories);
+  await background.start(id);
+  background.dismiss();
+}
+
+/** The second line of what the process says: how its container ended. */
+function exitIn(text: string): ExitStatus | undefined {
+  const line = text.split("\n")[1];
+  return line === undefined || line === "" || !text.endsWith("\n")
+    ? undefined
+    : (JSON.parse(line) as ExitStatus);
 }
 
 function parseReport(text: string): RunFailure | undefined {
   try {
-    return (JSON.parse(text) as RunFailure | null) ?? undefined;
+    return (JSON.parse(text.split("\n", 1)[0] ?? "") as RunFailure | null) ?? undefined;
   } catch {
     return {
       exitCode: DD_FAILED,
@@ -201,7 +231,10 @@ async function begin(
     Sentry,
     { kind: "log", clients, ...(size === undefined ? {} : { size }) },
     (line) => writeSync(sentryLog, `${line}\n`),
-    () => process.exit(0),
+    (status) => {
+      say(status);
+      process.exit(0);
+    },
     restartCount,
   );
   if (!(started instanceof RunningContainer)) return started;
@@ -237,11 +270,14 @@ function receiveOrder():
 }
 
 function tell(failure: RunFailure | undefined): void {
+  say(failure ?? null);
+  if (failure !== undefined) process.exit(failure.exitCode);
+}
+
+function say(value: RunFailure | ExitStatus | null): void {
   try {
-    writeSync(CHANNEL_FD, `${JSON.stringify(failure ?? null)}\n`);
+    writeSync(CHANNEL_FD, `${JSON.stringify(value)}\n`);
   } catch {
     // Whoever started it has gone meanwhile; the container runs all the same.
   }
-  closeSync(CHANNEL_FD);
-  if (failure !== undefined) process.exit(failure.exitCode);
 }
