@@ -2,6 +2,7 @@
  * What the API needs from whoever runs containers: the interface this room owns, a part per resource. The
  * daemon implements it. Answers are docker's JSON objects; refusals are thrown as `ApiError`.
  */
+import type { CommitEngine } from "./engine/commit.ts";
 import type { ContainerFilesEngine } from "./engine/container-files.ts";
 import type { ContainersEngine } from "./engine/containers.ts";
 import type { DashboardEngine } from "./engine/dashboard.ts";
@@ -20,4 +21,5 @@ export interface Engine {
   readonly files: ContainerFilesEngine;
   readonly networks: NetworksEngine;
   readonly volumes: VolumesEngine;
+  readonly commit: CommitEngine;
 }

@@ -1,6 +1,7 @@
 import type { Engine } from "./engine.ts";
 import { absentRows } from "./routes/absent.ts";
 import { authRows } from "./routes/auth.ts";
+import { commitRows } from "./routes/commit.ts";
 import { containerFileRows } from "./routes/container-files.ts";
 import { containerRows } from "./routes/containers.ts";
 import { dashboardRows } from "./routes/dashboard.ts";
@@ -23,6 +24,7 @@ export function allRows(engine: Engine): readonly Row[] {
     ...authRows(engine.images),
     ...dashboardRows(engine.dashboard, engine.execs),
     ...containerFileRows(engine.files),
+    ...commitRows(engine.commit),
     ...absentRows(),
     ...networkRows(engine.networks),
     ...volumeRows(engine.volumes),

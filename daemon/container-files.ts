@@ -98,9 +98,6 @@ function filesRefusal(error: unknown, path: string, reference: string): unknown 
   switch (error.code) {
     case "PATH_NOT_FOUND":
       return new ApiError("NOT_FOUND", `Could not find the file ${path} in container ${reference}`);
-    case "ROOT_READ_ONLY":
-    case "VOLUME_READ_ONLY":
-      return new ApiError("FORBIDDEN", error.message);
     case "FILES_FAILED":
       return new ApiError("INTERNAL", error.message);
     default:

@@ -1,5 +1,6 @@
 import type { Server } from "node:http";
 import type { Engine } from "../api/engine.ts";
+import { Commit } from "./commit.ts";
 import { Supervisor } from "./container/supervisor.ts";
 import { ContainerFiles } from "./container-files.ts";
 import { Containers } from "./containers.ts";
@@ -29,12 +30,13 @@ export function createEngine(
   const containers = new Containers(context, supervisor, (id) => execs.idsOf(id));
   const execs: Execs = new Execs(context, containers);
   const files = new ContainerFiles(context, containers);
+  const commit = new Commit(context, containers);
   const images = new Images(context);
   const networks = new Networks(context, containers);
   const volumes = new Volumes(context);
   const system = new System(context, () => containers.listed(), images, volumes);
   const dashboard = new Dashboard(context, () => makeApi(engine));
-  const resources = { files, images, networks, volumes, dashboard };
+  const resources = { files, commit, images, networks, volumes, dashboard };
   const engine: Engine = { system, containers, execs, ...resources };
   supervisor.resume();
   return {

@@ -95,7 +95,8 @@ function commandOf({ process, engine }: ContainerRecord): readonly string[] {
   return engine !== undefined && argv[0] === INIT_TARGET ? argv.slice(2) : argv;
 }
 
-function configOf(record: ContainerRecord): JsonObject {
+/** `Config` of a container: what it was asked to be, on top of its image's own. */
+export function configOf(record: ContainerRecord): JsonObject {
   const { spec, process, engine } = record;
   const asked = engine?.config ?? {};
   return {
