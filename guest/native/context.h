@@ -46,6 +46,10 @@ Context* CopyForChild(Thread* child, const Context* context);
 // -errno.
 long PrepareSpace(AddressSpace* space);
 
+// Around a fork of the process, on the thread that forks.
+void BeforeFork(AddressSpace* space);
+void AfterFork(AddressSpace* space, bool child);
+
 // Enters a fresh program.
 [[noreturn]] void EnterProgram(Thread* thread, uint64_t pc, uint64_t sp);
 

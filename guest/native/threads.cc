@@ -84,7 +84,9 @@ long Fork(Thread* thread, Context* context, const Reply& reply) {
   Environment& environment = thread->space->environment;
   // No other thread is in the middle of changing what the child gets a copy of.
   Lock(thread->space->owned);
+  BeforeFork(thread->space);
   const long host = Host(kClone, environment.fork_flags, 0, 0, 0, 0);
+  AfterFork(thread->space, host == 0);
   Unlock(thread->space->owned);
   if (host < 0) return CloneFailed(thread, tid, host);
   if (host > 0) {

@@ -96,7 +96,8 @@ long PrepareSpace(AddressSpace* space) {
       Host(kMmap, 0, bytes, kProtRead | kProtWrite, kMapPrivate | kMapAnonymous, -1, 0);
   if (base < 0) return base;
   auto* translated = reinterpret_cast<Translated*>(base);
-  translated->translator = exec::Make(translated::kHost, translated::kCacheBytes, translated::kLower);
+  translated->translator =
+      exec::Make(translated::kHost, translated::kCacheBytes, translated::kLower);
   if (translated->translator == nullptr) return -kEnomem;
   const long page =
       Host(kMmap, 0, kPage, kProtRead | kProtWrite, kMapPrivate | kMapAnonymous, -1, 0);
@@ -107,6 +108,11 @@ long PrepareSpace(AddressSpace* space) {
                             translated->sigreturn + kPage, true);
   space->translated = translated;
   return Host(kMprotect, page, kPage, kProtRead);
+}
+
+void BeforeFork(AddressSpace* space) { exec::BeforeFork(space->translated->translator); }
+void AfterFork(AddressSpace* space, bool child) {
+  exec::AfterFork(space->translated->translator, child);
 }
 
 // The kick's handler only sets flags, so that it may come at any time.

@@ -7,10 +7,14 @@ import {
   defaultAction,
   SA_NOCLDSTOP,
   SIG_DFL,
+  SIGBUS,
   SIGCHLD,
   SIGCONT,
+  SIGFPE,
+  SIGILL,
   SIGKILL,
   SIGRTMIN,
+  SIGSEGV,
   SIGSTOP,
   type SignalSet,
   STOP_SIGNALS,
@@ -20,7 +24,7 @@ import { POLLIN } from "../vfs/poll.ts";
 import { exitGroup } from "./exit-group.ts";
 import { RLIMIT_SIGPENDING } from "./limits.ts";
 import type { Process } from "./process.ts";
-import { childEvent, type Siginfo } from "./siginfo.ts";
+import { childEvent, members, type Siginfo } from "./siginfo.ts";
 import type { Task } from "./task.ts";
 
 /** Whence a signal comes, as far as it matters. */
@@ -176,10 +180,15 @@ function notifyParent(process: Process, code: number, status: number): void {
   parent.childEvents.wake(POLLIN);
 }
 
+/** Signals that tell of an address when an instruction has caused them: sigaction(2). */
+const FAULTS: ReadonlySet<number> = new Set([SIGILL, SIGBUS, SIGFPE, SIGSEGV]);
+
 /** Prints the line strace would. */
 export function traceSignal(receiver: Task | Process, signal: Siginfo): void {
   const { kernel } = receiver;
   if (kernel.trace === undefined) return;
   const id = "tid" in receiver ? receiver.tid : receiver.pid;
-  kernel.trace(`[${id}] --- ${signalName(signal.signo)} {si_code=${signal.code}} ---`);
+  const fault = FAULTS.has(signal.signo) && signal.code > 0;
+  const addr = fault ? `, si_addr=0x${members(signal).addr.toString(16)}` : "";
+  kernel.trace(`[${id}] --- ${signalName(signal.signo)} {si_code=${signal.code}${addr}} ---`);
 }

@@ -171,6 +171,8 @@ void EnterProgram(Thread* thread, uint64_t pc, uint64_t sp) {
 }
 
 long PrepareSpace(AddressSpace*) { return 0; }
+void BeforeFork(AddressSpace*) {}
+void AfterFork(AddressSpace*, bool) {}
 
 long GuestNumber(Thread*, long nr) { return nr; }
 

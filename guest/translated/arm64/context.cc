@@ -2,6 +2,7 @@
 // <asm/sigcontext.h>, <asm/ucontext.h> and arch/arm64/kernel/signal.c.
 #include "guest/translated/context.h"
 
+#include "guest/lower/a64/lower.h"
 #include "guest/native/syscalls.h"
 
 namespace dd::native {
@@ -230,6 +231,7 @@ long HostNumber(uint64_t number) {
   return number < sizeof kNumbers / sizeof *kNumbers ? kNumbers[number] : -1;
 }
 
+const exec::LowerBlock kLower = lower::a64::LowerBlock;
 const uint32_t kSigreturnCode[] = {
     0xd2801168,  // mov x8, #139
     0xd4000001,  // svc #0
