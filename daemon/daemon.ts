@@ -75,6 +75,9 @@ export class Daemon {
     return new Daemon(socketPath, async () => {
       running.close();
       await close();
+      // It listens by our doing, so fastify leaves it to us.
+      server.close();
+      server.closeAllConnections();
       if (existsSync(socketPath)) unlinkSync(socketPath);
       lock.release();
     });
