@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { fromText } from "../sentry/abi/bytes.ts";
 import { SIGTERM } from "../sentry/abi/signal.ts";
 import { ContainerError } from "../sentry/container/errors.ts";
+import { hostSpec } from "../sentry/container/host-options.ts";
 import { withInit } from "../sentry/container/init-program.ts";
 import { resolveMounts } from "../sentry/container/mounts.ts";
 import { randomId } from "../sentry/container/names.ts";
@@ -19,6 +20,7 @@ import type { ContainerStore, HeldContainer } from "../sentry/container/store.ts
 import type { Mode, NetworkSpec } from "../sentry/spec.ts";
 import { readEnvironment } from "./environment.ts";
 import { CliError, EXIT, usageError } from "./errors.ts";
+import { hostOptionsOf } from "./host-options.ts";
 import { parseLabels } from "./labels.ts";
 import { parseLimits } from "./limits.ts";
 import { parseMount, parseTmpfs, parseVolume } from "./mount-options.ts";
@@ -67,6 +69,10 @@ export async function newContainer(
   const image = await findImage(imageName, directories.root, values);
   const exposed = networkingRequest(values, image.config.ExposedPorts, labels);
   const { spec: network, wanted } = newNetworking(exposed, context);
+  const warnings: string[] = [];
+  const special = hostSpec(hostOptionsOf(values), { mode, network }, warnings);
+  for (const warning of warnings) process.stderr.write(`WARNING: ${warning}\n`);
+  const groupAdd = values["group-add"];
   const stopSignal = signalOf(values["stop-signal"] ?? image.config.StopSignal);
   const { tty, user, workdir, entrypoint } = values;
   const choice = { args, entrypoint, env, workdir, user, tty, hostname };
@@ -99,10 +105,11 @@ export async function newContainer(
       mounts: init === undefined ? mounts : [...mounts, init.mount],
       network,
       limits,
+      ...special,
       runDirectory: fromText(store.runDirectoryOf(id)),
       trace: process.env["DD_TRACE"] === "1",
     },
-    process: init?.process ?? command,
+    process: { ...(init?.process ?? command), ...(groupAdd.length === 0 ? {} : { groupAdd }) },
     tty,
     openStdin: values.interactive,
     autoRemove: values.rm,

@@ -52,7 +52,7 @@ import type {
   UlimitName,
   WindowSize,
 } from "./spec.ts";
-import type { Credentials } from "./vfs/credentials.ts";
+import { type Credentials, capabilityMask } from "./vfs/credentials.ts";
 import type { FsContext } from "./vfs/fs-context.ts";
 import { inodeAt } from "./vfs/mount.ts";
 import { lookup } from "./vfs/resolve.ts";
@@ -116,6 +116,7 @@ export class Sentry implements SentryContainer {
       trace: spec.trace ? options.log : undefined,
     });
     this.#kernel = kernel;
+    if (spec.domainname !== undefined) kernel.domainname = spec.domainname;
     try {
       kernel.network.publish(spec.network.publish ?? []);
     } catch (error) {
@@ -137,9 +138,11 @@ export class Sentry implements SentryContainer {
         hostResolvConf: hostFile("/etc/resolv.conf"),
         hostHosts: hostFile("/etc/hosts"),
       }),
-      system: new KernelInfo(kernel, MACHINE_NAMES[spec.isa]),
+      system: new KernelInfo(kernel, MACHINE_NAMES[spec.isa], spec.sysctls),
       reactor: this.#reactor,
       devpts: this.#terminals,
+      devices: spec.devices ?? [],
+      ...(spec.shmBytes === undefined ? {} : { shmBytes: spec.shmBytes }),
     });
     this.#files = new TreeFiles(this.#tree);
     this.#terminals.register(this.#tree.namespace.special);
@@ -311,7 +314,7 @@ export class Sentry implements SentryContainer {
 
   #run(spec: ProcessSpec, stdio: Stdio, first: boolean): ProcessHandle | StartFailure {
     const fs = this.#tree.context();
-    const credentials = initialCredentials(spec.uid, spec.gid, spec.groups);
+    const credentials = this.#credentials(spec);
     const cwd = this.#enter(fs, spec, first);
     if (cwd !== undefined) return cwd;
     const files = new FdTable();
@@ -332,7 +335,7 @@ export class Sentry implements SentryContainer {
             files,
             credentials,
             limits: this.#limits(),
-            noNewPrivileges: false,
+            noNewPrivileges: this.#spec.privileges?.noNewPrivileges ?? false,
           });
     if (started instanceof Errno) {
       if (name instanceof Errno) files.leave();
@@ -345,6 +348,13 @@ export class Sentry implements SentryContainer {
     }
     if (terminal !== undefined) terminal.pty.becomeControlling(started.leader);
     return this.#handle(started, terminal);
+  }
+
+  #credentials({ uid, gid, groups }: ProcessSpec) {
+    const { capabilities } = this.#spec.privileges ?? {};
+    return capabilities === undefined
+      ? initialCredentials(uid, gid, groups)
+      : initialCredentials(uid, gid, groups, capabilityMask(...capabilities));
   }
 
   /** Makes the working directory the context's. */
@@ -407,7 +417,7 @@ export class Sentry implements SentryContainer {
     const path = spec.env.find((entry) => entry.startsWith("PATH="))?.slice(5) ?? DEFAULT_PATH;
     const actor = {
       fs,
-      credentials: initialCredentials(spec.uid, spec.gid, spec.groups),
+      credentials: this.#credentials(spec),
       tid: 0,
       process: { pid: 0 },
     };

@@ -27,10 +27,43 @@ export interface ContainerSpec {
   readonly mounts: readonly MountSpec[];
   readonly network: NetworkSpec;
   readonly limits: LimitsSpec;
+  /** Absent: docker's default. */
+  readonly privileges?: PrivilegesSpec;
+  /** What uname(2) reports as the domain's name; absent: `(none)`. */
+  readonly domainname?: ByteString;
+  /** Size of `/dev/shm`; absent: docker's 64 MiB. */
+  readonly shmBytes?: number;
+  /** Files below `/proc/sys` and what is to be in them. */
+  readonly sysctls?: Readonly<Record<string, ByteString>>;
+  /** Devices of the host in the container's `/dev`, or elsewhere. */
+  readonly devices?: readonly DeviceSpec[];
   /** The container's own directory below the run directory: sockets live here, never content. */
   readonly runDirectory: ByteString;
   /** Print a line per system call to {@link SentryOptions.log} (`DD_TRACE=1`). */
   readonly trace: boolean;
+}
+
+/** What processes of a container may become. */
+export interface PrivilegesSpec {
+  /** Numbers of the capabilities in the bounding set, which root has; absent: docker's default. */
+  readonly capabilities?: readonly number[];
+  /** No program gives more rights than who runs it has; see prctl(2). */
+  readonly noNewPrivileges: boolean;
+}
+
+/** A device of the host. */
+export interface DeviceSpec {
+  /** Absolute host path of the node. */
+  readonly source: ByteString;
+  /** Absolute path in the container. */
+  readonly target: ByteString;
+  readonly block: boolean;
+  /** As stat(2) has it. */
+  readonly rdev: number;
+  /** Permission bits. */
+  readonly mode: number;
+  readonly readable: boolean;
+  readonly writable: boolean;
 }
 
 /** The root file system: an image's layers, below one writable layer. */

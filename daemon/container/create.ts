@@ -5,6 +5,7 @@ import { ApiError } from "../../api/errors.ts";
 import type { CreateBody, HealthBody, HostConfigBody } from "../../api/routes/container-bodies.ts";
 import { fromText } from "../../sentry/abi/bytes.ts";
 import { SIGTERM } from "../../sentry/abi/signal.ts";
+import { hostSpec } from "../../sentry/container/host-options.ts";
 import { withInit } from "../../sentry/container/init-program.ts";
 import { resolveMounts } from "../../sentry/container/mounts.ts";
 import { randomId } from "../../sentry/container/names.ts";
@@ -23,6 +24,7 @@ import { familiarName, parseReference, withDefaultTag } from "../../sentry/image
 import type { DaemonContext } from "../context.ts";
 import { networkingOf } from "../networks/spec.ts";
 import { healthCheck, imageHealth } from "./health-check.ts";
+import { hostOptionsOf } from "./host-options.ts";
 import { limitsOf } from "./limits.ts";
 import { mountRequests } from "./mount-requests.ts";
 import { modeOf } from "./runtime.ts";
@@ -60,6 +62,8 @@ export async function createContainer(
   });
   const stopSignal = signalOf(body.StopSignal || image.config.StopSignal);
   const limits = limitsOf(hostConfig, warnings);
+  const special = hostSpec(hostOptionsOf(body, warnings), { mode, network }, warnings);
+  const groupAdd = hostConfig.GroupAdd ?? [];
   const restart = restartPolicy(hostConfig);
   const { shown, check } = healthCheck(body.Healthcheck, imageCheck, wordsOf(body.Shell));
   const init = hostConfig.Init === true ? withInit(command, image.isa) : undefined;
@@ -89,10 +93,11 @@ export async function createContainer(
       mounts: init === undefined ? mounts : [...mounts, init.mount],
       network,
       limits,
+      ...special,
       runDirectory: fromText(store.runDirectoryOf(id)),
       trace: process.env["DD_TRACE"] === "1",
     },
-    process: init?.process ?? command,
+    process: { ...(init?.process ?? command), ...(groupAdd.length === 0 ? {} : { groupAdd }) },
     tty,
     openStdin: body.OpenStdin ?? false,
     stdinOnce: body.StdinOnce ?? false,

@@ -35,6 +35,8 @@ export type ContainerErrorCode =
   | "PORT_TAKEN"
   | "INVALID_EGRESS"
   | "NO_LOG"
+  | "INVALID_OPTION"
+  | "DEVICE_REFUSED"
   | "CONTROL_FAILED"
   | "START_FAILED"
   | "NO_INIT"

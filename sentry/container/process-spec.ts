@@ -1,18 +1,16 @@
 import { Errno } from "../abi/errno.ts";
 import type { ProcessSpec, SentryContainer, StartFailure } from "../spec.ts";
 import type { ProcessConfig } from "./record.ts";
-import { ACCOUNT_FILE_BYTES_MAX, resolveUser } from "./user.ts";
+import { ACCOUNT_FILE_BYTES_MAX, resolveGroups, resolveUser } from "./user.ts";
 
 /**
  * What to start for `config`, its user looked up in the files of the container as they are now.
  * @throws {ContainerError} `NO_SUCH_USER`.
  */
 export function processSpec(sentry: SentryContainer, config: ProcessConfig): ProcessSpec {
-  const user = resolveUser(
-    config.user,
-    accountFile(sentry, "/etc/passwd"),
-    accountFile(sentry, "/etc/group"),
-  );
+  const group = accountFile(sentry, "/etc/group");
+  const user = resolveUser(config.user, accountFile(sentry, "/etc/passwd"), group);
+  const added = resolveGroups(config.groupAdd ?? [], group);
   const hasHome = config.env.some((each) => each.startsWith("HOME="));
   return {
     argv: config.argv,
@@ -20,7 +18,7 @@ export function processSpec(sentry: SentryContainer, config: ProcessConfig): Pro
     cwd: config.cwd,
     uid: user.uid,
     gid: user.gid,
-    groups: user.groups,
+    groups: [...new Set([...user.groups, ...added])],
   };
 }
 

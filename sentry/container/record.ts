@@ -9,6 +9,8 @@ export interface ProcessConfig {
   readonly cwd: ByteString;
   /** `user`, `uid`, `user:group`...; empty: root. */
   readonly user: string;
+  /** Further groups, by name or number. */
+  readonly groupAdd?: readonly string[];
 }
 
 /** What never changes about a container: `container.json`. */

@@ -83,6 +83,22 @@ export function resolveUser(wanted: string, passwd: Uint8Array, group: Uint8Arra
   };
 }
 
+/**
+ * The numbers of groups that a process is to be in as well.
+ * @param wanted names, or numbers, which need not be in the file.
+ * @param group content of /etc/group; hostile.
+ * @throws {ContainerError} `NO_SUCH_USER` in docker's words.
+ */
+export function resolveGroups(wanted: readonly string[], group: Uint8Array): readonly number[] {
+  if (wanted.length === 0) return [];
+  const groups = lines(group).flatMap(parseGroup);
+  return wanted.map((text) => {
+    const gid = groups.find(({ name }) => name === fromText(text))?.gid ?? idOf(text);
+    if (gid !== undefined) return gid;
+    throw new ContainerError("NO_SUCH_USER", `Unable to find group ${text}`);
+  });
+}
+
 /** A decimal id in range, or undefined. */
 function idOf(text: string): number | undefined {
   return /^\d{1,10}$/.test(text) && Number(text) <= ID_MAX ? Number(text) : undefined;

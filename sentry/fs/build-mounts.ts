@@ -10,6 +10,8 @@ import {
   O_CREAT,
   O_TRUNC,
   O_WRONLY,
+  S_IFBLK,
+  S_IFCHR,
   S_IFDIR,
   S_IFLNK,
 } from "../abi/file.ts";
@@ -23,7 +25,7 @@ import {
   writeFully,
 } from "../host/fs.ts";
 import type { Reactor } from "../host/reactor.ts";
-import type { MountSpec } from "../spec.ts";
+import type { DeviceSpec, MountSpec } from "../spec.ts";
 import { CAP_LAST, ROOT_CREDENTIALS } from "../vfs/credentials.ts";
 import { type Actor, FsContext } from "../vfs/fs-context.ts";
 import type { FileSystem, Inode } from "../vfs/inode.ts";
@@ -39,7 +41,7 @@ import * as namei from "../vfs/namei.ts";
 import { openNow } from "../vfs/open.ts";
 import { lookup, SYMLINK_MAX } from "../vfs/resolve.ts";
 import { copyTree } from "./copy-tree.ts";
-import { populateDev, registerMemoryDevices } from "./dev.ts";
+import { populateDev, registerHostDevice, registerMemoryDevices } from "./dev.ts";
 import { HostFs } from "./host.ts";
 import { overlay } from "./overlay.ts";
 import { Fifo } from "./pipe.ts";
@@ -71,6 +73,8 @@ export interface TreeSpec {
   readonly reactor: Reactor;
   /** The terminals' file system, for `/dev/pts`. */
   readonly devpts?: FileSystem;
+  /** Devices of the host; only of a container that runs. */
+  readonly devices?: readonly DeviceSpec[];
   /** `/dev/shm`'s size in bytes (`--shm-size`); default docker's 64 MiB. */
   readonly shmBytes?: number;
 }
@@ -126,6 +130,7 @@ export function buildMounts(spec: TreeSpec): ContainerTree {
       if (system !== undefined || mount.kind !== "tmpfs") builder.mount(mount);
     }
     builder.mountEtc();
+    for (const device of spec.devices ?? []) builder.makeDevice(device);
     if (spec.readOnly) builder.namespace.root.flags |= MS_RDONLY;
   } catch (error) {
     builder.release();
@@ -219,6 +224,17 @@ class Builder {
       flags: HARMLESS,
       source: "mqueue",
     });
+  }
+
+  makeDevice(device: DeviceSpec): void {
+    const { target, rdev, mode, block } = device;
+    const parent = this.#target(target.slice(0, target.lastIndexOf("/")) || "/", true);
+    const name = target.slice(target.lastIndexOf("/") + 1);
+    const type = block ? S_IFBLK : S_IFCHR;
+    namei.unlink(this.#actor, parent, name);
+    const failed = namei.mknod(this.#actor, parent, name, type | mode, rdev);
+    if (failed !== undefined) throw failure(target, device.source, failed);
+    if (!block) registerHostDevice(this.namespace.special, device);
   }
 
   /** The generated files of `/etc`, each mounted over what the image has, so that the image stays as it is. */

@@ -1,8 +1,9 @@
 /** `/dev` of a container: the nodes docker makes, and what those that need no terminal open. */
 import type { ByteString } from "../abi/bytes.ts";
-import { ENXIO, Errno } from "../abi/errno.ts";
-import { makeDev, S_IFCHR, S_IFDIR, S_IFLNK } from "../abi/file.ts";
+import { ENXIO, EPERM, Errno } from "../abi/errno.ts";
+import { makeDev, O_ACCMODE, O_RDONLY, O_WRONLY, S_IFCHR, S_IFDIR, S_IFLNK } from "../abi/file.ts";
 import { closeFd, duplicate, HOST_O, openHostPath } from "../host/fs.ts";
+import type { DeviceSpec } from "../spec.ts";
 import type { SpecialFiles } from "../vfs/special.ts";
 import { HostFile } from "./host-file.ts";
 import type { TreeFs } from "./tree/tree-fs.ts";
@@ -63,4 +64,21 @@ export function registerMemoryDevices(special: SpecialFiles): () => void {
     });
   }
   return () => opened.forEach(closeFd);
+}
+
+/**
+ * Lets a device of the host be opened as itself, as far as its permissions go. Reads, writes and waiting work;
+ * its ioctls are not passed on. Memory devices stay what they are in every container.
+ */
+export function registerHostDevice(
+  special: SpecialFiles,
+  { source, rdev, readable, writable }: DeviceSpec,
+): void {
+  if (MEMORY_DEVICES.some(([, minor]) => makeDev(MEMORY_MAJOR, minor) === rdev)) return;
+  special.registerCharacter(rdev, (flags, path) => {
+    const access = flags & O_ACCMODE;
+    if ((access !== O_WRONLY && !readable) || (access !== O_RDONLY && !writable)) return EPERM;
+    const fd = openHostPath(source, access | HOST_O.NONBLOCK | HOST_O.NOCTTY);
+    return fd instanceof Errno ? fd : new HostFile(flags, path, fd);
+  });
 }

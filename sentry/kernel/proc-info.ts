@@ -192,12 +192,14 @@ export class KernelInfo implements SystemInfo {
   readonly bootTimeNs: bigint = clockNow({ kind: "host", id: CLOCK_REALTIME });
   readonly pidMax: number = PID_MAX;
   readonly bootId: string = randomUUID();
+  readonly sysctls: Readonly<Record<string, ByteString>> | undefined;
   readonly #kernel: Kernel;
 
   /** @param machine what uname(2) says of the container's programs: `x86_64` or `aarch64`. */
-  constructor(kernel: Kernel, machine: ByteString) {
+  constructor(kernel: Kernel, machine: ByteString, sysctls?: Readonly<Record<string, ByteString>>) {
     this.#kernel = kernel;
     this.machine = machine;
+    this.sysctls = sysctls;
   }
 
   *processes(): Generator<ProcessInfo> {

@@ -108,6 +108,8 @@ export interface SystemInfo {
   process(pid: number): ProcessInfo | undefined;
   readonly hostname: ByteString;
   readonly domainname: ByteString;
+  /** Files of `/proc/sys` that are to say something else. */
+  readonly sysctls?: Readonly<Record<string, ByteString>> | undefined;
   /** Text of `uname -r`. */
   readonly release: ByteString;
   /** Text of `uname -v`. */

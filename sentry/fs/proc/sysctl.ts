@@ -95,6 +95,8 @@ function parameters(system: SystemInfo): Record<string, Text> {
 /** The directory `sys`. */
 export function sysctl(fs: VirtualFs, system: SystemInfo): FixedDirectory {
   const root = new FixedDirectory(fs);
-  for (const [path, text] of Object.entries(parameters(system))) root.addText(path, text);
+  const texts = parameters(system);
+  for (const [path, text] of Object.entries(system.sysctls ?? {})) texts[path] = value(text);
+  for (const [path, text] of Object.entries(texts)) root.addText(path, text);
   return root;
 }

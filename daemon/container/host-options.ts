@@ -1,0 +1,42 @@
+import type { CreateBody, HostConfigBody } from "../../api/routes/container-bodies.ts";
+import type { HostOptions } from "../../sentry/container/host-options.ts";
+import { wordsOf } from "./words.ts";
+
+/** What a client asks for beyond the ordinary. @param warnings gets what is not done as asked. */
+export function hostOptionsOf(body: CreateBody, warnings: string[]): HostOptions {
+  const hostConfig: HostConfigBody = body.HostConfig ?? {};
+  for (const [name, what] of NAMESPACES) {
+    const asked = hostConfig[name];
+    if (asked === "host" || (typeof asked === "string" && asked.startsWith("container:"))) {
+      warnings.push(`${what} "${asked}" is not supported: the container has its own`);
+    }
+  }
+  if (hostConfig.OomScoreAdj) {
+    warnings.push("The OOM score adjustment cannot be enforced here.");
+  }
+  return {
+    capAdd: wordsOf(hostConfig.CapAdd) ?? [],
+    capDrop: wordsOf(hostConfig.CapDrop) ?? [],
+    privileged: hostConfig.Privileged ?? false,
+    securityOpt: hostConfig.SecurityOpt ?? [],
+    domainname: body.Domainname || undefined,
+    shmBytes: hostConfig.ShmSize ?? 0,
+    sysctls: Object.fromEntries(
+      Object.entries(hostConfig.Sysctls ?? {}).map(([name, value]) => [name, value ?? ""]),
+    ),
+    devices: (hostConfig.Devices ?? []).map((device) => ({
+      source: device.PathOnHost ?? "",
+      target: device.PathInContainer || (device.PathOnHost ?? ""),
+      permissions: device.CgroupPermissions || "rwm",
+    })),
+  };
+}
+
+/** Namespaces of others that a container cannot be put in. */
+const NAMESPACES = [
+  ["PidMode", "PID mode"],
+  ["IpcMode", "IPC mode"],
+  ["UTSMode", "UTS mode"],
+  ["UsernsMode", "User namespace mode"],
+  ["CgroupnsMode", "Cgroup namespace mode"],
+] as const;
