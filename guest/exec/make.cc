@@ -10,7 +10,7 @@ constexpr size_t kCodeShare = 2;
 constexpr size_t kDataShare = 8;
 // Average sizes, measured: how much there is to describe of so many bytes of code.
 constexpr size_t kCodePerTranslation = 512;
-constexpr size_t kCodePerEntry = 64;
+constexpr size_t kCodePerEntry = 128;
 
 bool HostIsCapable() {
   __builtin_cpu_init();

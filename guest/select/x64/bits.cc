@@ -182,12 +182,12 @@ bool Codegen::ByteSwap(const Op& op) {
     Define(op.dst, target);
     return true;
   }
+  if (unit != Size::k32) ClobberFlags();
   MovValue(size, kRax, Operand(op.a, op, size, kRax));
   if (unit == Size::k32) {
     Bswap(Size::k64, kRax);
     Rorx(Size::k64, kRax, kRax, 32);
   } else {
-    ClobberFlags();
     MovImm(kRdx, size == Size::k64 ? 0x00ff00ff00ff00ff : 0x00ff00ff);
     Mov(size, kRcx, kRax);
     ShiftImm(Shift::kShr, size, kRax, 8);

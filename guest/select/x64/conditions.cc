@@ -4,9 +4,22 @@ namespace dd::select::x64 {
 
 using ir::Op;
 
+namespace {
+
+constexpr bool Always(ir::Cond cond) { return cond == ir::Cond::kAl || cond == ir::Cond::kNv; }
+
+}  // namespace
+
 bool Codegen::Select(const Op& op) {
   if (!Is32Or64(op.width)) return false;
   const Size size = SizeOf(op.width);
+  if (Always(op.cond)) {
+    const Value value = Operand(op.a, op, size, kRcx);
+    const Gpr only = Target(op.dst, kRax);
+    MovValue(size, only, value);
+    Define(op.dst, only);
+    return true;
+  }
   const Condition test = TestOf(op.cond);
   const Value a = Operand(op.a, op, size, kRcx);
   const Gpr target = Target(op.dst, kRax);
@@ -40,6 +53,12 @@ bool Codegen::Select(const Op& op) {
 }
 
 bool Codegen::SetCond(const Op& op) {
+  if (Always(op.cond)) {
+    const Gpr only = Target(op.dst, kRax);
+    MovImm(only, 1);
+    Define(op.dst, only);
+    return true;
+  }
   const Condition test = TestOf(op.cond);
   const Gpr reg = Target(op.dst, kRax);
   if (test.parity == Condition::kNone) {
@@ -63,12 +82,13 @@ bool Codegen::CondCompare(const Op& op) {
   if (!Is32Or64(op.width)) return false;
   if ((wanted_after_[op_number_ >> 6] >> (op_number_ & 63) & 1) == 0) return true;
   const Size size = SizeOf(op.width);
-  const Condition test = TestOf(op.cond);
+  const bool always = Always(op.cond);
+  const Condition test = always ? Condition{} : TestOf(op.cond);
   Label otherwise;
   Label done;
   const Gpr a = Use(op.a, op, kRcx);
   const Value b = Operand(op.b, op, size, kRdx);
-  JumpUnless(test, &otherwise);
+  if (!always) JumpUnless(test, &otherwise);
   if ((op.bits & ir::kSigned) != 0) {
     Mov(size, kRax, a);
     Apply(Alu::kAdd, size, kRax, b);
@@ -76,10 +96,12 @@ bool Codegen::CondCompare(const Op& op) {
   } else {
     Apply(Alu::kCmp, size, a, b);
   }
-  Jmp(&done);
-  Bind(&otherwise);
-  SetFlagsConstant(op.lane);
-  Bind(&done);
+  if (!always) {
+    Jmp(&done);
+    Bind(&otherwise);
+    SetFlagsConstant(op.lane);
+    Bind(&done);
+  }
   FlagsAre(InEflags::kSub);
   return true;
 }

@@ -48,6 +48,10 @@ void FillConstants(ConstantPool* pool) {
     pool->ones_half[i] = 1;
   }
   pool->two_63 = 9223372036854775808.0;
+  pool->one = 1.0;
+  pool->one_single = 1.0F;
+  pool->two_32 = 4294967296.0;
+  pool->two_32_single = 4294967296.0F;
   pool->two_63_single = 9223372036854775808.0F;
 }
 

@@ -90,8 +90,8 @@ struct alignas(64) ConstantPool {
   uint16_t words_00ff[8];
   uint8_t ones_byte[16];
   uint16_t ones_half[8];
-  double two_63;
-  float two_63_single;
+  double one, two_63, two_32;
+  float one_single, two_63_single, two_32_single;
   uint64_t all_ones[2];
 };
 void FillConstants(ConstantPool* pool);

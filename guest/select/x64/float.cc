@@ -209,8 +209,10 @@ bool Codegen::FMinMax(const Op& op) {
   Label different;
   Scalar(Instruction(op.code), IsDouble(op), kX15, a, b);
   Jcc(Cc::kNe, &different);
-  // Zeros have signs.
+  // Zeros have signs; and what is read as 0 becomes it.
   Packed(max ? FloatOp::kAnd : FloatOp::kOr, IsDouble(op), kX15, a, b);
+  Scalar(FloatOp::kMul, IsDouble(op), kX15, kX15,
+         Constant(IsDouble(op) ? offsetof(ConstantPool, one) : offsetof(ConstantPool, one_single)));
   Bind(&different);
   FinishV(op, kX15);
   EndKernelIf(stub);
@@ -254,39 +256,45 @@ bool Codegen::FToGeneral(const Op& op) {
   const auto to = static_cast<Width>(op.extra);
   if (!Is32Or64(to)) return false;
   ClobberFlags();
-  Xmm a = UseV(op.a, kX15);
+  const Xmm a = UseV(op.a, kX14);
   Target(op.dst, kRax);
+  Stub* negative = nullptr;
   Stub* too_big = nullptr;
-  if (!IsSigned(op) && to == Width::k64) {
-    // An exception of x86-64's, but not of the guest's.
+  if (!IsSigned(op)) {
+    // x86-64's conversions are of signed numbers: what they do not say right is told before.
+    MovToGpr(SizeOf(op.width), kRax, a);
+    Test(SizeOf(op.width), kRax, kRax);
+    negative = KernelIf(Cc::kS, op);
+    const bool wide = to == Width::k64;
     const size_t limit =
-        IsDouble(op) ? offsetof(ConstantPool, two_63) : offsetof(ConstantPool, two_63_single);
+        IsDouble(op) ? (wide ? offsetof(ConstantPool, two_63) : offsetof(ConstantPool, two_32))
+                     : (wide ? offsetof(ConstantPool, two_63_single)
+                             : offsetof(ConstantPool, two_32_single));
     Ucomis(IsDouble(op), a, Constant(limit));
     too_big = KernelIf(Cc::kAe, op);
   }
+  const Size size = IsSigned(op) && to == Width::k32 ? Size::k32 : Size::k64;
+  Xmm rounded = a;
   if (mode != 3) {
-    RoundScalar(IsDouble(op), kX15, a, a, mode);
-    a = kX15;
+    // The exceptions are those of the number as it is.
+    CvttToInt(IsDouble(op), size, kRcx, a);
+    RoundScalar(IsDouble(op), kX15, a, a, mode | 8);
+    rounded = kX15;
   }
-  const bool narrow = IsSigned(op) && to == Width::k32;
-  CvttToInt(IsDouble(op), narrow ? Size::k32 : Size::k64, kRax, a);
-  Stub* out_of_range;
-  if (IsSigned(op)) {
-    // What cannot be converted is the smallest number, the only one that this subtraction
-    // overflows.
-    Arith(Alu::kCmp, narrow ? Size::k32 : Size::k64, kRax, 1);
-    out_of_range = KernelIf(Cc::kO, op);
-  } else if (to == Width::k64) {
-    Test(Size::k64, kRax, kRax);
-    out_of_range = KernelIf(Cc::kS, op);
-  } else {
+  CvttToInt(IsDouble(op), size, kRax, rounded);
+  // What cannot be converted is the smallest number, the only one that this subtraction overflows.
+  Arith(Alu::kCmp, size, kRax, 1);
+  Stub* out_of_range = KernelIf(Cc::kO, op);
+  Stub* too_wide = nullptr;
+  if (!IsSigned(op) && to == Width::k32) {
     Mov(Size::k32, kRcx, kRax);
     Arith(Alu::kCmp, Size::k64, kRcx, kRax);
-    out_of_range = KernelIf(Cc::kNe, op);
+    too_wide = KernelIf(Cc::kNe, op);
   }
   Define(op.dst, kRax);
-  EndKernelIf(out_of_range);
-  if (too_big != nullptr) EndKernelIf(too_big);
+  for (Stub* stub : {negative, too_big, out_of_range, too_wide}) {
+    if (stub != nullptr) EndKernelIf(stub);
+  }
   return true;
 }
 

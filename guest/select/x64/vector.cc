@@ -71,7 +71,7 @@ const VexOp* Binary(const Op& op) {
 
 // Clears what the operation says is 0, and defines dst.
 void Codegen::FinishV(const Op& op, Xmm reg) {
-  const Xmm target = TargetV(op.dst, reg);
+  const Xmm target = TargetV(op.dst, kX15);
   if (IsScalar(op) && op.width == Width::k32) {
     Insertps(target, reg, reg, 0x0e);
     DefineV(op.dst, target, Upper::kZeroFrom32);
@@ -245,7 +245,7 @@ bool Codegen::VSelect(const Op& op) {
 }
 
 bool Codegen::VSelectCond(const Op& op) {
-  if (!ScalarFits(op)) return false;
+  if (!ScalarFits(op) || op.cond == ir::Cond::kAl || op.cond == ir::Cond::kNv) return false;
   const Condition test = TestOf(op.cond);
   Label done;
   const Xmm b = UseV(op.b, kX15);
