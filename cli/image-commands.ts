@@ -118,6 +118,23 @@ export const IMAGE_COMMANDS: readonly CommandRow[] = [
     load: () => import("./commands/save.ts"),
   }),
   command({
+    name: "build",
+    aliases: ["image build"],
+    group: "images",
+    usage: "DIR|URL|-",
+    operands: { min: 1, max: 1, complete: "directory" },
+    summary: "Make an image from a Dockerfile",
+    about: `Builds what the Dockerfile in DIR says, or what a git repository or a tar archive (URL or -)
+has. Steps whose inputs have not changed are not done again. RUN steps run in containers, trusted unless
+--untrusted is given.`,
+    options: options.BUILD_OPTIONS,
+    examples: [
+      ["ddcli build -t mine:1 .", "the Dockerfile here"],
+      ["ddcli build --target test -o out .", "the files of one stage, into a directory"],
+    ],
+    load: () => import("./commands/build.ts"),
+  }),
+  command({
     name: "import",
     aliases: ["image import"],
     group: "images",

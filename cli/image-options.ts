@@ -27,6 +27,64 @@ export const RMI_OPTIONS = [
   { name: "no-prune", help: "Leave parents without a name" },
 ] as const satisfies Rows;
 
+export const BUILD_OPTIONS = [
+  { name: "tag", short: "t", value: "NAME[:TAG]", repeat: true, help: "Give the image this name" },
+  {
+    name: "file",
+    short: "f",
+    value: "FILE",
+    complete: "file",
+    help: "Read the Dockerfile from FILE; - is standard input",
+  },
+  {
+    name: "build-arg",
+    value: "NAME[=VALUE]",
+    repeat: true,
+    help: "Set an ARG of the Dockerfile; without =VALUE it is passed on from here",
+  },
+  { name: "target", value: "STAGE", help: "Build this stage, and what it needs" },
+  { name: "label", value: "KEY=VALUE", repeat: true, help: "Attach a label to the image" },
+  { name: "no-cache", help: "Do every step again" },
+  { name: "no-cache-filter", value: "STAGE", repeat: true, help: "Do the steps of a stage again" },
+  { name: "pull", help: "Ask registries for newer base images" },
+  PLATFORM,
+  {
+    name: "secret",
+    value: "id=ID[,src=FILE|,env=NAME]",
+    repeat: true,
+    help: "Let RUN --mount=type=secret have a file or a variable",
+  },
+  {
+    name: "ssh",
+    value: "ID[=SOCKET]",
+    repeat: true,
+    help: "Let RUN --mount=type=ssh have an agent; default is that of SSH_AUTH_SOCK",
+  },
+  {
+    name: "build-context",
+    value: "NAME=DIR|IMAGE",
+    repeat: true,
+    help: "Give COPY --from and FROM another directory, URL or docker-image://IMAGE",
+  },
+  {
+    name: "output",
+    short: "o",
+    value: "DEST",
+    help: "Write files instead of an image: a directory, - for a tar, or type=local|tar,dest=PATH",
+  },
+  { name: "network", value: "MODE", choices: ["default", "none", "host"], help: "Network of RUN" },
+  { name: "add-host", value: "NAME:ADDRESS", repeat: true, help: "Add a line to /etc/hosts of RUN" },
+  { name: "iidfile", value: "FILE", help: "Write the image's id to FILE" },
+  {
+    name: "progress",
+    value: "KIND",
+    choices: ["auto", "plain", "tty", "quiet"],
+    help: "How to show progress, on standard error",
+  },
+  { name: "quiet", short: "q", help: "Print only the image's id" },
+  { name: "untrusted", help: "Run the steps as untrusted code: they reach nothing of this machine" },
+] as const satisfies Rows;
+
 export const LOAD_OPTIONS = [
   {
     name: "input",

@@ -20,7 +20,8 @@ export function confineSentry(spec: ContainerSpec): void {
 }
 
 function pathValues(spec: ContainerSpec): PathValues {
-  const binds = spec.mounts.filter((mount) => mount.kind !== "tmpfs");
+  // Layers are in the store.
+  const binds = spec.mounts.filter((mount) => "source" in mount);
   const sources = (readOnly: boolean) =>
     binds.filter((mount) => mount.readOnly === readOnly).map(({ source }) => source);
   const host = spec.rootfs.image === "host" ? HOST_DIRECTORIES : [];

@@ -70,7 +70,10 @@ export interface DeviceSpec {
 export interface RootfsSpec {
   /** The root directory of the image store (`DD_ROOT`). */
   readonly store: ByteString;
-  /** Image id in the store (`sha256:...`), or `host` for the host's own system directories. */
+  /**
+   * Image id in the store (`sha256:...`), `host` for the host's own system directories, or empty for something that
+   * is no image (yet): then `layers` is all there is.
+   */
   readonly image: string;
   /** The host directories of the image's layers, bottom to top; empty for `host`. */
   readonly layers: readonly ByteString[];
@@ -81,7 +84,7 @@ export interface RootfsSpec {
 }
 
 /** One mount on the container's tree. Missing targets are created, with missing parents, as docker does. */
-export type MountSpec = BindMountSpec | VolumeMountSpec | TmpfsMountSpec;
+export type MountSpec = BindMountSpec | VolumeMountSpec | TmpfsMountSpec | TreeMountSpec;
 
 /** A directory, file or socket of the host. */
 export interface BindMountSpec {
@@ -103,6 +106,23 @@ export interface VolumeMountSpec {
   readonly readOnly: boolean;
   /** When the volume is empty, what the image has at `target` is copied into it first. */
   readonly copyUp: boolean;
+}
+
+/** A part of a tree made of layers, as the root file system is: what a build step sees of others. */
+export interface TreeMountSpec {
+  readonly kind: "tree";
+  /** Host directories of its layers, bottom to top; none: it starts empty. */
+  readonly layers: readonly ByteString[];
+  /** Host directory of a writable layer, this mount's alone; without one, changes are forgotten. */
+  readonly upper?: ByteString;
+  /** Absolute path in that tree of what is mounted, a directory or not. */
+  readonly path: ByteString;
+  readonly target: ByteString;
+  readonly readOnly: boolean;
+  /** Of the root of a tree that starts empty. */
+  readonly mode?: number;
+  readonly uid?: number;
+  readonly gid?: number;
 }
 
 /** Memory that is gone with the container. */
@@ -497,8 +517,11 @@ export interface ContainerFiles {
   changes(): Iterable<FileChange>;
   /** A tar of the whole root file system, without what is mounted on it. */
   export(): Iterable<Uint8Array>;
-  /** What differs from the image as a layer: a tar with whiteouts. */
-  layer(): Iterable<Uint8Array>;
+  /**
+   * What differs from the image as a layer: a tar with whiteouts.
+   * @param without absolute paths that something was mounted on, and that are left out when they are new and empty
+   */
+  layer(without?: ReadonlySet<ByteString>): Iterable<Uint8Array>;
 }
 
 /** The constructor's shape, for whoever is handed an implementation. */

@@ -14,7 +14,7 @@ const modules = join(root, "build/js");
 const output = join(root, "build/bundle/ddcli.cjs");
 
 /** Entries of `cli/load.js`. */
-const ENTRIES = ["main", "background-main"];
+const ENTRIES = ["main", "background-main", "build-step-main"];
 
 /** What is run so that its code is in the cache; where it cannot run, less of it is. */
 const TRAINING = [

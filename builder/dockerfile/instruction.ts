@@ -2,7 +2,7 @@ import type { SourceRange } from "../errors.ts";
 import type { Heredoc } from "./heredoc.ts";
 import type { Pair } from "./words.ts";
 
-interface Base {
+export interface Base {
   /** The instruction as written, its continuation lines joined. */
   readonly original: string;
   readonly range: SourceRange;

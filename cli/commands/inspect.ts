@@ -139,7 +139,7 @@ function describe({ record, state }: Container): object {
     Mounts: spec.mounts.map((mount) => ({
       Type: mount.kind,
       ...(mount.kind === "volume" ? { Name: mount.name } : {}),
-      Source: mount.kind === "tmpfs" ? "" : toText(mount.source),
+      Source: "source" in mount ? toText(mount.source) : "",
       Destination: toText(mount.target),
       RW: !mount.readOnly,
     })),

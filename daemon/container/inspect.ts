@@ -228,7 +228,7 @@ export function describeMounts({ spec }: ContainerRecord): JsonObject[] {
     .map((mount) => ({
       Type: mount.kind,
       ...(mount.kind === "volume" ? { Name: mount.name } : {}),
-      Source: mount.kind === "tmpfs" ? "" : toText(mount.source),
+      Source: "source" in mount ? toText(mount.source) : "",
       Destination: toText(mount.target),
       ...(mount.kind === "volume" ? { Driver: "local" } : {}),
       Mode: mount.readOnly ? "ro" : mount.kind === "volume" ? "z" : "",

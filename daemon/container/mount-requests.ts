@@ -149,7 +149,7 @@ function ofContainer(text: string, store: ContainerStore): MountRequest[] {
     if (mount.kind === "volume") {
       return [{ kind: "volume", name: mount.name, target, readOnly, copyUp: false }];
     }
-    if (mount.kind === "tmpfs") return [];
+    if (mount.kind !== "bind") return [];
     return [{ kind: "bind", source: toText(mount.source), target, readOnly, create: false }];
   });
 }

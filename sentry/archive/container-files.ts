@@ -76,8 +76,8 @@ export class TreeFiles implements ContainerFiles {
     return packTree(actor, actor.fs.root, "");
   }
 
-  layer(): Iterable<Uint8Array> {
-    return layerOf(this.#tree.overlay, this.#alone());
+  layer(without?: ReadonlySet<ByteString>): Iterable<Uint8Array> {
+    return layerOf(this.#tree.overlay, this.#alone(), without);
   }
 
   #mayWrite({ mount }: Path): void {

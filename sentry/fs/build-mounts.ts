@@ -25,7 +25,7 @@ import {
   writeFully,
 } from "../host/fs.ts";
 import type { Reactor } from "../host/reactor.ts";
-import type { DeviceSpec, MountSpec } from "../spec.ts";
+import type { DeviceSpec, MountSpec, TreeMountSpec } from "../spec.ts";
 import { CAP_LAST, ROOT_CREDENTIALS } from "../vfs/credentials.ts";
 import { type Actor, FsContext } from "../vfs/fs-context.ts";
 import type { FileSystem, Inode } from "../vfs/inode.ts";
@@ -51,6 +51,7 @@ import { SysFs } from "./sysfs.ts";
 import { tmpfs } from "./tmpfs.ts";
 import type { Lower } from "./tree/lower.ts";
 import type { TreeFs } from "./tree/tree-fs.ts";
+import { treeMount } from "./tree-mount.ts";
 
 /** What a container's tree consists of. */
 export interface TreeSpec {
@@ -267,6 +268,9 @@ class Builder {
         this.#attach(fs, spec.target, { flags });
         return;
       }
+      case "tree":
+        this.#tree(spec);
+        return;
       case "bind":
         this.#bind(spec.source, spec.target, spec.readOnly);
         return;
@@ -278,6 +282,18 @@ class Builder {
         return;
       }
     }
+  }
+
+  #tree(spec: TreeMountSpec): void {
+    const scratch = () => this.#scratchDirectory(`tree-${this.#tmpfsCount++}`);
+    const fs = treeMount(spec, spec.upper === undefined ? scratch() : undefined);
+    this.#systems.push(fs);
+    const hidden = new MountNamespace(fs);
+    const actor = { ...this.#actor, fs: new FsContext(hidden.root.rootPath) };
+    const source = lookup(actor, hidden.root.rootPath, spec.path);
+    if (source instanceof Errno) throw failure(spec.target, spec.path, source);
+    const at = this.#target(spec.target, inodeAt(source).type === S_IFDIR);
+    this.namespace.attach(source.dentry, at, { flags: readOnlyFlag(spec.readOnly) });
   }
 
   #bind(source: ByteString, target: ByteString, readOnly: boolean): Mount {
@@ -305,12 +321,16 @@ class Builder {
     readonly size?: number | undefined;
     readonly mode?: number | undefined;
   }): TreeFs {
-    const name = `tmpfs-${this.#tmpfsCount++}`;
+    return tmpfs({ dirfd: this.#scratchDirectory(`tmpfs-${this.#tmpfsCount++}`), ...options });
+  }
+
+  /** A descriptor of an own directory in the scratch directory. */
+  #scratchDirectory(name: ByteString): number {
     const made = mkdirAt(this.#scratch, name, 0o700);
     if (made !== undefined && made !== EEXIST) throw failure(name, this.#spec.scratch, made);
     const dirfd = openAt(this.#scratch, name, HOST_O.PATH | HOST_O.DIRECTORY);
     if (dirfd instanceof Errno) throw failure(name, this.#spec.scratch, dirfd);
-    return tmpfs({ dirfd, ...options });
+    return dirfd;
   }
 
   #attach(fs: FileSystem, target: ByteString, options: MountOptions): Mount {

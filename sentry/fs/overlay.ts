@@ -10,9 +10,14 @@ const OVERLAYFS_SUPER_MAGIC = 0x794c7630;
 
 /** A container's root: what it changes, above a tree that nobody changes. */
 export interface OverlayOptions {
-  readonly lower: Lower;
+  /** Without one it starts empty. */
+  readonly lower?: Lower | undefined;
   /** The container's private directory for what it changes; owned. It is filled and found again. */
   readonly dirfd: number;
+  /** Of the root of a tree that starts empty. */
+  readonly rootMode?: number | undefined;
+  readonly rootUid?: number | undefined;
+  readonly rootGid?: number | undefined;
 }
 
 /** The upper layer cannot be used: its directory is not accessible, or its journal is something else. */
@@ -26,11 +31,11 @@ export class UpperLayerError extends Error {
  * @throws UpperLayerError; then nothing stays open.
  */
 export function overlay(options: OverlayOptions): TreeFs {
-  const { dirfd, lower } = options;
+  const { dirfd, lower, rootMode, rootUid, rootGid } = options;
   const made = mkdirAt(dirfd, "blobs", 0o700);
   const unusable = (error: Errno, ...descriptors: readonly number[]): UpperLayerError => {
     for (const fd of [...descriptors, dirfd]) closeFd(fd);
-    lower.close();
+    lower?.close();
     return new UpperLayerError(`The container's upper layer cannot be used: ${error}`);
   };
   if (made !== undefined && made !== EEXIST) throw unusable(made);
@@ -45,6 +50,9 @@ export function overlay(options: OverlayOptions): TreeFs {
     blobs: new BlobDirectory(blobs),
     lower,
     log: journal,
+    rootMode,
+    rootUid,
+    rootGid,
   });
   replay(fs, changes);
   if (journal.length > COMPACT_AT) journal.compact(fs.snapshot());

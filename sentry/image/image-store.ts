@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { type Digest, digestOf, hexOf, isDigest } from "./digest.ts";
 import { ImageError, storeError } from "./errors.ts";
 import { type ImageConfig, parseImageConfig } from "./image-config.ts";
+import { LayerClaims } from "./layer-claims.ts";
 import { LayerStore } from "./layer-store.ts";
 import { FileLock } from "./lock.ts";
 import { danglingLink } from "./merged-tree.ts";
@@ -85,6 +86,8 @@ interface Facts {
 /** The images of one user: configs, layers and names, under `DD_ROOT`. Any number of processes may use it. */
 export class ImageStore {
   readonly layers: LayerStore;
+  /** Layers that are kept without an image. */
+  readonly claims: LayerClaims;
   readonly #files: StoreFiles;
   readonly #references: ReferenceTable;
   /** Of the images that were looked at and are still there. */
@@ -94,6 +97,7 @@ export class ImageStore {
   constructor(root: string) {
     this.#files = new StoreFiles(root);
     this.layers = new LayerStore(this.#files);
+    this.claims = new LayerClaims(this.#files);
     this.#references = new ReferenceTable(this.#files);
   }
 
@@ -297,8 +301,17 @@ export class ImageStore {
     return bytes;
   }
 
-  /** Removes layers that no image has; where others are at work they stay for the next time. */
-  async #collect(users: readonly ImageUser[]): Promise<void> {
+  /** Removes layers that nobody needs any more, unless somebody is at work in the store. */
+  async collect(): Promise<void> {
+    await this.#files.prepare();
+    await this.#collect(undefined);
+  }
+
+  /**
+   * Removes layers that no image has and nobody claims; where others are at work they stay for the next time.
+   * @param users undefined: not known, and every image that was kept for one is kept
+   */
+  async #collect(users: readonly ImageUser[] | undefined): Promise<void> {
     await this.#files.tryAlone(async () => {
       await this.#files.sweep();
       const used = new Set<Digest>();
@@ -307,12 +320,14 @@ export class ImageStore {
       }
       for (const id of await this.#keptIds()) {
         const path = join(this.#files.kept, hexOf(id));
-        if (!users.some(({ image }) => image === id)) await this.#files.withdraw(path);
+        if (users?.every(({ image }) => image !== id)) await this.#files.withdraw(path);
         else {
           const { diffIds } = parseImageConfig(await readFile(join(path, CONFIG_NAME)));
           for (const diffId of diffIds) used.add(diffId);
         }
       }
+      for (const { layers } of await this.claims.list())
+        for (const layer of layers) used.add(layer);
       await this.layers.removeAllBut(used);
     });
   }

@@ -26,6 +26,7 @@ export class StoreFiles {
   readonly configs: string;
   /** Configs of images that were removed by force while a container had them. */
   readonly kept: string;
+  readonly claims: string;
   readonly staging: string;
   readonly references: string;
   readonly #root: string;
@@ -36,6 +37,7 @@ export class StoreFiles {
     this.layers = join(this.#root, "layers-2");
     this.configs = join(this.#root, "configs");
     this.kept = join(this.#root, "kept");
+    this.claims = join(this.#root, "claims");
     this.staging = join(this.#root, "staging");
     this.references = join(this.#root, "references.json");
   }
@@ -44,7 +46,7 @@ export class StoreFiles {
   async prepare(): Promise<void> {
     try {
       await mkdir(this.#root, { recursive: true, mode: 0o700 });
-      for (const directory of [this.layers, this.configs, this.staging]) {
+      for (const directory of [this.layers, this.configs, this.claims, this.staging]) {
         await mkdir(directory, { recursive: true, mode: 0o700 });
       }
     } catch (error) {

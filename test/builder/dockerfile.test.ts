@@ -1,4 +1,3 @@
-// biome-ignore-all lint/suspicious/noTemplateCurlyInString: these are variables of Dockerfiles
 import test from "ava";
 import fc from "fast-check";
 import { expand, splitWords } from "../../builder/dockerfile/expand.ts";

@@ -1,0 +1,375 @@
+import { join } from "node:path";
+import { digestOf, hexOf } from "../../sentry/image/digest.ts";
+import { ImageBuilder } from "../../sentry/image/image-builder.ts";
+import { encodeDocument, readDocument } from "../../sentry/image/image-document.ts";
+import type { ImageStore } from "../../sentry/image/image-store.ts";
+import { hostPlatform, matches, platformName } from "../../sentry/image/platform.ts";
+import type { Instruction } from "../dockerfile/instruction.ts";
+import { csvFields } from "../dockerfile/mount-flag.ts";
+import { parseDockerfile, parseTrigger } from "../dockerfile/parse.ts";
+import { joinPath } from "../dockerfile/path.ts";
+import { BuildError, type SourceRange } from "../errors.ts";
+import { PARALLEL_STEPS_MAX } from "../limits.ts";
+import type { Build, StageRun } from "./build.ts";
+import { type Owner, planCopy } from "./copy.ts";
+import { copyStep } from "./copy-step.ts";
+import { applyMetadata, isMetadata, word } from "./metadata.ts";
+import { resolveOwner } from "./owner.ts";
+import type { Progress } from "./progress.ts";
+import type { BuildRequest } from "./request.ts";
+import { runStep } from "./run-step.ts";
+import { Semaphore } from "./semaphore.ts";
+import { Sources } from "./sources.ts";
+import { StageState } from "./stage-state.ts";
+import { namesOf, type PlannedStage, StageGraph } from "./stages.ts";
+import { StepCache, stepKey } from "./step-cache.ts";
+import { resolvePath } from "./tree-path.ts";
+import { Trees } from "./trees.ts";
+import { globalVariables, platformArgs } from "./variables.ts";
+import { WorkDirectory } from "./work-directory.ts";
+
+/** What was built: kept in the store only as long as the builder's work goes on. */
+export interface Solved {
+  readonly state: StageState;
+  readonly images: ImageBuilder;
+  readonly trees: Trees;
+  /** The vertex that it ends with. */
+  readonly vertex: string | undefined;
+}
+
+/**
+ * Does what a Dockerfile says, as far as the target needs it, and hands the result to `finish`, whose images stay.
+ * @param root `DD_ROOT`
+ * @throws {BuildError}, {ImageError}
+ */
+export async function solve<T>(
+  store: ImageStore,
+  root: string,
+  request: BuildRequest,
+  progress: Progress,
+  finish: (solved: Solved) => Promise<T>,
+): Promise<T> {
+  const place = join(root, "build");
+  return ImageBuilder.run(store, request.signal, async (images) => {
+    const work = await WorkDirectory.make(join(place, "work"));
+    const trees = new Trees(store);
+    try {
+      const solver = new Solver(store, join(place, "cache-mounts"), request, {
+        progress,
+        images,
+        trees,
+        work,
+      });
+      return await finish({ ...(await solver.solve()), images, trees });
+    } finally {
+      trees.close();
+      await work.remove();
+    }
+  });
+}
+
+class Solver {
+  readonly #build: Build;
+  readonly #graph: StageGraph;
+  readonly #target: PlannedStage;
+  readonly #needed: readonly PlannedStage[];
+  readonly #states = new Map<PlannedStage, Promise<StageState>>();
+  readonly #vertices = new Map<PlannedStage, string | undefined>();
+  readonly #steps: Semaphore;
+  readonly #total: number;
+  #instruction = 0;
+
+  constructor(
+    store: ImageStore,
+    cacheMounts: string,
+    request: BuildRequest,
+    shared: Pick<Build, "progress" | "images" | "trees" | "work">,
+  ) {
+    const file = parseDockerfile(request.dockerfile);
+    const platform = request.platform ?? hostPlatform();
+    if (!matches(hostPlatform(), platform)) {
+      throw new BuildError(
+        "BUILD_UNSUPPORTED",
+        `building for ${platformName(platform)} is not supported on this host: ` +
+          `it is ${platformName(hostPlatform())}`,
+      );
+    }
+    const targetName = request.target || "default";
+    const platforms = platformArgs(hostPlatform(), platform, targetName);
+    const globals = globalVariables(file, platforms, request.buildArgs);
+    const { escapeToken } = file;
+    this.#graph = new StageGraph(file, globals);
+    this.#target = this.#graph.target(request.target);
+    this.#needed =
+      request.instructions === undefined
+        ? this.#graph.needed(this.#target)
+        : this.#graph.stages.slice(0, this.#target.index + 1);
+    this.#total = this.#needed.reduce((sum, { stage }) => sum + 1 + stage.instructions.length, 0);
+    this.#steps = new Semaphore(request.instructions === undefined ? PARALLEL_STEPS_MAX : 1);
+    this.#build = {
+      request,
+      file,
+      cacheMounts,
+      ...shared,
+      cache: new StepCache(store),
+      metadata: { escapeToken, buildArgs: request.buildArgs, globals },
+      sources: new Sources({
+        request,
+        ...shared,
+        graph: this.#graph,
+        platform,
+        stage: (stage) => this.#state(stage),
+      }),
+    };
+  }
+
+  async solve(): Promise<{ state: StageState; vertex: string | undefined }> {
+    const { request, sources } = this.#build;
+    // The base images' triggers may copy anything.
+    const anything = request.instructions !== undefined || (await this.#haveTriggers());
+    sources.need(anything ? undefined : neededPaths(this.#needed));
+    if (request.instructions !== undefined) {
+      for (const stage of this.#needed) await this.#state(stage);
+    }
+    const started = this.#needed.map((stage) => this.#state(stage));
+    // All are waited for: none may go on after the build has failed.
+    const ended = await Promise.allSettled(started);
+    const failed = ended.find((end) => end.status === "rejected");
+    if (failed !== undefined) throw failed.reason;
+    const state = await this.#state(this.#target);
+    if (request.labels.size > 0) {
+      state.config.Labels = { ...state.config.Labels, ...Object.fromEntries(request.labels) };
+    }
+    return { state, vertex: this.#vertices.get(this.#target) };
+  }
+
+  /** Finds all images that stages stand on. @returns whether one has an ONBUILD */
+  async #haveTriggers(): Promise<boolean> {
+    const { sources } = this.#build;
+    const found = await Promise.all(
+      this.#needed.map(async ({ base, baseName, platform, stage }) => {
+        const context = sources.named(baseName);
+        if (base !== undefined || baseName === "scratch" || context?.kind === "files") return false;
+        const image = await sources
+          .image(context?.reference ?? baseName, platform)
+          .catch((error: unknown) => {
+            throw aboutImage(error, stage.from.range);
+          });
+        return (StageState.of(image).config.OnBuild ?? []).length > 0;
+      }),
+    );
+    return found.includes(true);
+  }
+
+  #state(planned: PlannedStage): Promise<StageState> {
+    const known = this.#states.get(planned);
+    if (known !== undefined) return known;
+    const made = this.#evaluate(planned);
+    made.catch(() => undefined); // whoever needs it sees the error
+    this.#states.set(planned, made);
+    return made;
+  }
+
+  async #evaluate(planned: PlannedStage): Promise<StageState> {
+    const { request } = this.#build;
+    const { stage } = planned;
+    const state = await this.#base(planned);
+    const triggers = (state.config.OnBuild ?? []).map((text) => parseTrigger(text));
+    state.config.OnBuild = null;
+    const instructions: readonly Exclude<Instruction, { kind: "FROM" }>[] = [
+      ...triggers,
+      ...stage.instructions,
+    ];
+    const run = this.#stageRun(planned, state, instructions);
+    this.#vertices.set(planned, run.input);
+    for (const instruction of instructions) {
+      if (request.signal.aborted) throw new BuildError("BUILD_CANCELED", "context canceled");
+      try {
+        await this.#instruct(run, instruction);
+      } catch (error) {
+        if (error instanceof BuildError) error.range ??= instruction.range;
+        throw error;
+      }
+      this.#vertices.set(planned, run.input);
+    }
+    return state;
+  }
+
+  /** What a stage begins with: FROM. */
+  async #base(planned: PlannedStage): Promise<StageState> {
+    const { baseName, base, platform, stage } = planned;
+    const { sources, progress, request } = this.#build;
+    this.#begin(stage.from);
+    const wanted = platform ?? request.platform ?? hostPlatform();
+    const state = await (async () => {
+      if (base !== undefined) return (await this.#state(base)).derive();
+      const context = sources.named(baseName);
+      if (context?.kind === "files") {
+        throw new BuildError(
+          "BUILD_UNSUPPORTED",
+          `the context ${JSON.stringify(baseName)} is files, which a stage cannot stand on`,
+        );
+      }
+      if (baseName === "scratch" && context === undefined) return StageState.scratch(wanted);
+      return StageState.of(await sources.image(context?.reference ?? baseName, platform));
+    })().catch((error: unknown) => {
+      if (error instanceof BuildError) error.range ??= stage.from.range;
+      throw error;
+    });
+    if (base === undefined && state.image !== undefined && request.instructions === undefined) {
+      const prefix = prefixOf(planned, this.#graph, 1, stepCount(planned, stage.instructions));
+      await progress.run(`${prefix}FROM ${baseName}`, [], async (report) => {
+        report.cached();
+        this.#vertices.set(planned, report.vertex.digest);
+      });
+    }
+    if (base !== undefined) this.#vertices.set(planned, this.#vertices.get(base));
+    this.#end(state);
+    return state;
+  }
+
+  #stageRun(
+    planned: PlannedStage,
+    state: StageState,
+    instructions: readonly Instruction[],
+  ): StageRun {
+    const { noCache } = this.#build.request;
+    const total = stepCount(planned, instructions);
+    let index = planned.baseName === "scratch" ? 0 : 1;
+    const named = (name: string) => name.toLowerCase() === planned.label;
+    return {
+      planned,
+      state,
+      input: this.#vertices.get(planned),
+      nextPrefix: () => prefixOf(planned, this.#graph, ++index, total),
+      useCache: typeof noCache === "boolean" ? !noCache : !noCache.some(named),
+    };
+  }
+
+  async #instruct(
+    run: StageRun,
+    instruction: Exclude<Instruction, { kind: "FROM" }>,
+  ): Promise<void> {
+    this.#begin(instruction);
+    switch (instruction.kind) {
+      case "RUN":
+        // Other stages' results are waited for without a place among those who run.
+        for (const name of namesOf(instruction)) await this.#build.sources.from(name, run.planned);
+        await this.#steps.use(() => runStep(this.#build, run, instruction));
+        break;
+      case "COPY":
+      case "ADD":
+        await copyStep(this.#build, run, instruction);
+        break;
+      case "WORKDIR":
+        await this.#workdir(run, instruction.value);
+        break;
+      default:
+        if (isMetadata(instruction)) applyMetadata(run.state, instruction, this.#build.metadata);
+    }
+    this.#end(run.state);
+  }
+
+  /** WORKDIR also makes the directory, as the user that the stage has by then. */
+  async #workdir(run: StageRun, text: string): Promise<void> {
+    const { trees, images, cache, metadata, progress, request } = this.#build;
+    const { state } = run;
+    const path = joinPath(state.workingDirectory, word(state, text, metadata));
+    const name = `${run.nextPrefix()}WORKDIR ${text}`;
+    const inputs = run.input === undefined ? [] : [run.input];
+    await progress.run(name, inputs, async (report) => {
+      run.input = report.vertex.digest;
+      state.config.WorkingDir = path;
+      const below = trees.root(trees.directories(state.layers));
+      if (resolvePath(below, path, true)?.node?.type === "directory") {
+        report.cached();
+        state.commit(`WORKDIR ${path}`, undefined);
+        return;
+      }
+      const key = stepKey(state.layers, { kind: "workdir", path, user: state.user });
+      let layers = run.useCache ? await cache.find(key) : undefined;
+      if (layers !== undefined) {
+        report.cached();
+        request.instructions?.usingCache();
+      } else {
+        const owner: Owner | undefined =
+          state.user === "" ? undefined : await resolveOwner(state.user, below);
+        const plan = planCopy({
+          sources: [{ kind: "bytes", name: "x", bytes: new Uint8Array(), mode: 0 }],
+          destination: `${path}/x`,
+          isDirectory: false,
+          below,
+          owner,
+          mode: undefined,
+          exclude: undefined,
+          parents: false,
+          now: BigInt(Date.now()) * 1_000_000n,
+          missing: () => new BuildError("BUILD_NOT_FOUND", path),
+        });
+        const directories = [...plan.members()].filter(({ entry }) => entry.type === "directory");
+        layers = [(await images.createLayerOf(directories)).diffId];
+        await cache.add(key, layers, name);
+      }
+      state.commit(`WORKDIR ${path}`, layers);
+    });
+  }
+
+  #begin(instruction: Instruction): void {
+    this.#build.request.instructions?.begin(instruction, ++this.#instruction, this.#total);
+  }
+
+  #end(state: StageState): void {
+    this.#build.request.instructions?.end(hexOf(imageId(state)));
+  }
+}
+
+/** Why an image that a stage stands on cannot be had. */
+function aboutImage(error: unknown, range: SourceRange): unknown {
+  if (error instanceof BuildError) error.range ??= range;
+  return error;
+}
+
+/** The id that an image of the state would have. */
+function imageId(state: StageState): ReturnType<typeof digestOf> {
+  if (state.history.length === 0 && state.image !== undefined) return state.image.id;
+  const { platform, config, layers, history } = state;
+  const before = state.image === undefined ? [] : readDocument(state.image.configBytes).history;
+  return digestOf(
+    encodeDocument({ platform, config, diffIds: layers, history: [...before, ...history] }),
+  );
+}
+
+const STEPS: ReadonlySet<string> = new Set(["RUN", "COPY", "ADD", "WORKDIR"]);
+
+function stepCount(planned: PlannedStage, instructions: readonly Instruction[]): number {
+  const own = instructions.filter(({ kind }) => STEPS.has(kind)).length;
+  return own + (planned.baseName === "scratch" ? 0 : 1);
+}
+
+/** `[name 2/5] `; a stage that is alone and has no name goes without. */
+function prefixOf(planned: PlannedStage, graph: StageGraph, index: number, total: number): string {
+  const isNamed = planned.stage.from.name !== undefined || graph.stages.length > 1;
+  const count = `${String(index).padStart(String(total).length)}/${total}`;
+  return `[${isNamed ? `${planned.label} ` : ""}${count}] `;
+}
+
+/** The files of the context that the stages name; undefined where that is not known. */
+function neededPaths(stages: readonly PlannedStage[]): readonly string[] | undefined {
+  const paths: string[] = [];
+  for (const { stage } of stages) {
+    for (const instruction of stage.instructions) {
+      if (instruction.kind === "ADD" || (instruction.kind === "COPY" && !instruction.from)) {
+        paths.push(...instruction.sources.filter((source) => !/^[a-z]+:\/\//i.test(source)));
+      } else if (instruction.kind === "RUN") {
+        for (const mount of instruction.mounts) {
+          const fields = csvFields(mount);
+          if (!fields.some((field) => /^(?:from=|type=(?!bind))/i.test(field))) {
+            const source = fields.find((field) => /^(?:source|src)=/i.test(field));
+            paths.push(source?.slice(source.indexOf("=") + 1) ?? "/");
+          }
+        }
+      }
+    }
+  }
+  return paths.some((path) => path.includes("$")) ? undefined : paths;
+}

@@ -1,0 +1,108 @@
+import type { Digest } from "../../sentry/image/digest.ts";
+import {
+  type ContainerConfig,
+  type HistoryEntry,
+  readDocument,
+} from "../../sentry/image/image-document.ts";
+import type { StoredImage } from "../../sentry/image/image-store.ts";
+import type { Platform } from "../../sentry/image/platform.ts";
+
+/** What the sources of BuildKit say of an image that it has made. */
+const COMMENT = "buildkit.dockerfile.v0";
+export const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+const DEFAULT_SHELL: readonly string[] = ["/bin/sh", "-c"];
+
+/** The image that a stage is on the way to. */
+export class StageState {
+  readonly platform: Platform;
+  /** The image that it all began with, if any. */
+  readonly image: StoredImage | undefined;
+  /** Bottom to top, the image's included. */
+  readonly layers: Digest[];
+  /** Since the image. */
+  readonly history: HistoryEntry[];
+  config: { -readonly [K in keyof ContainerConfig]: ContainerConfig[K] };
+  author: string | undefined;
+  /** What expansions and RUN see: ENV and ARG, the later one counts. */
+  readonly variables: Map<string, string>;
+  /** Of the ARGs so far, those that have a value. */
+  readonly args = new Map<string, string>();
+  /** Whether this stage has said CMD itself: then its ENTRYPOINT does not take it away. */
+  hasCommand = false;
+
+  private constructor(
+    platform: Platform,
+    image: StoredImage | undefined,
+    layers: readonly Digest[],
+    history: readonly HistoryEntry[],
+    config: ContainerConfig,
+    author: string | undefined,
+  ) {
+    this.platform = platform;
+    this.image = image;
+    this.layers = [...layers];
+    this.history = [...history];
+    this.config = { ...config };
+    this.author = author;
+    this.variables = new Map((config.Env ?? []).map(splitVariable));
+  }
+
+  /** Nothing at all. */
+  static scratch(platform: Platform): StageState {
+    const config = { Env: [`PATH=${DEFAULT_PATH}`], WorkingDir: "/" };
+    return new StageState(platform, undefined, [], [], config, undefined);
+  }
+
+  static of(image: StoredImage): StageState {
+    const { config } = readDocument(image.configBytes);
+    const { diffIds, platform } = image.config;
+    const state = new StageState(platform, image, diffIds, [], config, image.config.author);
+    if (!state.variables.has("PATH")) state.setVariable("PATH", DEFAULT_PATH);
+    return state;
+  }
+
+  /** What a stage that stands on this one begins with. */
+  derive(): StageState {
+    const { platform, image, layers, history, config, author } = this;
+    return new StageState(platform, image, layers, history, config, author);
+  }
+
+  /** As ENV does: for the build and for the image. */
+  setVariable(name: string, value: string): void {
+    this.variables.set(name, value);
+    const others = (this.config.Env ?? []).map((entry) => splitVariable(entry));
+    const known = others.some(([other]) => other === name);
+    const all = known
+      ? others.map(([other, old]) => [other, other === name ? value : old] as const)
+      : [...others, [name, value] as const];
+    this.config.Env = all.map(([other, each]) => `${other}=${each}`);
+  }
+
+  get shell(): readonly string[] {
+    return this.config.Shell ?? DEFAULT_SHELL;
+  }
+
+  get workingDirectory(): string {
+    return this.config.WorkingDir || "/";
+  }
+
+  get user(): string {
+    return this.config.User ?? "";
+  }
+
+  /** Notes what was done. @param layers those that it has made */
+  commit(createdBy: string, layers: readonly Digest[] | undefined): void {
+    this.layers.push(...(layers ?? []));
+    this.history.push({
+      created: new Date().toISOString(),
+      created_by: createdBy,
+      comment: COMMENT,
+      ...(layers === undefined || layers.length === 0 ? { empty_layer: true } : {}),
+    });
+  }
+}
+
+function splitVariable(entry: string): [name: string, value: string] {
+  const equals = entry.indexOf("=");
+  return equals < 0 ? [entry, ""] : [entry.slice(0, equals), entry.slice(equals + 1)];
+}
