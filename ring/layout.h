@@ -147,29 +147,38 @@ static_assert(offsetof(OwnedRange, tag) == 24);
 static_assert(offsetof(OwnedRange, reserved0) == 28);
 static_assert(sizeof(OwnedRange) == 32);
 
-// A request to the launcher for one more executor; its descriptors follow by SCM_RIGHTS: ring, doorbell, files.
-struct SpawnRequest {
+// A request to the launcher; its descriptors follow by SCM_RIGHTS: pidfds of processes to reap, and for one more
+// executor ring, doorbell, files.
+struct LauncherRequest {
   uint64_t token;
+  uint32_t reap_count;
   uint32_t file_count;
   uint32_t step_count;
+  uint32_t answer;
   uint8_t name[16];
 };
-static_assert(offsetof(SpawnRequest, token) == 0);
-static_assert(offsetof(SpawnRequest, file_count) == 8);
-static_assert(offsetof(SpawnRequest, step_count) == 12);
-static_assert(offsetof(SpawnRequest, name) == 16);
-static_assert(sizeof(SpawnRequest) == 32);
+static_assert(offsetof(LauncherRequest, token) == 0);
+static_assert(offsetof(LauncherRequest, reap_count) == 8);
+static_assert(offsetof(LauncherRequest, file_count) == 12);
+static_assert(offsetof(LauncherRequest, step_count) == 16);
+static_assert(offsetof(LauncherRequest, answer) == 20);
+static_assert(offsetof(LauncherRequest, name) == 24);
+static_assert(sizeof(LauncherRequest) == 40);
 
-// The launcher's word that the host would not let it start an executor.
-struct SpawnFailure {
+// The launcher's word that the host would not let it start an executor; or an answer.
+struct LauncherReply {
   uint64_t token;
   uint32_t error;
+  uint32_t answer;
+  uint32_t status;
   uint32_t reserved0;
 };
-static_assert(offsetof(SpawnFailure, token) == 0);
-static_assert(offsetof(SpawnFailure, error) == 8);
-static_assert(offsetof(SpawnFailure, reserved0) == 12);
-static_assert(sizeof(SpawnFailure) == 16);
+static_assert(offsetof(LauncherReply, token) == 0);
+static_assert(offsetof(LauncherReply, error) == 8);
+static_assert(offsetof(LauncherReply, answer) == 12);
+static_assert(offsetof(LauncherReply, status) == 16);
+static_assert(offsetof(LauncherReply, reserved0) == 20);
+static_assert(sizeof(LauncherReply) == 24);
 
 // What the launcher tells the sentry once, before the first request.
 struct LauncherHello {

@@ -109,23 +109,30 @@ export const OwnedRange = {
   reserved0: 28,
 } as const;
 
-/** A request to the launcher for one more executor; its descriptors follow by SCM_RIGHTS: ring, doorbell, files. */
-export const SpawnRequest = {
-  size: 32,
-  /** what the executor shows when it attaches */
+/** A request to the launcher; its descriptors follow by SCM_RIGHTS: pidfds of processes to reap, and for one more executor ring, doorbell, files. */
+export const LauncherRequest = {
+  size: 40,
+  /** what the executor shows when it attaches; 0: none is wanted */
   token: 0,
-  fileCount: 8,
-  stepCount: 12,
-  name: 16,
+  reapCount: 8,
+  fileCount: 12,
+  stepCount: 16,
+  /** not 0: the number of the answer that is wanted when all this has been done */
+  answer: 20,
+  name: 24,
 } as const;
 
-/** The launcher's word that the host would not let it start an executor. */
-export const SpawnFailure = {
-  size: 16,
+/** The launcher's word that the host would not let it start an executor; or an answer. */
+export const LauncherReply = {
+  size: 24,
   token: 0,
   /** the errno of fork(2) */
   error: 8,
-  reserved0: 12,
+  /** the answer's number, or 0 */
+  answer: 12,
+  /** an answer: how the last of the processes to reap ended, as wait(2) says it */
+  status: 16,
+  reserved0: 20,
 } as const;
 
 /** What the launcher tells the sentry once, before the first request. */

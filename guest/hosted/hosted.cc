@@ -51,7 +51,7 @@ void FindText(native::Environment* environment) {
 
 long Start(const Options& options) {
   if (options.files.size() > kMaxFiles) return -EINVAL;
-  static const long handlers = native::InstallHandlers();
+  static const long handlers = native::InstallHandlers(native::kSentrySignals);
   if (handlers != 0) return handlers;
   void* memory =
       mmap(nullptr, sizeof(Guest), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -63,6 +63,7 @@ long Start(const Options& options) {
   FindText(&environment);
   environment.sentry_pid = static_cast<uint32_t>(getpid());
   environment.life_fd = native::kLifeFd;
+  environment.foreign_signals = native::kSentrySignals;
   space.owned = native::MakeOwned();
   if (space.owned == nullptr) return -ENOMEM;
   environment.vfork_flags = CLONE_VM | CLONE_VFORK;

@@ -15,6 +15,7 @@
 #include <sys/auxv.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -39,6 +40,8 @@ constexpr int kDescriptionFd = 4;
 constexpr int kUserNamespaceFd = 5;
 constexpr int kMountNamespaceFd = 6;
 constexpr uint32_t kMaxFiles = 16;
+// Processes that one request may have reaped.
+constexpr uint32_t kMaxReaped = 32;
 static_assert(confine::kWindowFirst + kMaxFiles <= confine::kWindowLast);
 
 uint64_t Address(const void* p) { return reinterpret_cast<uint64_t>(p); }
@@ -95,15 +98,14 @@ pid_t Fork() {
   return pid;
 }
 
-void ReportFailure(uint64_t token, int error) {
-  const ring::SpawnFailure failure = {token, static_cast<uint32_t>(error), 0};
-  send(kControlFd, &failure, sizeof failure, MSG_NOSIGNAL);
+void Send(const ring::LauncherReply& reply) {
+  send(kControlFd, &reply, sizeof reply, MSG_NOSIGNAL);
 }
 
-// A request and its descriptors: ring, doorbell, files.
+// A request and its descriptors: pidfds, ring, doorbell, files.
 struct Spawn {
-  ring::SpawnRequest request;
-  int fds[2 + kMaxFiles];
+  ring::LauncherRequest request;
+  int fds[kMaxReaped + 2 + kMaxFiles];
   uint32_t fd_count;
 };
 
@@ -128,7 +130,22 @@ bool Receive(Spawn* spawn) {
     memcpy(spawn->fds, CMSG_DATA(header), count * sizeof(int));
     spawn->fd_count = static_cast<uint32_t>(count);
   }
-  return spawn->fd_count == 2 + spawn->request.file_count;
+  const ring::LauncherRequest& request = spawn->request;
+  const uint32_t wanted = request.token == 0 ? 0 : 2 + request.file_count;
+  return request.reap_count <= kMaxReaped && request.file_count <= kMaxFiles &&
+         spawn->fd_count == request.reap_count + wanted;
+}
+
+// Takes leave of processes whose end the sentry has seen. Returns the last one's wait status.
+uint32_t Reap(const int* pidfds, uint32_t count) {
+  siginfo_t info = {};
+  for (uint32_t i = 0; i < count; i++) {
+    info = {};
+    waitid(static_cast<idtype_t>(P_PIDFD), static_cast<id_t>(pidfds[i]), &info,
+           WEXITED | WNOHANG | __WALL);
+  }
+  const auto status = static_cast<uint32_t>(info.si_status);
+  return info.si_code == CLD_EXITED ? status << 8 : status;
 }
 
 // The last host calls an executor makes outside of the stub page.
@@ -164,16 +181,17 @@ bool Receive(Spawn* spawn) {
   environment.sentry_pid = g_untrusted ? 0 : static_cast<uint32_t>(g_sentry_pid);
   environment.life_fd = g_untrusted ? -1 : native::kLifeFd;
 
+  const int* fds = spawn.fds + spawn.request.reap_count;
   int files[kMaxFiles];
   // From the last on: a target may be the number that an earlier one came as.
   for (uint32_t i = spawn.request.file_count; i-- > 0;) {
     files[i] = confine::kWindowFirst + static_cast<int>(i);
-    if (dup2(spawn.fds[2 + i], files[i]) < 0) Fail("dup2", errno);
+    if (dup2(fds[2 + i], files[i]) < 0) Fail("dup2", errno);
   }
   native::Start start = {};
   start.space = &g_space;
-  start.ring_fd = spawn.fds[0];
-  start.doorbell_fd = spawn.fds[1];
+  start.ring_fd = fds[0];
+  start.doorbell_fd = fds[1];
   start.file_fds = files;
   start.file_count = spawn.request.file_count;
   start.step_count = spawn.request.step_count;
@@ -187,15 +205,18 @@ bool Receive(Spawn* spawn) {
 // Serves requests until the sentry is gone.
 int Serve(int listener) {
   if (const char* missing = host::MissingFeature()) Fail(missing, ENOTSUP);
-  // Executors, and the children they fork on our account, reap themselves.
-  signal(SIGCHLD, SIG_IGN);
   if (!SendHello(listener)) Fail("the control socket", errno);
   if (listener >= 0) close(listener);
   Spawn spawn;
   while (Receive(&spawn)) {
-    const pid_t pid = Fork();
-    if (pid == 0) BecomeExecutor(spawn);
-    if (pid < 0) ReportFailure(spawn.request.token, errno);
+    const ring::LauncherRequest& request = spawn.request;
+    const uint32_t status = Reap(spawn.fds, request.reap_count);
+    if (request.token != 0) {
+      const pid_t pid = Fork();
+      if (pid == 0) BecomeExecutor(spawn);
+      if (pid < 0) Send({request.token, static_cast<uint32_t>(errno), 0, 0, 0});
+    }
+    if (request.answer != 0) Send({0, 0, request.answer, status, 0});
     for (uint32_t i = 0; i < spawn.fd_count; i++) close(spawn.fds[i]);
   }
   return 0;

@@ -104,9 +104,9 @@ enum Signal : int {
 };
 
 constexpr uint64_t SignalBit(int signo) { return uint64_t{1} << (signo - 1); }
-// What stays unblocked on a thread while it runs guest code: faults, traps and kicks. Everything
-// else is for the sentry's own threads, if it lives in the same process.
-constexpr uint64_t kGuestCodeMask =
+// What a guest's thread leaves to the sentry's own threads, if it lives in the same process: all
+// but faults, traps and kicks. In a process of its own it takes what the host's operator sends.
+constexpr uint64_t kSentrySignals =
     ~(SignalBit(kSigill) | SignalBit(kSigtrap) | SignalBit(kSigbus) | SignalBit(kSigfpe) |
       SignalBit(kSigsegv) | SignalBit(kSigsys) | SignalBit(kSigkick));
 constexpr uint64_t kUnblockable = SignalBit(kSigkill) | SignalBit(kSigstop);

@@ -6,8 +6,8 @@
 namespace dd::native {
 
 // Installs the runtime's handlers for the whole process. Before any filter: rt_sigaction is not
-// allowed later. 0 or -errno.
-long InstallHandlers();
+// allowed later. `foreign`: see Environment. 0 or -errno.
+long InstallHandlers(uint64_t foreign);
 
 // Runs the guest's pending signals, if the sentry says that there are any, on the guest state in
 // `context`. `result` is what the interrupted call returned (a restart code is resolved) and `nr`

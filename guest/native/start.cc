@@ -67,7 +67,7 @@ Thread* Prepare(const Start& start, long* error) {
   // Kicks wait until guest code runs: entering it unblocks them.
   const uint64_t kick = SignalBit(kSigkick);
   if (*error == 0) *error = Host(kRtSigprocmask, 0, &kick, nullptr, 8);
-  if (*error == 0) *error = InstallHandlers();
+  if (*error == 0) *error = InstallHandlers(0);
   if (*error == 0) *error = PrepareSpace(space);
   return *error == 0 ? thread : nullptr;
 }

@@ -34,7 +34,8 @@ struct Environment {
   // clone(2) flags for a process of its own, and for one that borrows the memory.
   uint64_t fork_flags;
   uint64_t vfork_flags;
-  uint32_t xsave_bytes;  // size of the extended state the host saves
+  uint64_t foreign_signals;  // host signals that are blocked on guest threads for good
+  uint32_t xsave_bytes;      // size of the extended state the host saves
 };
 
 // Guest descriptors that the direct plane may serve: higher numbers go to the sentry.
@@ -167,6 +168,9 @@ struct Mapping {
 // Maps memory that is the guest's from then on. MAP_FIXED replaces only what is the guest's
 // already: -ENOMEM where anything else is in the way.
 long Map(AddressSpace* space, const Mapping& mapping, uint32_t tag);
+
+// The runtime's own exit statuses: above this they name a signal, as a shell's do.
+constexpr int kDeadBySignal = 128;
 
 // Ends the process at once: the runtime cannot go on.
 [[noreturn]] void Die(int status);

@@ -72,8 +72,9 @@ long Install(int signo, void (*handler)(int, Siginfo*, void*), uint64_t mask) {
 
 }  // namespace
 
-long InstallHandlers() {
-  const uint64_t all = ~(SignalBit(kSigsegv) | SignalBit(kSigbus));
+long InstallHandlers(uint64_t foreign) {
+  const uint64_t all =
+      foreign | SignalBit(kSigfpe) | SignalBit(kSigill) | SignalBit(kSigtrap) | SignalBit(kSigkick);
   long error = 0;
   for (const int signo : {kSigsegv, kSigbus, kSigfpe, kSigill, kSigtrap}) {
     if (error == 0) error = Install(signo, OnFault, all);

@@ -197,7 +197,7 @@ void RunGuest(Thread* thread) {
   const native::Stack stack{reinterpret_cast<uint64_t>(context) + kContextBytes, 0, 0,
                             kSignalStackBytes};
   native::Host(native::kSigaltstack, &stack, nullptr);
-  const uint64_t mask = native::kGuestCodeMask;
+  const uint64_t mask = thread->space->environment.foreign_signals;
   native::Host(native::kRtSigprocmask, 2, &mask, nullptr, 8);
   for (;;) {
     const exec::Exit exit = exec::Run(thread->space->translated->translator, &context->state);

@@ -33,11 +33,21 @@ export class Executor {
   attachesByRing = false;
   /** To be killed, possibly before it has attached. */
   doomed = false;
+  /** The host has confirmed its end. */
+  ended = false;
 
   constructor(space: AddressSpace, process: Process) {
     this.space = space;
     this.process = process;
     space.executors.add(this);
+  }
+
+  /** The host has confirmed its end: there is no more to hear of it. The pidfd is the caller's. */
+  leave(): void {
+    this.watch?.close();
+    this.watch = undefined;
+    this.pidfd = -1;
+    this.ended = true;
   }
 
   /** Ends it; the host confirms through the pidfd. */

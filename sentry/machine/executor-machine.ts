@@ -5,7 +5,6 @@ import { call } from "../host/call.ts";
 import { HOST_ISA } from "../host/isa.ts";
 import type { Reactor } from "../host/reactor.ts";
 import { PARKED, type Parked } from "../kernel/blocking.ts";
-import { RLIMIT_FSIZE } from "../kernel/limits.ts";
 import type {
   CloneSpec,
   HostAuxv,
@@ -19,12 +18,14 @@ import type { Usage } from "../kernel/usage.ts";
 import { AddressSpace, Executor } from "./address-space.ts";
 import { ExecutorThread } from "./executor-thread.ts";
 import { cpuNsOf, rememberThread, usedBy } from "./executor-usage.ts";
+import { Expected } from "./expected.ts";
 import { Freezer } from "./freezer.ts";
-import { findThread, processOfThread, reap } from "./host-threads.ts";
+import { deathSignal, findThread, processOfThread, reap } from "./host-threads.ts";
 import { hostResidentBytes } from "./host-usage.ts";
 import { hostedAuxv } from "./hosted-auxv.ts";
 import type { RawSubmission, RingHub } from "./hub.ts";
 import { Launcher, type Notification } from "./launcher.ts";
+import { lend } from "./lend.ts";
 import { lifePipe } from "./life-pipe.ts";
 import type { ExecutorMachineOptions } from "./machine-options.ts";
 import { encodePlan } from "./plan.ts";
@@ -33,11 +34,8 @@ import { Attach, FAULTS, RuntimeCall, Verb } from "./protocol.ts";
 
 const POLLIN = 1;
 const SIGKILL = 9;
-const F_DUPFD_CLOEXEC = 1030;
 /** How often to look whether the last thread of a guest in this process has gone. */
 const HOSTED_END_NS = 200_000n;
-/** How long a process that is to be killed may take to come into being. */
-const ATTACH_NS = 1_000_000_000n;
 /** Programs linked to addresses below would collide with Node itself, which may lie at 0x400000. */
 const NODE_END = 2 ** 36;
 /** Runs guest code in executor processes behind rings. */
@@ -56,8 +54,7 @@ export class ExecutorMachine implements Machine {
   readonly #log: (line: string) => void;
   readonly #spaces = new Map<number, AddressSpace>();
   readonly #executors = new Map<Process, Executor>();
-  /** Executors that have not attached yet. */
-  readonly #expected = new Map<bigint, Executor>();
+  readonly #expected: Expected;
   /** Images whose contents are still to be stored. */
   readonly #starting = new Map<AddressSpace, ProgramImage>();
   readonly #promises = new Promises();
@@ -73,6 +70,13 @@ export class ExecutorMachine implements Machine {
     this.#options = options;
     this.#mayHost =
       options.confinement === undefined && options.mayHost && options.guest === HOST_ISA;
+    this.#expected = new Expected({
+      reactor: options.reactor,
+      launcher: () => this.#launcher,
+      known: (pid) => this.#byPid(pid) !== undefined,
+      gone: (executor) => this.#ended(executor),
+      hostile: options.confinement !== undefined,
+    });
     this.auxv = this.#mayHost
       ? hostedAuxv((hosts, fixed) =>
           this.#mayHost && !fixed ? hosts : this.#launch().auxv.vdso(fixed),
@@ -123,7 +127,7 @@ export class ExecutorMachine implements Machine {
     }
     this.#spaces.set(space.ring, space);
     this.#executors.set(task.process, executor);
-    if (!hosted) this.#expected.set(executor.token, executor);
+    if (!hosted) this.#expected.add(executor, this.#launch().promise());
     this.#starting.set(space, image);
     task.thread = new ExecutorThread(this, executor, slot, task);
     return undefined;
@@ -147,7 +151,9 @@ export class ExecutorMachine implements Machine {
     const executor = spec.kind === "thread" ? parent.executor : new Executor(made, child.process);
     if (executor !== parent.executor) {
       this.#executors.set(child.process, executor);
-      this.#expected.set(executor.token, executor);
+      // Whoever clones makes its next call when that is done.
+      const { calls } = parent;
+      this.#expected.add(executor, () => parent.calls > calls || parent.executor.ended);
       executor.attachesByRing = parent.executor.attachesByRing;
     }
     child.thread = new ExecutorThread(this, executor, slot, child);
@@ -248,6 +254,7 @@ export class ExecutorMachine implements Machine {
       return;
     }
     thread.inCall = true;
+    thread.calls++;
     this.#promises.break(thread);
     if (thread.executor.doomed && thread.executor.hostedTid !== undefined) {
       this.#endHostedThread(thread);
@@ -302,6 +309,7 @@ export class ExecutorMachine implements Machine {
 
   /** Ends everything. */
   close(): void {
+    this.#expected.close();
     this.#launcher?.close();
     for (const fd of Object.values(this.#life)) call("close", fd);
     for (const space of this.#spaces.values()) {
@@ -350,7 +358,6 @@ export class ExecutorMachine implements Machine {
   #kill(executor: Executor): void {
     if (executor.hostedTid === undefined) {
       executor.kill();
-      if (executor.pid === undefined) this.#awaitAttachment(executor);
       return;
     }
     executor.doomed = true;
@@ -359,14 +366,6 @@ export class ExecutorMachine implements Machine {
       if (thread.inCall) this.#endHostedThread(thread);
       else thread.interrupt();
     }
-  }
-
-  /** A process asked for may never be made, when who was to make it has died. */
-  #awaitAttachment({ token }: Executor): void {
-    this.#reactor.at(this.#reactor.now() + ATTACH_NS, () => {
-      const executor = this.#expected.get(token);
-      if (executor !== undefined && this.#expected.delete(token)) this.#ended(executor);
-    });
   }
 
   #endHostedThread(thread: ExecutorThread): void {
@@ -397,32 +396,15 @@ export class ExecutorMachine implements Machine {
       this.violated(thread.space.ring, "an attachment that nobody expects");
       return;
     }
-    this.#expected.delete(token);
+    this.#expected.remove(token);
     executor.space.closeRingFd();
     this.#adopt(executor, pid, pidfd);
     thread.answer(Verb.return, 0);
   }
 
-  /** Lends a descriptor of ours to a thread in trusted mode, if nobody can tell who uses it. */
   #lease(thread: ExecutorThread): void {
-    if (this.#options.confinement !== undefined) {
-      this.violated(thread.space.ring, "a request for a descriptor in untrusted mode");
-      return;
-    }
-    const file = thread.task.files.get(thread.frame.u32(0));
-    const backing = file instanceof Errno ? file : file.backing();
-    const limited = thread.task.process.limits.soft(RLIMIT_FSIZE) !== Number.POSITIVE_INFINITY;
-    if (limited || backing instanceof Errno || !backing.direct || backing.offset !== 0) {
-      thread.answer(Verb.return, -1);
-      return;
-    }
-    const kept = call("fcntl", backing.fd, F_DUPFD_CLOEXEC, 0);
-    if (kept instanceof Errno) {
-      thread.answer(Verb.return, -1);
-      return;
-    }
-    this.promise(thread, kept);
-    thread.answer(Verb.return, kept);
+    if (this.#options.confinement === undefined) lend(this, thread);
+    else this.violated(thread.space.ring, "a request for a descriptor in untrusted mode");
   }
 
   #adopt(executor: Executor, pid: number, pidfd: number): void {
@@ -476,7 +458,7 @@ export class ExecutorMachine implements Machine {
     const { space, slot, executor } = childThread;
     space.attach(slot, undefined);
     if (executor !== thread.executor) {
-      this.#expected.delete(executor.token);
+      this.#expected.remove(executor.token);
       this.#executors.delete(child.process);
       executor.process = undefined;
       this.#ended(executor);
@@ -496,7 +478,7 @@ export class ExecutorMachine implements Machine {
       launcher.reply(note, EPERM);
       return;
     }
-    this.#expected.delete(note.token);
+    this.#expected.remove(note.token);
     const pidfd = call("pidfd_open", note.pid, 0);
     // Unless the call still waits, the number may be another process's by now.
     const waits = launcher.waits(note);
@@ -546,8 +528,26 @@ export class ExecutorMachine implements Machine {
 
   /** The host has confirmed an executor's end. */
   #ended(executor: Executor): void {
-    this.#release(executor);
+    const { pidfd, doomed, attachesByRing } = executor;
+    const launcher = this.#launcher;
+    if (pidfd < 0 || doomed || attachesByRing || launcher === undefined) {
+      this.#gone(executor, this.#release(executor));
+      return;
+    }
+    // Nobody told it to end: only its parent can say why it has.
+    executor.leave();
+    launcher.bury(pidfd, (status) => {
+      this.#release(executor);
+      this.#gone(executor, deathSignal(status));
+    });
+  }
+
+  #gone(executor: Executor, signo: number = SIGKILL): void {
     const { space, process } = executor;
+    for (const [tid, { parent, child }] of this.#cloning) {
+      const lost = parent.executor === executor || child.process === process;
+      if (lost) this.#cloning.delete(tid);
+    }
     for (const thread of [...space.threads()]) {
       if (thread.executor !== executor) continue;
       this.#promises.break(thread);
@@ -560,18 +560,24 @@ export class ExecutorMachine implements Machine {
     }
     if (process !== undefined) {
       this.#executors.delete(process);
-      this.#events.processGone(process, { signo: SIGKILL });
+      this.#events.processGone(process, { signo });
     }
   }
 
-  #release(executor: Executor): void {
+  /** @returns the signal that ended a child of ours. */
+  #release(executor: Executor): number | undefined {
+    const { pidfd } = executor;
+    executor.leave();
     executor.space.executors.delete(executor);
-    executor.watch?.close();
-    executor.watch = undefined;
-    if (executor.attachesByRing && executor.pidfd >= 0) reap(executor.pidfd);
-    if (executor.pidfd >= 0) call("close", executor.pidfd);
-    executor.pidfd = -1;
     executor.pid = undefined;
+    if (pidfd < 0) return undefined;
+    if (!executor.attachesByRing) {
+      this.#launcher?.reap(pidfd);
+      return undefined;
+    }
+    const signo = reap(pidfd);
+    call("close", pidfd);
+    return signo;
   }
 
   /** There is no way back: the program that called execve dies, as it would of an error this late on Linux. */
@@ -581,7 +587,7 @@ export class ExecutorMachine implements Machine {
     this.#log(
       `The host could not start ${executor.process?.leader?.name ?? "an executor"}: ${error}`,
     );
-    this.#expected.delete(token);
+    this.#expected.remove(token);
     this.#ended(executor);
   }
 

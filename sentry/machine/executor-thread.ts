@@ -24,6 +24,8 @@ export class ExecutorThread implements GuestThread {
   hostTid: number | undefined;
   /** Its last submission has not been answered. */
   inCall = false;
+  /** How many submissions there have been. */
+  calls = 0;
   readonly #machine: ExecutorMachine;
   readonly #operands = new BigUint64Array(6);
 

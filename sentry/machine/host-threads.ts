@@ -29,12 +29,63 @@ export function processOfThread(tid: number): number | undefined {
   }
 }
 
+/** A host process as its family sees it. */
+export interface HostProcess {
+  readonly pid: number;
+  readonly parent: number;
+  readonly zombie: boolean;
+}
+
+/** All host processes below `pid`. */
+export function descendants(pid: number): HostProcess[] {
+  const children = new Map<number, HostProcess[]>();
+  for (const name of readdirSync("/proc")) {
+    const fields = /^\d/.test(name) ? statFields(Number(name)) : undefined;
+    if (fields === undefined) continue;
+    const [state, parent] = fields;
+    const siblings = children.get(Number(parent)) ?? [];
+    siblings.push({ pid: Number(name), parent: Number(parent), zombie: state === "Z" });
+    children.set(Number(parent), siblings);
+  }
+  const found = [...(children.get(pid) ?? [])];
+  for (const member of found) found.push(...(children.get(member.pid) ?? []));
+  return found;
+}
+
+/** `/proc/PID/stat` from the state on; undefined when there is no such process. */
+function statFields(pid: number): string[] | undefined {
+  try {
+    const text = readFileSync(`/proc/${pid}/stat`, "latin1");
+    return text.slice(text.lastIndexOf(")") + 2).split(" ");
+  } catch {
+    return undefined;
+  }
+}
+
+/** The runtime's exit statuses above this name a signal; `kDeadBySignal` in guest/native. */
+const DEAD_BY_SIGNAL = 128;
+const LAST_SIGNAL = 64;
+
+/** The signal that a wait status tells of; undefined when there is none. */
+export function deathSignal(status: number): number | undefined {
+  const signo = status & 0x7f || (status >>> 8) - DEAD_BY_SIGNAL;
+  return signo > 0 && signo <= LAST_SIGNAL ? signo : undefined;
+}
+
 const P_PIDFD = 3;
 const WNOHANG = 1;
 const WEXITED = 4;
 const WALL = 0x40000000;
+const SIGINFO_SIZE = 128;
+/** In `siginfo_t`: si_code and si_status. */
+const SI_CODE = 8 / 4;
+const SI_STATUS = 24 / 4;
+const CLD_EXITED = 1;
 
-/** Takes leave of a child of the sentry that has ended. */
-export function reap(pidfd: number): void {
-  call("waitid", P_PIDFD, pidfd, null, WEXITED | WNOHANG | WALL, null);
+/** Takes leave of a child of the sentry that has ended. @returns the signal that ended it, if one did. */
+export function reap(pidfd: number): number | undefined {
+  const info = new Int32Array(SIGINFO_SIZE / 4);
+  call("waitid", P_PIDFD, pidfd, info, WEXITED | WNOHANG | WALL, null);
+  const { [SI_CODE]: code, [SI_STATUS]: status = 0 } = info;
+  return deathSignal(code === CLD_EXITED ? status << 8 : status);
 }

@@ -8,7 +8,7 @@ import {
   REPORT_SIZE,
   type Report,
 } from "../../profiles/linux/report.ts";
-import { LauncherHello, SpawnFailure, SpawnRequest } from "../../ring/layout.ts";
+import { LauncherHello, LauncherReply, LauncherRequest } from "../../ring/layout.ts";
 import { native } from "../../ring/native.ts";
 import { EAGAIN, ENOENT, Errno, errnoOf } from "../abi/errno.ts";
 import type { Isa } from "../abi/numbers.ts";
@@ -38,6 +38,10 @@ const NOTIFICATION_SIZE = 80;
 const FD_CLOEXEC_FLAG = 0o2000000;
 /** AT_PLATFORM. */
 export const PLATFORMS: Readonly<Record<Isa, string>> = { x86_64: "x86_64", arm64: "aarch64" };
+/** Processes that one request may have reaped; the launcher's `kMaxReaped`. */
+const REAPED_MAX = 32;
+/** How long the ended may wait for company before they are reaped. */
+const REAP_NS = 10_000_000n;
 
 /** How a launcher is to be started. */
 export interface LauncherOptions {
@@ -85,6 +89,14 @@ export interface Spawn {
   readonly name: string;
 }
 
+/** Which executor could not be started, and why; or the answer of that number, if that is not 0. */
+interface Reply {
+  readonly token: bigint;
+  readonly error: Errno;
+  readonly answer: number;
+  readonly status: number;
+}
+
 /** The container's launcher process: it forks executors, which then speak through designated calls. */
 export class Launcher {
   readonly auxv: HostAuxv;
@@ -92,6 +104,13 @@ export class Launcher {
   readonly #control: number;
   readonly #listener: number;
   readonly #watches: Watch[];
+  readonly #reactor: Reactor;
+  /** Pidfds of its children that have ended and are still to be reaped. */
+  readonly #ended: number[] = [];
+  #reaping = false;
+  #asked = 0;
+  readonly #mourners = new Map<number, (status: number) => void>();
+  #answered = 0;
 
   /** Descriptor numbers an executor may get, in turn. See `kWindowFirst` in guest/confine. */
   #nextInWindow: number = DESCRIPTOR_WINDOW.first;
@@ -122,16 +141,16 @@ export class Launcher {
     this.#control = started.control;
     this.#listener = started.listener;
     const { reactor, notified, failed, gone } = options;
+    this.#reactor = reactor;
     this.#watches = [
       reactor.watch(this.#listener, POLLIN, () => {
         for (let note = this.#receive(); note !== undefined; note = this.#receive()) notified(note);
       }),
       reactor.watch(this.#control, POLLIN, () => {
-        const failure = this.#receiveFailure();
-        if (failure !== undefined) {
-          failed(failure.token, failure.error);
-          return;
-        }
+        const reply = this.#receiveReply();
+        if (reply !== undefined && reply.answer > 0) this.#hear(reply.answer, reply.status);
+        else if (reply !== undefined) failed(reply.token, reply.error);
+        if (reply !== undefined) return;
         this.close();
         gone();
       }),
@@ -141,14 +160,85 @@ export class Launcher {
 
   /** Asks for a new executor. It announces itself by a notification with the token. */
   spawn(spawn: Spawn): Errno | undefined {
-    const request = new Uint8Array(SpawnRequest.size);
+    return this.#request(
+      { token: spawn.token, stepCount: spawn.stepCount, name: spawn.name },
+      spawn.files.length,
+      [spawn.ringFd, spawn.doorbellFd, ...spawn.files],
+    );
+  }
+
+  /** Asks whether it has done all that it was asked for before. */
+  ask(): void {
+    // One answer says as much as several.
+    if (this.#asked === this.#answered) this.#ask();
+  }
+
+  /** @returns what will be true once all that the launcher was asked for until now has been done. */
+  promise(): () => boolean {
+    const next = this.#asked + 1;
+    return () => this.#answered >= next;
+  }
+
+  /**
+   * Takes leave of a child of it that has ended, and tells how.
+   * @param pidfd is the launcher's from now on.
+   * @param told hears the wait status, unless the launcher itself ends before.
+   */
+  bury(pidfd: number, told: (status: number) => void): void {
+    // The ended of one request are reaped in order, and the last one's status is told.
+    while (this.#ended.length >= REAPED_MAX) this.#request({});
+    this.#ended.push(pidfd);
+    this.#mourners.set(this.#asked + 1, told);
+    this.#ask();
+  }
+
+  #ask(): void {
+    this.#asked++;
+    this.#request({ answer: this.#asked });
+  }
+
+  #hear(answer: number, status: number): void {
+    this.#answered = answer;
+    const told = this.#mourners.get(answer);
+    this.#mourners.delete(answer);
+    told?.(status);
+  }
+
+  /** Takes leave of a child of it that has ended, soon. @param pidfd is the launcher's from now on. */
+  reap(pidfd: number): void {
+    this.#ended.push(pidfd);
+    if (this.#reaping) return;
+    this.#reaping = true;
+    this.#reactor.at(this.#reactor.now() + REAP_NS, () => {
+      this.#reaping = false;
+      while (this.#watches.length > 0 && this.#ended.length > 0) this.#request({});
+    });
+  }
+
+  /** Sends a request, and with it the ended. */
+  #request(
+    wanted: {
+      readonly token?: bigint;
+      readonly stepCount?: number;
+      readonly answer?: number;
+      readonly name?: string;
+    },
+    fileCount = 0,
+    fds: readonly number[] = [],
+  ): Errno | undefined {
+    const reaped = this.#ended.splice(0, REAPED_MAX);
+    const request = new Uint8Array(LauncherRequest.size);
     const view = new DataView(request.buffer);
-    view.setBigUint64(SpawnRequest.token, spawn.token, true);
-    view.setUint32(SpawnRequest.fileCount, spawn.files.length, true);
-    view.setUint32(SpawnRequest.stepCount, spawn.stepCount, true);
-    request.set(Buffer.from(spawn.name, "latin1").subarray(0, 15), SpawnRequest.name);
-    const fds = Int32Array.from([spawn.ringFd, spawn.doorbellFd, ...spawn.files]);
-    const sent = native.sendDescriptors(this.#control, request, fds);
+    view.setBigUint64(LauncherRequest.token, wanted.token ?? 0n, true);
+    view.setUint32(LauncherRequest.reapCount, reaped.length, true);
+    view.setUint32(LauncherRequest.fileCount, fileCount, true);
+    view.setUint32(LauncherRequest.stepCount, wanted.stepCount ?? 0, true);
+    view.setUint32(LauncherRequest.answer, wanted.answer ?? 0, true);
+    const name = Buffer.from(wanted.name ?? "", "latin1").subarray(0, 15);
+    request.set(name, LauncherRequest.name);
+    const all = Int32Array.from([...reaped, ...fds]);
+    const sent = native.sendDescriptors(this.#control, request, all);
+    for (const pidfd of reaped) call("close", pidfd);
     return sent < 0 ? errnoOf(-sent) : undefined;
   }
 
@@ -192,21 +282,24 @@ export class Launcher {
   close(): void {
     if (this.#watches.length === 0) return;
     for (const watch of this.#watches.splice(0)) watch.close();
+    for (const pidfd of this.#ended.splice(0)) call("close", pidfd);
     call("close", this.#control);
     call("close", this.#listener);
     call("kill", this.pid, 9);
     call("wait4", this.pid, null, 0, null);
   }
 
-  /** @returns which executor could not be started, and why; undefined when the launcher has ended. */
-  #receiveFailure(): { readonly token: bigint; readonly error: Errno } | undefined {
-    const bytes = new Uint8Array(SpawnFailure.size);
+  /** @returns what it says; undefined when it has ended. */
+  #receiveReply(): Reply | undefined {
+    const bytes = new Uint8Array(LauncherReply.size);
     const got = native.receiveDescriptors(this.#control, bytes, new Int32Array(1));
-    if (got !== SpawnFailure.size) return undefined;
+    if (got !== LauncherReply.size) return undefined;
     const view = new DataView(bytes.buffer);
     return {
-      token: view.getBigUint64(SpawnFailure.token, true),
-      error: errnoOf(view.getUint32(SpawnFailure.error, true)),
+      token: view.getBigUint64(LauncherReply.token, true),
+      error: errnoOf(view.getUint32(LauncherReply.error, true)),
+      answer: view.getUint32(LauncherReply.answer, true),
+      status: view.getUint32(LauncherReply.status, true),
     };
   }
 

@@ -4,7 +4,12 @@
 //
 //   churn           reads commands
 //   churn exit      ends at once: what it executes
+//   churn again     executes itself for ever
+//
+// "worker NAME" starts a child that does the same for ever, until it is killed; "reap" waits for it
+// and for all it has left behind, and tells its wait status.
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -155,6 +160,41 @@ bool Mapped() {
   return Ended(child, 0);
 }
 
+bool Spin() {
+  for (;;) asm volatile("");
+}
+
+bool Park() {
+  Wait(nullptr);
+  return false;
+}
+
+// Calls that the sentry answers at once.
+bool Call() {
+  getppid();
+  return true;
+}
+
+// A file that is used often enough to be lent.
+bool Lease() {
+  char bytes[512];
+  const int fd = open(g_program, O_RDONLY);
+  bool good = fd >= 0;
+  for (int i = 0; i < 8; i++) good = good && pread(fd, bytes, sizeof bytes, 0) == sizeof bytes;
+  return close(fd) == 0 && good;
+}
+
+bool Again() {
+  execl(g_program, g_program, "again", nullptr);
+  return false;
+}
+
+// Threads that wait for each other while others come and go.
+bool Blocked() {
+  StartWaiters();
+  for (;;) Threads();
+}
+
 struct Command {
   std::string_view name;
   bool (*run)();
@@ -172,14 +212,51 @@ constexpr Command kCommands[] = {
     {"killed", Killed},
     {"faulted", Faulted},
     {"mapped", Mapped},
+    {"spin", Spin},
+    {"park", Park},
+    {"call", Call},
+    {"lease", Lease},
+    {"again", Again},
+    {"blocked", Blocked},
 };
+
+pid_t g_worker;
+
+void StartWorker(const Command& command) {
+  g_worker = fork();
+  if (g_worker == 0) {
+    for (;;) command.run();
+  }
+  printf("worker %s\n", command.name.data());
+  fflush(stdout);
+}
+
+void Reap() {
+  int worker = -1;
+  int status = 0;
+  for (pid_t pid; (pid = wait(&status)) > 0;) {
+    if (pid == g_worker) worker = status;
+  }
+  printf("reaped %d\n", worker);
+  fflush(stdout);
+}
 
 int Serve() {
   char name[32];
   int count = 0;
-  while (scanf("%31s %d", name, &count) == 2) {
+  while (scanf("%31s", name) == 1) {
+    const bool worker = strcmp(name, "worker") == 0;
+    if (strcmp(name, "reap") == 0) {
+      Reap();
+      continue;
+    }
+    if ((worker ? scanf("%31s", name) : scanf("%d", &count)) != 1) return 1;
     for (const Command& command : kCommands) {
       if (command.name != name) continue;
+      if (worker) {
+        StartWorker(command);
+        continue;
+      }
       int failed = 0;
       for (int i = 0; i < count; i++) failed += command.run() ? 0 : 1;
       if (failed == 0)
@@ -196,5 +273,6 @@ int Serve() {
 
 int main(int argc, char** argv) {
   g_program = argv[0];
-  return argc > 1 ? 0 : Serve();
+  if (argc == 1) return Serve();
+  return strcmp(argv[1], "again") == 0 && !Again() ? 1 : 0;
 }

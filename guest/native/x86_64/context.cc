@@ -164,7 +164,7 @@ void EnterProgram(Thread* thread, uint64_t pc, uint64_t sp) {
   uc.mcontext.eflags = kEflagsInitial;
   uc.mcontext.cs = kUserCs;
   uc.mcontext.ss = kUserSs;
-  uc.sigmask = kGuestCodeMask;
+  uc.sigmask = thread->space->environment.foreign_signals;
   uc.stack = Stack{StackBottom(thread), 0, 0, StackTop(thread) - StackBottom(thread)};
   SetThreadPointer(nullptr, 0);
   dd_resume(&uc);

@@ -78,7 +78,8 @@ void OnFault(int signo, Siginfo* info, void* context) {
     uc->mcontext.rip = Address(dd_access_failed);
     return;
   }
-  if (InRuntime(thread, rip)) Die(71);
+  // Sent by somebody, or a mistake of ours.
+  if (InRuntime(thread, rip)) Die(info->code <= 0 ? kDeadBySignal + signo : 71);
   RaiseFault(thread, reinterpret_cast<Context*>(uc), signo, info->code, info->addr);
 }
 
@@ -117,9 +118,11 @@ long Install(int signo, void (*handler)(int, Siginfo*, void*), uint64_t mask) {
 
 }  // namespace
 
-long InstallHandlers() {
-  // Everything waits while the runtime works, but for what its own accesses to guest memory raise.
-  const uint64_t all = ~(SignalBit(kSigsegv) | SignalBit(kSigbus));
+long InstallHandlers(uint64_t foreign) {
+  // All that has a handler waits while the runtime works, but for what its own accesses to guest
+  // memory raise.
+  const uint64_t all = foreign | SignalBit(kSigsys) | SignalBit(kSigfpe) | SignalBit(kSigill) |
+                       SignalBit(kSigtrap) | SignalBit(kSigkick);
   long error = Install(kSigsys, OnSyscall, all);
   for (const int signo : {kSigsegv, kSigbus, kSigfpe, kSigill, kSigtrap}) {
     if (error == 0) error = Install(signo, OnFault, all);

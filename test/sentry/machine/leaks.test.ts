@@ -1,6 +1,6 @@
 import { readdirSync } from "node:fs";
 import test from "ava";
-import { type Census, census, descendants, filesOf } from "../../fixtures/census.ts";
+import { censusAfter, descendants, filesOf, settledCensus } from "../../fixtures/census.ts";
 import { CHURN, startChurn } from "../../fixtures/churn.ts";
 import { MODES, openDd } from "../../fixtures/dd.ts";
 import { image } from "../../fixtures/images.ts";
@@ -26,8 +26,6 @@ const EXECS = 400;
  */
 const SMALL_HEAP_MB = 17;
 
-const equal = (a: unknown, b: unknown) => JSON.stringify(a) === JSON.stringify(b);
-
 for (const mode of MODES) {
   test.serial(
     `hundreds of processes later a container holds what it held before, ${mode}`,
@@ -40,17 +38,10 @@ for (const mode of MODES) {
         env: { NODE_OPTIONS: `--max-old-space-size=${SMALL_HEAP_MB}` },
       });
       for (const what of CHURN) t.is(await churn.say(`${what} ${WARM}`), `done ${what}`);
-      let before: Census = census(dd, churn.pid);
-      // Those that were killed last may still be ending.
-      await until(() => {
-        const previous = before;
-        before = census(dd, churn.pid);
-        return equal(previous, before);
-      });
+      const before = await settledCensus(dd, churn.pid);
       for (const what of CHURN) t.is(await churn.say(`${what} ${ROUNDS}`), `done ${what}`);
       t.is(await churn.say(`exec ${EXECS}`), "done exec");
-      await until(() => equal(census(dd, churn.pid), before));
-      t.deepEqual(census(dd, churn.pid), before);
+      t.deepEqual(await censusAfter(dd, churn.pid, before), before);
 
       const members = [churn.pid, ...descendants(churn.pid).map(({ pid }) => pid)];
       t.is(await churn.end(), 0);
