@@ -108,7 +108,10 @@ long Fork(Thread* thread, Context* context, const Reply& reply) {
   const long fd = environment.attach_call != 0
                       ? Attach(thread, ring::Attach::kFork, reply.operands[5])
                       : TakeFromSentry(environment, reply.operands[0]);
-  if (fd < 0 || MapRing(thread, static_cast<int>(fd), 0) != 0) Die(74);
+  // Anything but a donated file would be a call that the filter refuses with a signal.
+  const bool donated = fd >= confine::kWindowFirst && fd <= confine::kWindowLast;
+  if (fd < 0 || (environment.attach_call != 0 && !donated)) Die(74);
+  if (MapRing(thread, static_cast<int>(fd), 0) != 0) Die(74);
   if (EndWithSentry(environment) != 0) Die(78);
   Identify(thread, tid, extra.pid);
   space->pid = thread->pid;
