@@ -20,6 +20,7 @@ const SENTENCES = {
   ARCHIVE_INVALID: "The archive holds no image",
   ARCHIVE_UNREADABLE: "The archive cannot be read",
   REGISTRY_UNREACHABLE: "The registry cannot be reached",
+  REGISTRY_UNTRUSTED: "There is no trusted connection to the registry",
   REGISTRY_STALLED: "The registry stopped answering",
   REGISTRY_PROTOCOL: "The registry gave an unexpected answer",
   REGISTRY_DENIED: "The registry denied access",

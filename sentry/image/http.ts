@@ -2,7 +2,7 @@ import { once } from "node:events";
 import * as http from "node:http";
 import * as https from "node:https";
 import * as tls from "node:tls";
-import { ImageError } from "./errors.ts";
+import { ImageError, type ImageErrorCode } from "./errors.ts";
 import { parseUrl } from "./http-address.ts";
 import { proxyAuthorization, proxyFor, TunnelAgent } from "./proxy.ts";
 import {
@@ -228,9 +228,16 @@ export async function readBody(response: HttpResponse, max: number): Promise<Uin
   return Buffer.concat(chunks, length);
 }
 
+/** What goes wrong with a connection in a way that another try would not mend, by Node's codes. */
+const ERRORS: readonly (readonly [RegExp, ImageErrorCode])[] = [
+  [/^HPE_/, "REGISTRY_PROTOCOL"],
+  [/CERT|^UNABLE_TO_|^ERR_SSL_|^ERR_TLS_/, "REGISTRY_UNTRUSTED"],
+  [/^PROXY_REFUSED$/, "SETTINGS_INVALID"],
+];
+
 function connectionError(error: unknown, url: URL): unknown {
   if (error instanceof ImageError || !(error instanceof Error)) return error;
   const code = "code" in error ? String(error.code) : "";
-  const kind = code.startsWith("HPE_") ? "REGISTRY_PROTOCOL" : "REGISTRY_UNREACHABLE";
+  const kind = ERRORS.find(([pattern]) => pattern.test(code))?.[1] ?? "REGISTRY_UNREACHABLE";
   return new ImageError(kind, `${url.host}: ${error.message || code}`, { cause: error });
 }

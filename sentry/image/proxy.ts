@@ -95,7 +95,9 @@ export class TunnelAgent extends https.Agent {
     request.on("connect", (response, socket) => {
       if (response.statusCode !== 200) {
         socket.destroy();
-        fail(new Error(`the proxy ${this.#proxy.host} answered ${response.statusCode}`));
+        const what = `the proxy ${this.#proxy.host} answered ${response.statusCode}`;
+        const code = response.statusCode === 407 ? { code: "PROXY_REFUSED" } : {};
+        fail(Object.assign(new Error(what), code));
         return;
       }
       const secure = tls.connect({

@@ -57,6 +57,7 @@ const HUB = "docker.io";
 const MIRROR_LACKS: ReadonlySet<ImageErrorCode> = new Set([
   "REGISTRY_UNREACHABLE",
   "REGISTRY_STALLED",
+  "REGISTRY_UNTRUSTED",
   "REGISTRY_NOT_FOUND",
   "REGISTRY_DENIED",
   "REGISTRY_UNAUTHORIZED",

@@ -121,7 +121,9 @@ export class PushRepository {
   }
 
   async #open(): Promise<UploadSession> {
-    const response = await this.#send({ method: "POST", path: "blobs/uploads/", body: EMPTY });
+    const path = `${this.#path}/blobs/uploads/`;
+    const request = { method: "POST", path, body: EMPTY, scopes: this.#scopes } as const;
+    const response = await this.#client.send(request);
     if (response.status !== 202) throw await this.#refusal(response, "blobs/uploads");
     response.discard();
     return this.#session(response, await this.#root());
