@@ -54,6 +54,7 @@ const ERRORS = {
   NO_CONFIG: [400, () => "config cannot be empty in order to create a container"],
   NO_COMMAND: [400, () => "no command specified"],
   NOT_RUNNING: [409, (id = "") => `container ${id} is not running`],
+  LOG_UNREADABLE: [501, () => "configured logging driver does not support reading"],
   ALREADY_PAUSED: [409, (id = "") => `Container ${id} is already paused`],
   NOT_PAUSED: [409, (id = "") => `Container ${id} is not paused`],
   IS_PAUSED: [409, (id = "") => `container ${id} is paused, unpause the container before exec`],

@@ -1,11 +1,12 @@
 import { existsSync, writeFileSync } from "node:fs";
 import { hostname as hostHostname } from "node:os";
 import { join } from "node:path";
-import { fromText } from "../sentry/abi/bytes.ts";
+import { fromText, toText } from "../sentry/abi/bytes.ts";
 import { SIGTERM } from "../sentry/abi/signal.ts";
 import { ContainerError } from "../sentry/container/errors.ts";
 import { hostSpec } from "../sentry/container/host-options.ts";
 import { withInit } from "../sentry/container/init-program.ts";
+import { checkLogOptions, type LogSpec, logSpec } from "../sentry/container/log-options.ts";
 import { resolveMounts } from "../sentry/container/mounts.ts";
 import { randomId } from "../sentry/container/names.ts";
 import { writeWanted } from "../sentry/container/network/container-networks.ts";
@@ -85,6 +86,9 @@ export async function newContainer(
     directories,
   );
   const stopTimeout = values["stop-timeout"];
+  const logDriver = values["log-driver"] ?? "json-file";
+  const logOptions = parseLabels(values["log-opt"]);
+  checkLogOptions(logDriver, logOptions);
   const held = store.create(id, values.name, (name) => ({
     version: 1,
     name,
@@ -114,6 +118,15 @@ export async function newContainer(
     openStdin: values.interactive,
     autoRemove: values.rm,
     labels: { ...image.config.Labels, ...labels },
+    ...logMember(
+      logSpec(logDriver, logOptions, {
+        labels: { ...image.config.Labels, ...labels },
+        env: command.env.map(toText),
+        id,
+        name,
+        imageName,
+      }),
+    ),
     stopSignal,
     stopTimeoutSeconds:
       stopTimeout === undefined
@@ -142,6 +155,10 @@ function networkContext(store: ContainerStore, mode: Mode): NetworkingContext {
     },
     findContainer: (reference) => store.find(reference),
   };
+}
+
+function logMember(log: LogSpec | undefined): { log?: LogSpec } {
+  return log === undefined ? {} : { log };
 }
 
 function hostnameOf(wanted: string | undefined, network: NetworkSpec, id: string): string {

@@ -176,6 +176,18 @@ export const CREATE_OPTIONS = [
     help: "Confine the container's code: a separate process that can reach nothing by itself",
   },
   { name: "label", short: "l", value: "KEY=VALUE", repeat: true, help: "Attach a label" },
+  {
+    name: "log-driver",
+    value: "DRIVER",
+    choices: ["json-file", "local", "none"],
+    help: "Where a background container's output goes; default json-file",
+  },
+  {
+    name: "log-opt",
+    value: "NAME=VALUE",
+    repeat: true,
+    help: "max-size=10m, max-file=3, labels=..., env=..., tag=...",
+  },
   { name: "cidfile", value: "FILE", complete: "file", help: "Write the container's id to FILE" },
   {
     name: "pull",
@@ -231,6 +243,7 @@ export const LOGS_OPTIONS = [
   },
   { name: "until", value: "TIME", help: "Only until then" },
   { name: "timestamps", short: "t", help: "Begin each line with its time" },
+  { name: "details", help: "Show the labels and variables that --log-opt chose, too" },
 ] as const satisfies Rows;
 
 export const CP_OPTIONS = [

@@ -289,6 +289,7 @@ export class Containers implements ContainersEngine {
     const { id } = record.spec;
     const path = join(this.context.store.directoryOf(id), LOG_FILE);
     const runs = state.status === "running";
+    if (record.log?.driver === "none") throw new ApiError("LOG_UNREADABLE");
     if (runs && !state.logged && !existsSync(path)) {
       throw new ApiError(
         "NOT_IMPLEMENTED",

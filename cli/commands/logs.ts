@@ -38,7 +38,9 @@ export async function main(
     until: values.until === undefined ? undefined : parseTime(values.until, now),
   };
   const show = (entry: LogEntry) => {
-    const text = values.timestamps ? `${entry.time} ${entry.log}` : entry.log;
+    const chosen = Object.entries(entry.attrs ?? {}).map(([key, value]) => `${key}=${value}`);
+    const details = values.details ? `${chosen.join(",")} ` : "";
+    const text = `${values.timestamps ? `${entry.time} ` : ""}${details}${entry.log}`;
     process[entry.stream].write(text);
   };
   const follower = readLog(path, selection, show);

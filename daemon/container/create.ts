@@ -3,10 +3,11 @@ import { join } from "node:path";
 import type { CreateChoice } from "../../api/engine/containers.ts";
 import { ApiError } from "../../api/errors.ts";
 import type { CreateBody, HealthBody, HostConfigBody } from "../../api/routes/container-bodies.ts";
-import { fromText } from "../../sentry/abi/bytes.ts";
+import { fromText, toText } from "../../sentry/abi/bytes.ts";
 import { SIGTERM } from "../../sentry/abi/signal.ts";
 import { hostSpec } from "../../sentry/container/host-options.ts";
 import { withInit } from "../../sentry/container/init-program.ts";
+import { type LogSpec, logSpec } from "../../sentry/container/log-options.ts";
 import { resolveMounts } from "../../sentry/container/mounts.ts";
 import { randomId } from "../../sentry/container/names.ts";
 import { writeWanted } from "../../sentry/container/network/container-networks.ts";
@@ -73,6 +74,18 @@ export async function createContainer(
     mode,
     directories,
   );
+  const labels = { ...image.config.Labels, ...textsOf(body.Labels) };
+  const { Type: logDriver, Config: logOptions } = hostConfig.LogConfig ?? {};
+  const logOf = (chosen: string) =>
+    logSpec(logDriver || "json-file", textsOf(logOptions), {
+      labels,
+      env: command.env.map(toText),
+      id,
+      name: chosen,
+      imageName,
+    });
+  // Found before anything is made.
+  logOf("");
   const held = store.create(id, name, (chosen) => ({
     version: 1,
     name: chosen,
@@ -102,7 +115,8 @@ export async function createContainer(
     openStdin: body.OpenStdin ?? false,
     stdinOnce: body.StdinOnce ?? false,
     autoRemove: hostConfig.AutoRemove ?? false,
-    labels: { ...image.config.Labels, ...textsOf(body.Labels) },
+    labels,
+    ...logMember(logOf(chosen)),
     stopSignal,
     stopTimeoutSeconds: body.StopTimeout ?? STOP_TIMEOUT_SECONDS,
     anonymousVolumes,
@@ -117,6 +131,10 @@ export async function createContainer(
   writeWanted(held.directory, wanted);
   held.release();
   return { record: held.record, warnings };
+}
+
+function logMember(log: LogSpec | undefined): Pick<ContainerRecord, "log"> {
+  return log === undefined ? {} : { log };
 }
 
 /** What inspect shows as it was asked for, on top of the image's own. */

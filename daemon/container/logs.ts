@@ -17,7 +17,9 @@ export async function* readPieces(
       stream: entry.stream,
       time: nanoTime(entry.time),
       bytes: Buffer.from(entry.log, "utf8"),
-      details: "",
+      details: Object.entries(entry.attrs ?? {})
+        .map(([key, value]) => `${encodeURIComponent(key)}=${encodeURIComponent(value)}`)
+        .join(","),
     });
   };
   const selection = { tail: choice.tail, since: choice.since, until: choice.until };

@@ -1,5 +1,6 @@
-import { closeSync, fstatSync, openSync, readSync, statSync } from "node:fs";
-import { OLD_LOG } from "./log-writer.ts";
+import { closeSync, fstatSync, openSync, readdirSync, readSync, statSync } from "node:fs";
+import { basename, dirname } from "node:path";
+import { oldLog } from "./log-writer.ts";
 
 /** One entry of a log; see {@link import("./log-writer.ts").LogWriter}. */
 export interface LogEntry {
@@ -8,6 +9,8 @@ export interface LogEntry {
   readonly stream: "stdout" | "stderr";
   /** RFC 3339. */
   readonly time: string;
+  /** Chosen labels and variables of the container; see log-options.ts. */
+  readonly attrs?: Readonly<Record<string, string>>;
 }
 
 /** Which entries are wanted. */
@@ -21,9 +24,11 @@ export interface LogSelection {
 
 const CHUNK_BYTES = 64 * 1024;
 const FOLLOW_INTERVAL_MS = 50;
+/** More than a log ever has. */
+const FILES_MAX = 2000;
 
 /**
- * Reads a log from its beginning, and the file before it, if there is one.
+ * Reads a log from its beginning, and the files before it, as far as there are some.
  * @param show called with each wanted entry in order.
  * @returns how to go on from there.
  */
@@ -42,14 +47,8 @@ export function readLog(
     last.push(entry);
     if (last.length > selection.tail) last.shift();
   };
-  const old = openIfThere(`${path}${OLD_LOG}`);
-  if (old !== undefined) {
-    const lines = new LineReader(old);
-    lines.read(take);
-    lines.close();
-  }
   const follower = new LogFollower(path, selection, show);
-  follower.lines?.read(take);
+  follower.readAll(take);
   for (const entry of last) show(entry);
   return follower;
 }
@@ -65,8 +64,12 @@ export class LogFollower {
     this.path = path;
     this.selection = selection;
     this.show = show;
-    const fd = openIfThere(path);
-    this.lines = fd === undefined ? undefined : new LineReader(fd);
+  }
+
+  /** Reads from the oldest file on; the newest stays open. */
+  readAll(take: (entry: LogEntry) => void): void {
+    this.lines = LineReader.open(this.path, oldestAge(this.path));
+    this.readOn(take);
   }
 
   /** Shows what has come since, as long as `running` says so, and what came before it said no. */
@@ -91,14 +94,29 @@ export class LogFollower {
     const take = (entry: LogEntry) => {
       if (isWanted(entry, this.selection)) this.show(entry);
     };
-    this.lines?.read(take);
-    if (this.lines?.isFile(this.path) === true) return;
-    // The log was rotated, or has only now begun.
-    this.close();
-    const fd = openIfThere(this.path);
-    if (fd === undefined) return;
-    this.lines = new LineReader(fd);
-    this.lines.read(take);
+    this.lines ??= LineReader.open(this.path, oldestAge(this.path));
+    this.readOn(take);
+  }
+
+  /** Reads to the end of the newest file, from file to file in the order they were written. */
+  private readOn(take: (entry: LogEntry) => void): void {
+    for (let files = 0; this.lines !== undefined && files < FILES_MAX; files++) {
+      const age = this.lines.age(this.path);
+      // Looked at before the reading: what is written until a file is moved away is then read, too.
+      this.lines.read(take);
+      if (age === 0) return;
+      // Of a file that is gone the oldest that is left comes next.
+      const next = age === undefined ? oldestAge(this.path) : age - 1;
+      const following = LineReader.openFrom(this.path, next);
+      if (following === undefined) return;
+      // The log may have been rotated once more meanwhile.
+      if (age !== undefined && this.lines.age(this.path) !== age) {
+        following.close();
+        continue;
+      }
+      this.lines.close();
+      this.lines = following;
+    }
   }
 }
 
@@ -127,16 +145,55 @@ class LineReader {
     }
   }
 
-  isFile(path: string): boolean {
-    try {
-      return statSync(path).ino === fstatSync(this.fd).ino;
-    } catch {
-      return false;
+  /** The file that is the `age`th before the newest; undefined when there is none. */
+  static open(path: string, age: number): LineReader | undefined {
+    const fd = openIfThere(age === 0 ? path : oldLog(path, age));
+    return fd === undefined ? undefined : new LineReader(fd);
+  }
+
+  /** The first there is from that age on: a writer that was killed while it rotated leaves a gap. */
+  static openFrom(path: string, age: number): LineReader | undefined {
+    for (let at = age; at > 0; at--) {
+      const reader = LineReader.open(path, at);
+      if (reader !== undefined) return reader;
     }
+    return LineReader.open(path, 0);
+  }
+
+  /** How many files have been begun since this one; undefined: so many that it is gone. */
+  age(path: string): number | undefined {
+    const { ino } = fstatSync(this.fd);
+    for (let age = 0; age <= oldestAge(path); age++) {
+      if (inoOf(age === 0 ? path : oldLog(path, age)) === ino) return age;
+    }
+    return undefined;
   }
 
   close(): void {
     closeSync(this.fd);
+  }
+}
+
+/** The age of the oldest file of a log. */
+function oldestAge(path: string): number {
+  const name = basename(path);
+  let oldest = 0;
+  try {
+    for (const entry of readdirSync(dirname(path))) {
+      const age = entry.startsWith(`${name}.`) ? entry.slice(name.length + 1) : "";
+      if (/^[1-9]\d{0,3}$/.test(age)) oldest = Math.max(oldest, Number(age));
+    }
+  } catch {
+    // The container has just been removed.
+  }
+  return oldest;
+}
+
+function inoOf(path: string): number | undefined {
+  try {
+    return statSync(path).ino;
+  } catch {
+    return undefined;
   }
 }
 
@@ -149,11 +206,20 @@ function parseEntry(line: string): LogEntry | undefined {
           log: entry.log,
           stream: entry.stream === "stderr" ? "stderr" : "stdout",
           time: entry.time,
+          ...(isTexts(entry.attrs) ? { attrs: entry.attrs } : {}),
         }
       : undefined;
   } catch {
     return undefined;
   }
+}
+
+function isTexts(value: unknown): value is Record<string, string> {
+  return (
+    typeof value === "object" &&
+    value !== null &&
+    Object.values(value).every((each) => typeof each === "string")
+  );
 }
 
 function isWanted(entry: LogEntry, { since, until }: LogSelection): boolean {

@@ -1,4 +1,12 @@
-import { closeSync, fstatSync, openSync, renameSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  fstatSync,
+  openSync,
+  readSync,
+  renameSync,
+  unlinkSync,
+  writeSync,
+} from "node:fs";
 import { EAGAIN, EINTR, Errno } from "../abi/errno.ts";
 import { readBytes } from "../host/io.ts";
 import type { Reactor, Watch } from "../host/reactor.ts";
@@ -6,10 +14,9 @@ import type { Reactor, Watch } from "../host/reactor.ts";
 const POLLIN = 0x1;
 /** A longer line becomes several entries, as docker does it. */
 export const LOG_LINE_BYTES_MAX = 16 * 1024;
-/** A log that has grown to this size becomes the old one, of which there is one. */
+/** A log that has grown to this size becomes the old one, of which there is one, unless told otherwise. */
 export const LOG_FILE_BYTES_MAX = 32 * 1024 * 1024;
-/** Appended to the name of the log for the one before. */
-export const OLD_LOG = ".1";
+const LOG_FILES = 2;
 const NEWLINE = 10;
 const READ_BYTES = 64 * 1024;
 /** Reads at the end of a container: more than any pipe holds. */
@@ -17,21 +24,49 @@ const DRAIN_READS_MAX = 256;
 
 type StreamName = "stdout" | "stderr";
 
+/** The name of the log that is the `age`th before the one at `path`. */
+export function oldLog(path: string, age: number): string {
+  return `${path}.${age}`;
+}
+
+/** Where what a container prints is kept. */
+export interface Log {
+  append(stream: StreamName, ...texts: readonly Buffer[]): void;
+  close(): void;
+}
+
+/** Of a container whose output nobody keeps. */
+export const NO_LOG: Log = { append: () => {}, close: () => {} };
+
+export interface LogLimits {
+  readonly fileBytes?: number;
+  readonly files?: number;
+  readonly attributes?: Readonly<Record<string, string>>;
+}
+
 /**
  * Writes what a container prints to its log, in docker's json-file format: a line
  * `{"log":"text\n","stream":"stdout","time":"2026-01-31T12:00:00.000Z"}` per line printed.
+ *
+ * A full file is moved out of the way by renames, the oldest first; so at whatever point this process is
+ * killed, every file is whole, and no entry is in two of them.
  */
-export class LogWriter {
+export class LogWriter implements Log {
   private readonly path: string;
   private fd: number;
   private size: number;
-  private readonly limits: { readonly fileBytes: number };
+  private readonly fileBytes: number;
+  private readonly files: number;
+  private readonly extra: { readonly attrs?: Readonly<Record<string, string>> };
 
-  constructor(path: string, limits = { fileBytes: LOG_FILE_BYTES_MAX }) {
+  constructor(path: string, limits: LogLimits = {}) {
     this.path = path;
-    this.limits = limits;
-    this.fd = openSync(path, "a", 0o600);
+    this.fileBytes = limits.fileBytes ?? LOG_FILE_BYTES_MAX;
+    this.files = limits.files ?? LOG_FILES;
+    this.extra = limits.attributes === undefined ? {} : { attrs: limits.attributes };
+    this.fd = openSync(path, "a+", 0o600);
     this.size = fstatSync(this.fd).size;
+    this.endLine();
   }
 
   /** Appends entries; their texts are bytes of the container, shown as UTF-8. */
@@ -39,10 +74,10 @@ export class LogWriter {
     if (texts.length === 0) return;
     const time = new Date().toISOString();
     const entries = texts.map(
-      (text) => `${JSON.stringify({ log: text.toString("utf8"), stream, time })}\n`,
+      (text) => `${JSON.stringify({ log: text.toString("utf8"), stream, ...this.extra, time })}\n`,
     );
     try {
-      if (this.size >= this.limits.fileBytes) this.rotate();
+      if (this.size >= this.fileBytes) this.rotate();
       this.size += writeSync(this.fd, entries.join(""));
     } catch {
       // A full disk costs log entries, not the container.
@@ -53,12 +88,31 @@ export class LogWriter {
     closeSync(this.fd);
   }
 
+  /** A writer that was killed may have left half an entry, which must not spoil the next. */
+  private endLine(): void {
+    const last = Buffer.alloc(1);
+    if (this.size === 0 || readSync(this.fd, last, 0, 1, this.size - 1) === 0) return;
+    if (last[0] !== NEWLINE) this.size += writeSync(this.fd, "\n");
+  }
+
   private rotate(): void {
-    renameSync(this.path, `${this.path}${OLD_LOG}`);
-    const fd = openSync(this.path, "a", 0o600);
+    for (let age = this.files - 1; age > 1; age--) {
+      moveIfThere(oldLog(this.path, age - 1), oldLog(this.path, age));
+    }
+    if (this.files > 1) renameSync(this.path, oldLog(this.path, 1));
+    else unlinkSync(this.path);
+    const fd = openSync(this.path, "a+", 0o600);
     closeSync(this.fd);
     this.fd = fd;
     this.size = 0;
+  }
+}
+
+function moveIfThere(from: string, to: string): void {
+  try {
+    renameSync(from, to);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
   }
 }
 
@@ -72,7 +126,7 @@ export interface Audience {
 export class LogPump {
   private readonly fd: number;
   private readonly stream: StreamName;
-  private readonly log: LogWriter;
+  private readonly log: Log;
   private readonly audience: Audience | undefined;
   private readonly watch: Watch;
   private readonly room = Buffer.alloc(READ_BYTES);
@@ -80,13 +134,7 @@ export class LogPump {
   private open = true;
 
   /** @param fd readable, non-blocking; it stays the caller's. */
-  constructor(
-    reactor: Reactor,
-    fd: number,
-    stream: StreamName,
-    log: LogWriter,
-    audience?: Audience,
-  ) {
+  constructor(reactor: Reactor, fd: number, stream: StreamName, log: Log, audience?: Audience) {
     this.fd = fd;
     this.stream = stream;
     this.log = log;

@@ -1,5 +1,6 @@
 import type { ByteString } from "../abi/bytes.ts";
 import type { ContainerSpec } from "../spec.ts";
+import type { LogSpec } from "./log-options.ts";
 
 /** What a container is to run, before its user is looked up in its own /etc/passwd. */
 export interface ProcessConfig {
@@ -35,6 +36,8 @@ export interface ContainerRecord {
   readonly stopTimeoutSeconds: number;
   /** Volumes made for this container alone, removed by `rm -v` and `--rm`. */
   readonly anonymousVolumes: readonly string[];
+  /** Absent: docker's json-file without options. */
+  readonly log?: LogSpec;
   /** Absent: it is never started again by itself. */
   readonly restart?: RestartPolicy;
   /** Absent: nobody asks whether it is well. */

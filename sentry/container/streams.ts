@@ -4,7 +4,7 @@ import { Errno } from "../abi/errno.ts";
 import { close, dup, O_NONBLOCK, pipe, setStatusFlags } from "../host/io.ts";
 import type { ProcessHandle, SentryContainer, Stdio, WindowSize } from "../spec.ts";
 import { Attachers } from "./attachers.ts";
-import { LogPump, LogWriter } from "./log-writer.ts";
+import { type Log, LogPump, LogWriter, NO_LOG } from "./log-writer.ts";
 import type { HeldContainer } from "./store.ts";
 import { Pump, TerminalRelay } from "./terminal-relay.ts";
 
@@ -57,7 +57,7 @@ export class Streams {
   readonly logged: boolean;
   private readonly sentry: SentryContainer;
   private readonly attachment: Attachment;
-  private readonly log: LogWriter | undefined;
+  private readonly log: Log | undefined;
   private readonly tty: boolean;
   private readonly stdinOnce: boolean;
   private readonly pumps: LogPump[] = [];
@@ -75,8 +75,8 @@ export class Streams {
   constructor(sentry: SentryContainer, held: HeldContainer, attachment: Attachment) {
     this.sentry = sentry;
     this.attachment = attachment;
-    this.logged = attachment.kind === "log";
-    const { tty, openStdin, stdinOnce } = held.record;
+    const { tty, openStdin, stdinOnce, log: logSpec } = held.record;
+    this.logged = attachment.kind === "log" && logSpec?.driver !== "none";
     this.tty = tty;
     this.stdinOnce = stdinOnce ?? false;
     const resume = () => {
@@ -92,7 +92,7 @@ export class Streams {
         this.stdio = { terminal: attachment.size };
         break;
       case "log":
-        this.log = new LogWriter(join(held.directory, LOG_FILE));
+        this.log = this.logged ? new LogWriter(join(held.directory, LOG_FILE), logSpec) : NO_LOG;
         this.stdio = tty
           ? { terminal: attachment.size ?? UNSEEN_TERMINAL }
           : {
@@ -203,7 +203,7 @@ export class Streams {
     return fd;
   }
 
-  private loggedPipe(stream: "stdout" | "stderr", log: LogWriter): number {
+  private loggedPipe(stream: "stdout" | "stderr", log: Log): number {
     const [readEnd, writeEnd] = newPipe();
     setStatusFlags(readEnd, O_NONBLOCK);
     this.owned.push(readEnd);

@@ -1,9 +1,22 @@
-import { appendFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import test, { type ExecutionContext } from "ava";
 import { Errno } from "../../../sentry/abi/errno.ts";
+import { checkLogOptions, logSpec } from "../../../sentry/container/log-options.ts";
 import { type LogEntry, type LogSelection, readLog } from "../../../sentry/container/log-reader.ts";
-import { LOG_LINE_BYTES_MAX, LogPump, LogWriter } from "../../../sentry/container/log-writer.ts";
+import {
+  LOG_LINE_BYTES_MAX,
+  LogPump,
+  LogWriter,
+  oldLog,
+} from "../../../sentry/container/log-writer.ts";
 import { EpollReactor } from "../../../sentry/host/epoll-reactor.ts";
 import { close, O_NONBLOCK, pipe, setStatusFlags, writeBytes } from "../../../sentry/host/io.ts";
 import { temporaryDirectories } from "./sample.ts";
@@ -139,4 +152,93 @@ test("a full disk costs entries, not the container", (t) => {
   const log = new LogWriter("/dev/full");
   t.notThrows(() => log.append("stdout", Buffer.from("lost\n")));
   log.close();
+});
+
+test("a log of several files is read in order, however often it was rotated, also while it is followed", (t) => {
+  const path = logPath(t);
+  const writer = new LogWriter(path, { fileBytes: 200, files: 4 });
+  const seen: string[] = [];
+  writer.append("stdout", Buffer.from("first\n"));
+  const follower = readLog(path, ALL, ({ log }) => seen.push(log.trim()));
+  const expected = ["first"];
+  for (let i = 0; i < 60; i++) {
+    writer.append(i % 2 ? "stdout" : "stderr", Buffer.from(`${i}\n`));
+    expected.push(`${i}`);
+    // Now and then more than one file is begun between two looks.
+    if (i % 7 === 0) follower.readNew();
+  }
+  follower.readNew();
+  follower.close();
+  writer.close();
+  t.deepEqual(seen, expected);
+  t.true(existsSync(oldLog(path, 3)));
+  t.false(existsSync(oldLog(path, 4)));
+  const kept = read(path).map(({ log }) => log.trim());
+  t.deepEqual(kept, expected.slice(-kept.length));
+  t.true(kept.length > 6);
+});
+
+test("a log of one file is begun again when it is full; a gap left by a kill is passed over", (t) => {
+  const path = logPath(t);
+  const one = new LogWriter(path, { fileBytes: 100, files: 1 });
+  for (let i = 0; i < 9; i++) one.append("stdout", Buffer.from(`${i}\n`));
+  one.close();
+  t.false(existsSync(oldLog(path, 1)));
+  t.is(read(path).at(-1)?.log, "8\n");
+  const several = new LogWriter(path, { fileBytes: 100, files: 4 });
+  for (let i = 0; i < 6; i++) several.append("stdout", Buffer.from(`more ${i}\n`));
+  several.close();
+  rmSync(oldLog(path, 1));
+  t.is(read(path).at(-1)?.log, "more 5\n");
+});
+
+test("half an entry left by a killed writer does not spoil the next; attributes are in each entry", (t) => {
+  const path = logPath(t);
+  writeFileSync(
+    path,
+    '{"log":"whole\\n","stream":"stdout","time":"2026-01-01T00:00:00Z"}\n{"log":"ha',
+  );
+  const writer = new LogWriter(path, { attributes: { team: "a" } });
+  writer.append("stdout", Buffer.from("next\n"));
+  writer.close();
+  t.deepEqual(
+    read(path).map(({ log, attrs }) => [log, attrs]),
+    [
+      ["whole\n", undefined],
+      ["next\n", { team: "a" }],
+    ],
+  );
+});
+
+test("log options are docker's, with docker's words for what is wrong", (t) => {
+  const subject = {
+    labels: { team: "a", other: "b" },
+    env: ["STAGE=test", "X=1"],
+    id: "0123456789abcdef",
+    name: "web",
+    imageName: "busybox",
+  };
+  t.is(logSpec("json-file", {}, subject), undefined);
+  t.deepEqual(
+    logSpec(
+      "json-file",
+      { "max-size": "10k", "max-file": "3", labels: "team,none", env: "STAGE", tag: "{{.Name}}" },
+      subject,
+    ),
+    {
+      driver: "json-file",
+      fileBytes: 10_240,
+      files: 3,
+      attributes: { team: "a", STAGE: "test", tag: "web" },
+    },
+  );
+  t.deepEqual(logSpec("none", {}, subject), { driver: "none" });
+  t.like(logSpec("local", {}, subject), { driver: "local", files: 5 });
+  const wrong = (driver: string, options: Record<string, string>, message: RegExp) =>
+    t.throws(() => checkLogOptions(driver, options), { code: "INVALID_OPTION", message });
+  wrong("fluent", {}, /no log driver named 'fluent' is registered/);
+  wrong("json-file", { bogus: "1" }, /unknown log opt 'bogus' for json-file log driver/);
+  wrong("json-file", { "max-size": "ten" }, /invalid size: 'ten'/);
+  wrong("json-file", { "max-file": "0" }, /max-file cannot be less than 1/);
+  wrong("none", { "max-size": "1m" }, /unknown log opt 'max-size' for none/);
 });
