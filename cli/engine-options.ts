@@ -11,8 +11,24 @@ const SOCKET = {
   help: "Listen there instead of docker.sock in the run directory",
 } as const;
 
+const REGISTRIES = [
+  {
+    name: "insecure-registry",
+    value: "HOST",
+    repeat: true,
+    help: "Also use plain http or an unknown certificate with this registry, or network",
+  },
+  {
+    name: "registry-mirror",
+    value: "URL",
+    repeat: true,
+    help: "Ask this address before docker's hub",
+  },
+] as const;
+
 export const DAEMON_RUN_OPTIONS = [
   SOCKET,
+  ...REGISTRIES,
   {
     name: "log-level",
     value: "LEVEL",
@@ -20,7 +36,7 @@ export const DAEMON_RUN_OPTIONS = [
   },
 ] as const satisfies Rows;
 
-export const DAEMON_START_OPTIONS = [SOCKET] as const satisfies Rows;
+export const DAEMON_START_OPTIONS = [SOCKET, ...REGISTRIES] as const satisfies Rows;
 
 export const DAEMON_STOP_OPTIONS = [] as const satisfies Rows;
 

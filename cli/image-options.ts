@@ -73,7 +73,12 @@ export const BUILD_OPTIONS = [
     help: "Write files instead of an image: a directory, - for a tar, or type=local|tar,dest=PATH",
   },
   { name: "network", value: "MODE", choices: ["default", "none", "host"], help: "Network of RUN" },
-  { name: "add-host", value: "NAME:ADDRESS", repeat: true, help: "Add a line to /etc/hosts of RUN" },
+  {
+    name: "add-host",
+    value: "NAME:ADDRESS",
+    repeat: true,
+    help: "Add a line to /etc/hosts of RUN",
+  },
   { name: "iidfile", value: "FILE", help: "Write the image's id to FILE" },
   {
     name: "progress",
@@ -82,7 +87,10 @@ export const BUILD_OPTIONS = [
     help: "How to show progress, on standard error",
   },
   { name: "quiet", short: "q", help: "Print only the image's id" },
-  { name: "untrusted", help: "Run the steps as untrusted code: they reach nothing of this machine" },
+  {
+    name: "untrusted",
+    help: "Run the steps as untrusted code: they reach nothing of this machine",
+  },
 ] as const satisfies Rows;
 
 export const LOAD_OPTIONS = [

@@ -2,6 +2,7 @@ import type { Directories } from "../sentry/container/directories.ts";
 import type { NetworkStore } from "../sentry/container/network/network-store.ts";
 import type { ContainerStore } from "../sentry/container/store.ts";
 import type { ImageStore } from "../sentry/image/image-store.ts";
+import type { RegistrySettings } from "../sentry/image/registry-settings.ts";
 import type { Mode } from "../sentry/spec.ts";
 import type { EventLog } from "./events.ts";
 
@@ -14,6 +15,8 @@ export interface DaemonContext {
   readonly networks: NetworkStore;
   readonly images: ImageStore;
   readonly events: EventLog;
+  /** How registries are reached, as of now. */
+  readonly registries: () => RegistrySettings;
   /** The path of the program that becomes a container's process; see sentry/container/background.ts. */
   readonly backgroundProgram: string;
   /** The directory of the dashboard's page. */

@@ -8,6 +8,11 @@ import { NetworkStore } from "../sentry/container/network/network-store.ts";
 import { ContainerStore } from "../sentry/container/store.ts";
 import { RecordLock } from "../sentry/host/record-lock.ts";
 import { ImageStore } from "../sentry/image/image-store.ts";
+import {
+  addRegistries,
+  type RegistryAdditions,
+  readRegistrySettings,
+} from "../sentry/image/registry-settings.ts";
 import type { Mode } from "../sentry/spec.ts";
 import type { DaemonContext, LogLevel } from "./context.ts";
 import { createEngine } from "./engine.ts";
@@ -26,6 +31,8 @@ export interface DaemonOptions {
   readonly pageDirectory: string;
   readonly defaultMode: Mode;
   readonly version: string;
+  /** Registries besides those of the user's settings. */
+  readonly registries?: RegistryAdditions | undefined;
   /** Absent: {@link socketPathOf}. */
   readonly socketPath?: string | undefined;
   readonly log: (level: LogLevel, message: string, fields?: object) => void;
@@ -46,10 +53,12 @@ export class Daemon {
     this.stop = stop;
   }
 
-  /** @throws {DaemonError} `ALREADY_RUNNING`, `LISTEN_FAILED`. */
+  /** @throws {DaemonError} `ALREADY_RUNNING`, `LISTEN_FAILED`; {@link ImageError} for bad registries. */
   static async start(options: DaemonOptions): Promise<Daemon> {
     const { directories, log } = options;
     ensureDirectories(directories);
+    const additions = options.registries ?? { insecure: [], mirrors: [] };
+    addRegistries(readRegistrySettings(), additions); // before anything: they may be wrong
     const lock = lockOf(directories);
     const socketPath = options.socketPath ?? socketPathOf(directories);
     const context: DaemonContext = {
@@ -58,6 +67,7 @@ export class Daemon {
       store: new ContainerStore(directories),
       networks: new NetworkStore(directories),
       images: new ImageStore(directories.root),
+      registries: () => addRegistries(readRegistrySettings(), additions),
       events: new EventLog(),
     };
     const makeApi = async (engine: Engine) => (await buildServer({ engine, log })).server;

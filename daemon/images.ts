@@ -38,6 +38,7 @@ import {
   parseReference,
   withDefaultTag,
 } from "../sentry/image/reference.ts";
+import type { RegistryOptions } from "../sentry/image/registry-client.ts";
 import { remoteImage } from "../sentry/image/remote-image.ts";
 import type { ImageUser, RemovalRecord } from "../sentry/image/removal.ts";
 import { save } from "../sentry/image/save.ts";
@@ -54,9 +55,9 @@ const MISSING = "<missing>";
 
 /** The images of the store and the registries, for the API. */
 export class Images implements ImagesEngine {
-  private readonly context: Pick<DaemonContext, "images" | "store" | "events">;
+  private readonly context: Pick<DaemonContext, "images" | "store" | "events" | "registries">;
 
-  constructor(context: Pick<DaemonContext, "images" | "store" | "events">) {
+  constructor(context: Pick<DaemonContext, "images" | "store" | "events" | "registries">) {
     this.context = context;
   }
 
@@ -103,7 +104,7 @@ export class Images implements ImagesEngine {
         const telling = new PullTelling(tell, familiarRepository(reference));
         const options: PullOptions = {
           ...platformOf(choice.platform),
-          credentials: parseAuthHeader(choice.auth),
+          ...this.registry(choice),
           signal,
           onProgress: (event) => telling.take(event),
         };
@@ -163,7 +164,7 @@ export class Images implements ImagesEngine {
       await refusingImages(() =>
         push(this.context.images, tag === undefined ? name : withTag(name, tag), {
           allTags,
-          credentials: parseAuthHeader(choice.auth),
+          ...this.registry(choice),
           signal,
           onProgress: (event) => telling.take(event),
         }),
@@ -260,8 +261,7 @@ export class Images implements ImagesEngine {
 
   async search({ term, limit, filters, auth }: SearchChoice): Promise<readonly JsonObject[]> {
     return refusingImages(async () => {
-      const credentials = parseAuthHeader(auth);
-      const found = await search(term, limit, { credentials });
+      const found = await search(term, limit, this.registry({ auth }));
       const flag = (key: string): boolean | undefined =>
         filters[key] === undefined ? undefined : truth(key, filters[key] ?? []);
       const [official, automated] = [flag("is-official"), flag("is-automated")];
@@ -285,18 +285,24 @@ export class Images implements ImagesEngine {
       const credentials = parseAuthConfig(body);
       if (credentials === undefined) throw new ApiError("INVALID", "no credentials given");
       const registry = registryOf(String(body["serveraddress"] ?? ""));
-      const token = await login(registry, credentials);
+      const token = await login(registry, credentials, {
+        settings: this.context.registries(),
+      });
       return { Status: "Login Succeeded", IdentityToken: token ?? "" };
     });
   }
 
   async distribution(name: string, { auth }: RegistryChoice): Promise<JsonObject> {
     return refusingImages(async () => {
-      const credentials = parseAuthHeader(auth);
-      const remote = await remoteImage(name, { credentials });
+      const remote = await remoteImage(name, this.registry({ auth }));
       const { mediaType, digest, size } = remote;
       return { Descriptor: { mediaType, digest, size }, Platforms: remote.platforms };
     });
+  }
+
+  /** How to reach a registry for a client, and what it shows there. */
+  private registry({ auth }: RegistryChoice): RegistryOptions {
+    return { credentials: parseAuthHeader(auth), settings: this.context.registries() };
   }
 
   /** The containers there are, as far as images are concerned. */

@@ -108,7 +108,7 @@ export class System implements SystemEngine {
       OSType: "linux",
       Architecture: UNAME_ARCH[arch()] ?? arch(),
       IndexServerAddress: "https://index.docker.io/v1/",
-      ...describeRegistries(),
+      ...describeRegistries(context.registries()),
       NCPU: cpus().length,
       MemTotal: totalmem(),
       GenericResources: null,

@@ -16,9 +16,9 @@ import { parseBuildOutput, writeBuildOutput } from "../build-output.ts";
 import { progressPrinter } from "../build-progress.ts";
 import { openDirectories } from "../context.ts";
 import { EXIT } from "../errors.ts";
+import type { BUILD_OPTIONS } from "../image-options.ts";
 import { parseLabels } from "../labels.ts";
 import type { Values } from "../option.ts";
-import type { BUILD_OPTIONS } from "../image-options.ts";
 
 const STEP_PROGRAM = fileURLToPath(new URL("../../../../cli/ddcli-build-step.js", import.meta.url));
 

@@ -24,6 +24,7 @@ export async function main(
     defaultMode: process.env["DDJIT_UNTRUSTED"] === "1" ? "untrusted" : "trusted",
     version: version(),
     socketPath: values.socket,
+    registries: { insecure: values["insecure-registry"], mirrors: values["registry-mirror"] },
     log: (severity, message, fields) => logger[severity]({ ...fields }, message),
   });
   await new Promise<void>((resolve) => {

@@ -20,7 +20,11 @@ export async function main(values: Values<typeof DAEMON_START_OPTIONS>): Promise
   }
   const logPath = join(directories.root, "daemon.log");
   const log = openSync(logPath, "a", 0o600);
-  const words = values.socket === undefined ? [] : ["--socket", values.socket];
+  const words = [
+    ...(values.socket === undefined ? [] : ["--socket", values.socket]),
+    ...values["insecure-registry"].flatMap((host) => ["--insecure-registry", host]),
+    ...values["registry-mirror"].flatMap((url) => ["--registry-mirror", url]),
+  ];
   const child = spawn(process.execPath, [process.argv[1] ?? "", "daemon", "run", ...words], {
     detached: true,
     stdio: ["ignore", log, log],

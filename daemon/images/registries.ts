@@ -1,9 +1,9 @@
 import type { JsonObject } from "../../api/engine/json.ts";
-import { readRegistrySettings } from "../../sentry/image/registry-settings.ts";
+import type { RegistrySettings } from "../../sentry/image/registry-settings.ts";
 
 /** How registries are reached, for `GET /info`. */
-export function describeRegistries(): JsonObject {
-  const { insecure, mirrors, proxies } = readRegistrySettings();
+export function describeRegistries(settings: RegistrySettings): JsonObject {
+  const { insecure, mirrors, proxies } = settings;
   const networks = insecure.filter((each) => each.includes("/"));
   const hosts = insecure.filter((each) => !each.includes("/"));
   const index = (name: string, secure: boolean): object => ({

@@ -52,6 +52,24 @@ export function readRegistrySettings(
   });
 }
 
+/** Registries that are named besides those of the user's file. */
+export type RegistryAdditions = Pick<RegistrySettings, "insecure" | "mirrors">;
+
+/**
+ * Settings with some more in them.
+ * @throws {ImageError} SETTINGS_INVALID
+ */
+export function addRegistries(
+  settings: RegistrySettings,
+  { insecure, mirrors }: RegistryAdditions,
+): RegistrySettings {
+  return checkSettings({
+    ...settings,
+    insecure: [...settings.insecure, ...insecure],
+    mirrors: [...settings.mirrors, ...mirrors],
+  });
+}
+
 /** Settings, when all their addresses are some. */
 export function checkSettings(settings: RegistrySettings): RegistrySettings {
   for (const mirror of settings.mirrors) {

@@ -4,7 +4,7 @@ import { Readable } from "node:stream";
 import { gzipSync } from "node:zlib";
 import test, { type ExecutionContext } from "ava";
 import Docker from "dockerode";
-import { Daemon } from "../../daemon/daemon.ts";
+import { Daemon, type DaemonOptions } from "../../daemon/daemon.ts";
 import { directoriesOf } from "../../sentry/container/directories.ts";
 import { ImageBuilder } from "../../sentry/image/image-builder.ts";
 import { ImageStore } from "../../sentry/image/image-store.ts";
@@ -32,7 +32,10 @@ interface Fixture {
 }
 
 /** A daemon with a store of its own. */
-async function start(t: ExecutionContext): Promise<Fixture> {
+async function start(
+  t: ExecutionContext,
+  registries?: DaemonOptions["registries"],
+): Promise<Fixture> {
   const base = scratch(t);
   const directories = directoriesOf({
     ...process.env,
@@ -45,6 +48,7 @@ async function start(t: ExecutionContext): Promise<Fixture> {
     pageDirectory: "/nonexistent",
     defaultMode: "trusted",
     version: "test",
+    registries,
     log: () => undefined,
   });
   t.teardown(() => daemon.close());
@@ -389,4 +393,24 @@ test("pruning and disk usage tell what images take", async (t) => {
   });
   t.deepEqual(await docker.pruneImages(), { ImagesDeleted: null, SpaceReclaimed: 0 } as never);
   t.is((await store.list()).length, 1);
+});
+
+test("the daemon's own insecure registries and mirrors are used, and told", async (t) => {
+  const mirror = await startRegistry(t);
+  const address = `http://${mirror}`;
+  const { store, ask } = await start(t, { insecure: ["a.example:5000"], mirrors: [address] });
+  await fill(store);
+  await store.tag("app:1", `${mirror}/library/app:1`);
+  t.is((await ask("POST", `/images/${mirror}/library/app/push?tag=1`)).status, 200);
+  t.is((await ask("DELETE", "/images/app:1")).status, 200);
+  const pulled = await ask("POST", "/images/create?fromImage=app&tag=1");
+  t.is(statuses(pulled).at(-1), "Status: Downloaded newer image for app:1");
+  const { RegistryConfig: told } = json(await ask("GET", "/info")) as {
+    RegistryConfig: { Mirrors: string[]; IndexConfigs: Record<string, { Secure: boolean }> };
+  };
+  t.deepEqual(told.Mirrors, [address]);
+  t.like(told.IndexConfigs["a.example:5000"], { Secure: false });
+  await t.throwsAsync(start(t, { insecure: [], mirrors: ["nonsense"] }), {
+    code: "SETTINGS_INVALID",
+  });
 });
