@@ -33,11 +33,20 @@ void EmitEnter(Assembler& a) {
   a.Mov(Size::k64, ScratchMem(select::x64::kScratchHostStack), Gpr::kRsp);
   a.Stmxcsr(ScratchMem(select::x64::kScratchMxcsr, 4));
   a.Ldmxcsr(ScratchMem(select::x64::kScratchMxcsr));
+  for (const auto& pinned : select::x64::kPinned) {
+    a.Mov(Size::k64, pinned.home, StateMem(offsetof(ir::State, g) + 8 * pinned.g));
+  }
   a.JmpTo(Gpr::kRsi);
 }
 
 // eax: Left.
-void EmitLeave(Assembler& a) {
+void EmitStorePinned(Assembler& a) {
+  for (const auto& pinned : select::x64::kPinned) {
+    a.Mov(Size::k64, StateMem(offsetof(ir::State, g) + 8 * pinned.g), pinned.home);
+  }
+}
+
+void EmitLeaveState(Assembler& a) {
   a.Mov(Size::k64, Gpr::kRsp, ScratchMem(select::x64::kScratchHostStack));
   a.Stmxcsr(ScratchMem(select::x64::kScratchMxcsr));
   a.Ldmxcsr(ScratchMem(select::x64::kScratchMxcsr, 4));
@@ -87,7 +96,9 @@ void EmitRoutines(Translator* t) {
   t->enter = routine();
   EmitEnter(a);
   t->environment.leave = routine();
-  EmitLeave(a);
+  EmitStorePinned(a);
+  t->environment.leave_state = a.here();
+  EmitLeaveState(a);
   t->environment.call_kernel = routine();
   EmitCallKernel(a, reinterpret_cast<uint64_t>(&select::x64::ExecuteKernel));
   // rax: a guest address.

@@ -122,7 +122,8 @@ bool Codegen::CompareSwapPair(const Op& op) {
     MarkPoint(op);
     LockCmpxchg(Size::k64, at, kRdx);
     if (op.dst.none()) return true;
-    CopyTo(op.dst, Size::k32, kRax);
+    Mov(Size::k32, kRcx, kRax);
+    Define(op.dst, kRcx);
     ShiftImm(Shift::kShr, Size::k64, kRax, 32);
     CopyTo(Next(op.dst), Size::k64, kRax);
     return true;

@@ -11,20 +11,21 @@ namespace {
 // What an operand in a loop is worth, by depth.
 constexpr uint32_t kDepthWeight[] = {1, 8, 64, 256, 1024};
 
-// Registers with the highest worth get the homes there are; `worth` under `least` gets none.
-void Assign(const uint32_t* worth, uint32_t least, uint32_t homes, const uint8_t* home_numbers,
-            uint8_t* to) {
-  for (uint32_t i = 0; i < 32; i++) to[i] = kNowhere;
-  for (uint32_t h = 0; h < homes; h++) {
-    uint32_t best = 32;
-    for (uint32_t i = 0; i < 32; i++) {
-      if (to[i] == kNowhere && worth[i] >= least && (best == 32 || worth[i] > worth[best])) {
-        best = i;
-      }
-    }
-    if (best == 32) return;
-    to[best] = home_numbers[h];
+// Worth less than this, a register is not worth loading and storing.
+constexpr uint32_t kLeastWorth = 3;
+// What it costs to take a home away from its pinned register: stored, loaded, and as much again for
+// the other one.
+constexpr uint32_t kEvictionCost = 4;
+constexpr uint32_t kLeastWorthVector = 2;
+
+// The register of most worth that `taken` does not have; 32: none is worth `least`.
+uint32_t MostWorth(const uint32_t* worth, uint32_t taken, uint32_t least) {
+  uint32_t best = 32;
+  for (uint32_t i = 0; i < 32; i++) {
+    if ((taken >> i & 1) != 0 || worth[i] < least) continue;
+    if (best == 32 || worth[i] > worth[best]) best = i;
   }
+  return best;
 }
 
 }  // namespace
@@ -42,26 +43,42 @@ void Codegen::AssignHomes() {
       }
     }
   }
-  uint8_t gprs[sizeof kPool / sizeof kPool[0]];
-  for (uint32_t i = 0; i < sizeof gprs; i++) gprs[i] = Number(kPool[i]);
-  uint8_t xmms[kVectorPool];
-  for (uint32_t i = 0; i < kVectorPool; i++) xmms[i] = static_cast<uint8_t>(i);
-  Assign(worth_g, 2, sizeof gprs, gprs, homes_.g);
-  Assign(worth_v, 2, kVectorPool, xmms, homes_.v);
-  assigned_ = RegisterSet{};
+  for (uint32_t i = 0; i < 32; i++) homes_.g[i] = homes_.v[i] = kNowhere;
+  assigned_ = evicted_ = RegisterSet{};
   free_gprs_ = 1u << Number(kTempGpr);
-  for (const uint8_t r : gprs) free_gprs_ |= 1u << r;
   free_xmms_ = (2u << kTempXmm) - 1;
-  for (uint32_t i = 0; i < 32; i++) {
-    if (homes_.g[i] != kNowhere) {
-      assigned_.g |= 1u << i;
-      free_gprs_ &= ~(1u << homes_.g[i]);
-    }
-    if (homes_.v[i] != kNowhere) {
-      assigned_.v |= 1u << i;
-      free_xmms_ &= ~(1u << homes_.v[i]);
-    }
+  uint32_t taken = 0;
+  for (const Pinned& pinned : kPinned) {
+    homes_.g[pinned.g] = Number(pinned.home);
+    taken |= 1u << pinned.g;
   }
+  // The best of the others against the least of the pinned ones.
+  for (;;) {
+    const uint32_t newcomer = MostWorth(worth_g, taken, kLeastWorth);
+    if (newcomer == 32) break;
+    uint32_t least = 32;
+    for (const Pinned& pinned : kPinned) {
+      if (homes_.g[pinned.g] == Number(pinned.home) &&
+          (least == 32 || worth_g[pinned.g] < worth_g[least])) {
+        least = pinned.g;
+      }
+    }
+    if (least == 32 || worth_g[newcomer] < worth_g[least] + kEvictionCost) break;
+    homes_.g[newcomer] = homes_.g[least];
+    homes_.g[least] = kNowhere;
+    taken |= 1u << newcomer;
+    assigned_.g |= 1u << newcomer;
+    evicted_.g |= 1u << least;
+  }
+  taken = 0;
+  for (uint32_t home = 0; home < kVectorPool; home++) {
+    const uint32_t best = MostWorth(worth_v, taken, kLeastWorthVector);
+    if (best == 32) break;
+    homes_.v[best] = static_cast<uint8_t>(home);
+    taken |= 1u << best;
+    free_xmms_ &= ~(1u << home);
+  }
+  assigned_.v = taken;
 }
 
 void Codegen::Plan() {
@@ -118,6 +135,11 @@ void Codegen::EmitPrologue() {
     Stub* stub = NewStub(Stub::kInterrupt);
     stub->pc = block.pc;
     Jcc(Cc::kNe, &stub->label);
+  }
+  for (const Pinned& pinned : kPinned) {
+    if ((evicted_.g >> pinned.g & 1) != 0) {
+      Mov(Size::k64, HomeInState(Ref::G(pinned.g)), pinned.home);
+    }
   }
   for (uint32_t i = 0; i < 32; i++) {
     if ((load.g >> i & 1) != 0) {

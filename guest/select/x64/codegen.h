@@ -31,8 +31,6 @@ constexpr Xmm kX13 = Xmm::kX13;
 constexpr Xmm kX14 = Xmm::kX14;
 constexpr Xmm kX15 = Xmm::kX15;
 
-constexpr Gpr kPool[] = {Gpr::kRbx, Gpr::kRbp, Gpr::kRdi, Gpr::kR8,  Gpr::kR9,
-                         Gpr::kR10, Gpr::kR11, Gpr::kR12, Gpr::kR13, Gpr::kR14};
 constexpr Gpr kTempGpr = Gpr::kRsi;
 constexpr uint32_t kVectorPool = 12;  // xmm0..xmm11
 constexpr uint32_t kTempXmm = 12;
@@ -311,8 +309,9 @@ class Codegen : private emit::x64::Assembler {
   const Environment* env_ = nullptr;
   const ir::Region* region_ = nullptr;
   Homes homes_;
-  ir::RegisterSet assigned_;
-  uint32_t free_gprs_ = 0;  // for temporaries
+  ir::RegisterSet assigned_;  // with homes that were not theirs before
+  ir::RegisterSet evicted_;   // pinned registers without a home in this region
+  uint32_t free_gprs_ = 0;    // for temporaries
   uint32_t free_xmms_ = 0;
   ir::Flow flow_;
   BlockPlan blocks_[ir::kBlocksPerRegion];

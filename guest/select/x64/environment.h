@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "guest/emit/x64/operand.h"
 #include "guest/ir/ir.h"
 #include "guest/ir/state.h"
 
@@ -45,6 +46,20 @@ struct Homes {
   uint8_t v[32];
 };
 
+// Every home has a guest register that it holds where code goes on in another region, so that most
+// registers are neither stored nor loaded there; a region may use the home for another one
+// meanwhile. Chosen by measuring: arguments, what functions keep, the stack.
+struct Pinned {
+  uint8_t g;
+  emit::x64::Gpr home;
+};
+constexpr Pinned kPinned[] = {
+    {0, emit::x64::Gpr::kRbx},  {1, emit::x64::Gpr::kRbp},  {2, emit::x64::Gpr::kRdi},
+    {3, emit::x64::Gpr::kR8},   {19, emit::x64::Gpr::kR9},  {20, emit::x64::Gpr::kR10},
+    {21, emit::x64::Gpr::kR11}, {22, emit::x64::Gpr::kR12}, {30, emit::x64::Gpr::kR13},
+    {31, emit::x64::Gpr::kR14},
+};
+
 // r15 is State's address plus this: one-byte displacements reach all general registers.
 constexpr int32_t kStateBias = 128;
 
@@ -63,7 +78,8 @@ struct Environment {
   const Entry* (*entry_of)(void* context, uint64_t pc);
 
   // Routines, within 2 GiB.
-  uint64_t leave;        // eax: Left; State is true but for pc, which is
+  uint64_t leave;        // eax: Left; State is true but for pinned registers
+  uint64_t leave_state;  // eax: Left; State is true
   uint64_t call_kernel;  // rax: ir::Op*; keeps all registers but rax, rcx, rdx, flags, xmm13-15
   uint64_t translate;    // rax: Entry*
   uint64_t look_up;      // rax: guest address without a usable place in `table`

@@ -25,6 +25,7 @@ Stub* Codegen::NewStub(Stub::Kind kind) {
 
 RegisterSet Codegen::DirtyNow() const { return blocks_[block_].dirty_in | blocks_[block_].written; }
 
+// The homes as other regions expect them.
 void Codegen::StoreDirty(const RegisterSet& dirty) {
   for (uint32_t i = 0; i < 32; i++) {
     if ((dirty.g >> i & 1) != 0) {
@@ -34,6 +35,11 @@ void Codegen::StoreDirty(const RegisterSet& dirty) {
   for (uint32_t i = 0; i < 32; i++) {
     if ((dirty.v >> i & 1) != 0) {
       Movups(HomeInState(ir::Ref::V(i)), emit::x64::XmmOf(homes_.v[i]));
+    }
+  }
+  for (const Pinned& pinned : kPinned) {
+    if ((evicted_.g >> pinned.g & 1) != 0) {
+      Mov(Size::k64, pinned.home, HomeInState(ir::Ref::G(pinned.g)));
     }
   }
 }
@@ -192,9 +198,9 @@ bool Codegen::Terminator(const Op& op) {
     case OpCode::kJumpIndirect:
     case OpCode::kReturn: {
       SaveFlags();
-      StoreDirty(DirtyNow());
       const Gpr to = Use(op.a, op, kRax);
       if (to != kRax) Mov(Size::k64, kRax, to);
+      StoreDirty(DirtyNow());
       ExitIndirect();
       return true;
     }
