@@ -117,14 +117,17 @@ export class ApiError extends Error {
   }
 }
 
-/** The status and the body of the reply that tells about `error`; whether it is a fault of ours. */
+/**
+ * The status and the body of the reply that tells about `error`, and whether it is a fault of ours: something
+ * nobody has thought of.
+ */
 export function describeError(error: unknown): {
   readonly status: number;
   readonly message: string;
   readonly isFault: boolean;
 } {
   if (error instanceof ApiError) {
-    return { status: error.status, message: error.message, isFault: error.status >= 500 };
+    return { status: error.status, message: error.message, isFault: false };
   }
   const { statusCode, message } = error as { statusCode?: unknown; message?: unknown };
   const status = typeof statusCode === "number" && statusCode >= 400 ? statusCode : 500;

@@ -22,7 +22,7 @@ const HEADERS_TIMEOUT_MS = 60_000;
 export interface ServerOptions {
   readonly engine: Engine;
   /** Told about every fault of ours and every refused request, as fields of a log line. */
-  readonly log: (level: "error" | "debug", message: string, fields: object) => void;
+  readonly log: (level: "error" | "warn" | "debug", message: string, fields: object) => void;
   /** Throws an {@link ApiError} when a request may not be served; for listeners others can reach. */
   readonly admit?: (request: IncomingMessage) => void;
 }
@@ -75,7 +75,7 @@ export async function buildServer(options: ServerOptions): Promise<ApiServer> {
   app.setErrorHandler((error, _request, reply) => {
     const { status, message, isFault } = describeError(error);
     if (isFault) onFault(error);
-    else log("debug", message, { status });
+    else log(status >= 500 ? "warn" : "debug", message, { status });
     if (status === 304) return reply.code(status).send();
     return reply
       .code(status)

@@ -158,7 +158,7 @@ export class VolumeStore {
   }
 
   private read(name: string): Volume | undefined {
-    if (name.startsWith(UNFINISHED) || name.includes("/")) return undefined;
+    if (name.startsWith(UNFINISHED) || /[\0/]/.test(name)) return undefined;
     const file = readJson<VolumeFile>(join(this.root, name, "volume.json"));
     if (file === undefined) return undefined;
     const { options = {} } = file;
