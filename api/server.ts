@@ -1,4 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { Socket } from "node:net";
 import { Duplex, Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
@@ -87,7 +88,21 @@ export async function buildServer(options: ServerOptions): Promise<ApiServer> {
   await app.ready();
   if (server === undefined) throw new Error("fastify has made no server");
   serveUpgrades(server, { rows, onFault, admit });
-  return { server, close: () => app.close() };
+  const listening = server;
+  // Those that are no HTTP any more as well.
+  const connections = new Set<Socket>();
+  server.on("connection", (socket: Socket) => {
+    connections.add(socket);
+    socket.once("close", () => connections.delete(socket));
+  });
+  return {
+    server,
+    async close() {
+      listening.close();
+      for (const socket of connections) socket.destroy();
+      await app.close();
+    },
+  };
 }
 
 /** Bytes, because fastify would add a charset to the type of a text, which docker's clients do not take. */
