@@ -1,4 +1,7 @@
-import { Readable } from "node:stream";
+import { spawn } from "node:child_process";
+import { accessSync, constants } from "node:fs";
+import { delimiter, isAbsolute, join } from "node:path";
+import { type Duplex, Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import * as zlib from "node:zlib";
 import { ImageError } from "./errors.ts";
@@ -7,6 +10,8 @@ import { LAYER_RATIO_FREE_BYTES, LAYER_RATIO_MAX } from "./limits.ts";
 /** Large enough that a trip to zlib's thread and back does not show. */
 const CHUNK_BYTES = 256 * 1024;
 const MAGIC_BYTES = 6;
+/** What a program may use to unpack: more than any usual archive needs. */
+const PROGRAM_MEMORY_MIB = 256;
 
 /** Newer Nodes know zstd; the types of the oldest one we support do not. */
 const zstd = zlib as unknown as { createZstdDecompress?: (options: object) => zlib.Gunzip };
@@ -14,7 +19,10 @@ const zstd = zlib as unknown as { createZstdDecompress?: (options: object) => zl
 interface Compression {
   readonly name: string;
   readonly magic: readonly number[];
-  readonly open: (() => zlib.Gunzip) | undefined;
+  /** Unpacks in this process. */
+  readonly open?: (() => zlib.Gunzip) | undefined;
+  /** Else a program does, from its input to its output. Docker has it so for xz. */
+  readonly program?: readonly [name: string, ...options: string[]];
 }
 
 const COMPRESSIONS: readonly Compression[] = [
@@ -27,9 +35,14 @@ const COMPRESSIONS: readonly Compression[] = [
     name: "zstd",
     magic: [0x28, 0xb5, 0x2f, 0xfd],
     open: zstd.createZstdDecompress && (() => openZstd()),
+    program: ["zstd", "-d", "-c", "-q", `--memory=${PROGRAM_MEMORY_MIB}MB`],
   },
-  { name: "xz", magic: [0xfd, 0x37, 0x7a, 0x58, 0x5a], open: undefined },
-  { name: "bzip2", magic: [0x42, 0x5a, 0x68], open: undefined },
+  {
+    name: "xz",
+    magic: [0xfd, 0x37, 0x7a, 0x58, 0x5a],
+    program: ["xz", "-d", "-c", "-q", `--memlimit-decompress=${PROGRAM_MEMORY_MIB}MiB`],
+  },
+  { name: "bzip2", magic: [0x42, 0x5a, 0x68], program: ["bzip2", "-d", "-c", "-q"] },
 ];
 
 function openZstd(): zlib.Gunzip {
@@ -57,42 +70,99 @@ export async function* decompress(
   }
   const whole = rejoin(head, chunks);
   const compression = recognise(Buffer.concat(head.slice(0, MAGIC_BYTES), Math.min(length, 64)));
-  if (compression === undefined) {
-    yield* whole;
-    return;
-  }
-  if (compression.open === undefined) {
-    throw new ImageError("LAYER_UNSUPPORTED", `${compression.name} compression with this Node`);
-  }
-  yield* inflate(whole, compression.open(), taken);
+  if (compression === undefined) yield* whole;
+  else if (compression.open !== undefined) {
+    const codec = compression.open();
+    yield* weighed(unpack(whole, codec), taken);
+    // zlib overlooks what follows after the end, when it looks like padding; Go's gzip does not.
+    if (codec.bytesWritten !== taken()) {
+      throw new ImageError(
+        "LAYER_CORRUPT",
+        "there are bytes behind the end of the compressed archive",
+      );
+    }
+  } else yield* weighed(unpackBy(whole, compression), taken);
 }
 
-async function* inflate(
-  source: AsyncIterable<Uint8Array>,
-  codec: zlib.Gunzip,
+/** Stops what grows beyond all measure. */
+async function* weighed(
+  unpacked: AsyncIterable<Uint8Array>,
   taken: () => number,
+): AsyncGenerator<Uint8Array, void, void> {
+  let given = 0;
+  for await (const chunk of unpacked) {
+    given += chunk.length;
+    if (given > LAYER_RATIO_FREE_BYTES && given > taken() * LAYER_RATIO_MAX) {
+      throw new ImageError("LAYER_LIMIT", `it unpacks to over ${LAYER_RATIO_MAX} times its size`);
+    }
+    yield chunk;
+  }
+}
+
+async function* unpack(
+  source: AsyncIterable<Uint8Array>,
+  codec: Duplex,
 ): AsyncGenerator<Uint8Array, void, void> {
   const feeding = pipeline(Readable.from(source, { objectMode: false }), codec);
   // An error also comes out of the codec below; this is only so that it counts as handled.
   feeding.catch(() => undefined);
-  let given = 0;
   try {
-    for await (const chunk of codec as AsyncIterable<Buffer>) {
-      given += chunk.length;
-      if (given > LAYER_RATIO_FREE_BYTES && given > taken() * LAYER_RATIO_MAX) {
-        throw new ImageError("LAYER_LIMIT", `it unpacks to over ${LAYER_RATIO_MAX} times its size`);
-      }
-      yield chunk;
-    }
+    for await (const chunk of codec as AsyncIterable<Buffer>) yield chunk;
   } catch (error) {
     throw codecError(error);
   }
-  // zlib overlooks what follows after the end, when it looks like padding; Go's gzip does not.
-  if (codec.bytesWritten !== taken()) {
+}
+
+/** What a program makes of `source`. Its output counts only if the program ends well. */
+async function* unpackBy(
+  source: AsyncIterable<Uint8Array>,
+  { name, program }: Compression,
+): AsyncGenerator<Uint8Array, void, void> {
+  const [command = "", ...options] = program ?? [];
+  const path = findProgram(command);
+  if (path === undefined) {
     throw new ImageError(
-      "LAYER_CORRUPT",
-      "there are bytes behind the end of the compressed archive",
+      "LAYER_UNSUPPORTED",
+      `${name} compression, without the program ${command} on this machine`,
     );
+  }
+  const child = spawn(path, options, { stdio: ["pipe", "pipe", "ignore"], env: {} });
+  const ended = new Promise<number | null>((resolve, reject) => {
+    child.on("close", resolve);
+    child.on("error", reject);
+  });
+  ended.catch(() => undefined); // it is looked at below
+  // A program that ends early does not read to the end; its exit says why.
+  let failure: unknown;
+  const feeding = pipeline(Readable.from(source, { objectMode: false }), child.stdin).catch(
+    (error: unknown) => {
+      if (error instanceof ImageError) failure = error;
+    },
+  );
+  try {
+    yield* child.stdout as AsyncIterable<Uint8Array>;
+    const code = await ended;
+    await feeding;
+    if (failure !== undefined) throw failure;
+    if (code !== 0) throw new ImageError("LAYER_CORRUPT", `${command} ended with ${code}`);
+  } finally {
+    child.kill("SIGKILL");
+    child.stdin.destroy();
+  }
+}
+
+/** Where a program is, in the directories of PATH that are absolute. */
+function findProgram(name: string): string | undefined {
+  const directories = (process.env["PATH"] ?? "").split(delimiter).filter(isAbsolute);
+  return directories.map((directory) => join(directory, name)).find(isExecutable);
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
   }
 }
 
