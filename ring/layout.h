@@ -126,11 +126,31 @@ struct OwnedHeader {
   uint32_t lock;
   uint32_t count;
   uint64_t sequence;
+  uint64_t code;
 };
 static_assert(offsetof(OwnedHeader, lock) == 0);
 static_assert(offsetof(OwnedHeader, count) == 4);
 static_assert(offsetof(OwnedHeader, sequence) == 8);
-static_assert(sizeof(OwnedHeader) == 16);
+static_assert(offsetof(OwnedHeader, code) == 16);
+static_assert(sizeof(OwnedHeader) == 24);
+
+// What a guest whose code is translated may execute: CodeHeader, then CodeRange[count] by address and without overlaps.
+// The host may execute none of it.
+struct CodeHeader {
+  uint32_t version;
+  uint32_t count;
+};
+static_assert(offsetof(CodeHeader, version) == 0);
+static_assert(offsetof(CodeHeader, count) == 4);
+static_assert(sizeof(CodeHeader) == 8);
+
+struct CodeRange {
+  uint64_t begin;
+  uint64_t end;
+};
+static_assert(offsetof(CodeRange, begin) == 0);
+static_assert(offsetof(CodeRange, end) == 8);
+static_assert(sizeof(CodeRange) == 16);
 
 // Addresses that the guest mapped. The sentry knows by the tag what.
 struct OwnedRange {

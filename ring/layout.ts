@@ -91,11 +91,28 @@ export const PlanStep = {
 
 /** What an executor knows of the addresses that are the guest's, in its own memory: OwnedHeader, then OwnedRange[count] by address and without overlaps. The sentry reads it for /proc. */
 export const OwnedHeader = {
-  size: 16,
+  size: 24,
   lock: 0,
   count: 4,
   /** odd while the ranges are being changed */
   sequence: 8,
+  /** address of a CodeHeader that says what the guest may execute; 0: what the host may */
+  code: 16,
+} as const;
+
+/** What a guest whose code is translated may execute: CodeHeader, then CodeRange[count] by address and without overlaps. The host may execute none of it. */
+export const CodeHeader = {
+  size: 8,
+  /** odd while the ranges are being changed */
+  version: 0,
+  count: 4,
+} as const;
+
+/**  */
+export const CodeRange = {
+  size: 16,
+  begin: 0,
+  end: 8,
 } as const;
 
 /** Addresses that the guest mapped. The sentry knows by the tag what. */

@@ -5,23 +5,18 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "ring/layout.h"
+
 namespace dd::translated {
 
-struct CodeRange {
-  uint64_t begin;
-  uint64_t end;
-};
-
 // Sorted, without overlaps or neighbours. Reading needs no lock; changes are made by whoever holds
-// the lock of the guest's ranges.
+// the lock of the guest's ranges. The sentry reads it for /proc.
 struct Executable {
   static constexpr uint32_t kLimit = 4096;
-  // Odd while it changes.
-  uint32_t version;
-  uint32_t count;
+  ring::CodeHeader header;
+  ring::CodeRange ranges[kLimit];
   // There were more ranges than fit: everything counts as executable from then on.
   bool overflowed;
-  CodeRange ranges[kLimit];
 };
 
 void SetExecutable(Executable* executable, uint64_t begin, uint64_t end, bool allowed);

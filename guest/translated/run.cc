@@ -106,6 +106,7 @@ long PrepareSpace(AddressSpace* space) {
   translated->sigreturn = static_cast<uint64_t>(page);
   translated::SetExecutable(&translated->executable, translated->sigreturn,
                             translated->sigreturn + kPage, true);
+  space->owned->header.code = reinterpret_cast<uint64_t>(&translated->executable.header);
   space->translated = translated;
   return Host(kMprotect, page, kPage, kProtRead);
 }

@@ -16,6 +16,7 @@ const PAGEMAP_CHUNK = 1 << 16;
 const NO_USE: MemoryUse = { virtual: 0, resident: 0, shared: 0 };
 /** What the host maps for every program. */
 const HOST_NAMES = new Set(["[vdso]", "[vvar]", "[vvar_vclock]", "[vsyscall]"]);
+const PROT_EXEC = 4;
 /** What the host calls memory that is shared without a file. */
 const SHARED_ANONYMOUS = "/dev/zero (deleted)";
 
@@ -42,8 +43,10 @@ export class HostMemoryMap implements MemoryMap {
     const ranges = executor.space.owned.ranges();
     const rows = readText(`/proc/${executor.pid}/maps`).split("\n").flatMap(parseRow);
     const shown: MappingInfo[] = [];
+    const translated = ranges.some(({ executable }) => executable !== undefined);
     for (const [row, overlaps] of match(rows, ranges)) {
-      if (HOST_NAMES.has(row.name)) shown.push({ ...row, offset: 0, dev: 0, ino: 0 });
+      if (HOST_NAMES.has(row.name) && !translated)
+        shown.push({ ...row, offset: 0, dev: 0, ino: 0 });
       else for (const range of overlaps) append(shown, overlap(row, range));
     }
     return shown;
@@ -106,7 +109,7 @@ function overlap(row: HostRow, range: GuestRange): MappingInfo {
   return {
     start,
     end: Math.min(row.end, range.end),
-    prot: row.prot,
+    prot: range.executable ? row.prot | PROT_EXEC : row.prot,
     shared: row.shared,
     offset: ino === 0 ? 0 : range.offset + (start - range.start),
     dev,

@@ -1,5 +1,5 @@
 /** Which addresses the guest mapped, and what: by the executor's own word. */
-import { OwnedHeader, OwnedRange } from "../../ring/layout.ts";
+import { CodeHeader, CodeRange, OwnedHeader, OwnedRange } from "../../ring/layout.ts";
 import type { ByteString } from "../abi/bytes.ts";
 import { Errno } from "../abi/errno.ts";
 import type { ImageMapping, MappedFile } from "../kernel/machine.ts";
@@ -17,6 +17,8 @@ export interface GuestRange extends MappedFile {
   readonly start: number;
   readonly end: number;
   readonly offset: number;
+  /** Of guests whose code is translated: whether they may execute it. The host may not. */
+  readonly executable?: boolean;
 }
 
 const NOTHING: Tagged = { name: "", dev: 0, ino: 0, offset: 0, isFile: false };
@@ -71,10 +73,38 @@ export class OwnedRanges {
 
   /** The guest's ranges now, by address and without overlaps. */
   ranges(): readonly GuestRange[] {
-    return this.#read().map(({ start, end, offset, tag }) => {
+    const ranges = this.#read().map(({ start, end, offset, tag }) => {
       const { isFile, ...file } = this.#tags.get(tag) ?? NOTHING;
       return { start, end, ...file, offset: isFile ? file.offset + offset : 0 };
     });
+    const code = this.#code();
+    return code === undefined ? ranges : ranges.flatMap((range) => split(range, code));
+  }
+
+  /** What a guest whose code is translated may execute. */
+  #code(): readonly CodeSpan[] | undefined {
+    const address = this.#header()?.code ?? 0;
+    if (address === 0) return undefined;
+    let found: readonly CodeSpan[] = [];
+    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+      const before = this.#codeHeader(address);
+      if (before === undefined) return found;
+      const bytes = this.#memory.copyIn(address + CodeHeader.size, before.count * CodeRange.size);
+      if (bytes instanceof Errno) return found;
+      found = parseCode(bytes);
+      const still = before.version % 2 === 0;
+      if (still && this.#codeHeader(address)?.version === before.version) return found;
+    }
+    return found;
+  }
+
+  #codeHeader(address: number): { readonly count: number; readonly version: number } | undefined {
+    const bytes = this.#memory.copyIn(address, CodeHeader.size);
+    if (bytes instanceof Errno) return undefined;
+    const view = new DataView(bytes.buffer, bytes.byteOffset);
+    const count = view.getUint32(CodeHeader.count, true);
+    if (count > OWNED_LIMIT) return undefined;
+    return { count, version: view.getUint32(CodeHeader.version, true) };
   }
 
   #forget(): void {
@@ -101,14 +131,20 @@ export class OwnedRanges {
     return found;
   }
 
-  #header(): { readonly count: number; readonly sequence: bigint } | undefined {
+  #header():
+    | { readonly count: number; readonly sequence: bigint; readonly code: number }
+    | undefined {
     if (this.#address === 0) return undefined;
     const bytes = this.#memory.copyIn(this.#address, OwnedHeader.size);
     if (bytes instanceof Errno) return undefined;
     const view = new DataView(bytes.buffer, bytes.byteOffset);
     const count = view.getUint32(OwnedHeader.count, true);
     if (count > OWNED_LIMIT) return undefined;
-    return { count, sequence: view.getBigUint64(OwnedHeader.sequence, true) };
+    return {
+      count,
+      sequence: view.getBigUint64(OwnedHeader.sequence, true),
+      code: Number(view.getBigUint64(OwnedHeader.code, true)),
+    };
   }
 }
 
@@ -117,6 +153,42 @@ interface RawRange {
   readonly end: number;
   readonly offset: number;
   readonly tag: number;
+}
+
+interface CodeSpan {
+  readonly start: number;
+  readonly end: number;
+}
+
+function parseCode(bytes: Uint8Array): readonly CodeSpan[] {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const spans: CodeSpan[] = [];
+  for (let at = 0; at < bytes.length; at += CodeRange.size) {
+    const start = Number(view.getBigUint64(at + CodeRange.begin, true));
+    const end = Number(view.getBigUint64(at + CodeRange.end, true));
+    if (start >= (spans[spans.length - 1]?.end ?? 0) && end > start) spans.push({ start, end });
+  }
+  return spans;
+}
+
+/** A range in parts of which each is executable or not. */
+function split(range: GuestRange, code: readonly CodeSpan[]): readonly GuestRange[] {
+  const parts: GuestRange[] = [];
+  const add = (start: number, end: number, executable: boolean) => {
+    if (start >= end) return;
+    const offset = range.ino === 0 ? 0 : range.offset + (start - range.start);
+    parts.push({ ...range, start, end, offset, executable });
+  };
+  let at = range.start;
+  for (const span of code) {
+    if (span.end <= at || span.start >= range.end) continue;
+    const start = Math.max(at, span.start);
+    add(at, start, false);
+    at = Math.min(range.end, span.end);
+    add(start, at, true);
+  }
+  add(at, range.end, false);
+  return parts;
 }
 
 /** Those ranges that make sense: each beyond the one before. */
