@@ -83,7 +83,8 @@ static void run(void) {
   equals("select() timeout", 0, select(ends[0] + 1, &in, NULL, NULL, &now));
   check("clears the bits", !FD_ISSET(ends[0], &in));
   check("and counts the time down", now.tv_sec == 0 && now.tv_usec == 0);
-  // Below 64: the kernel looks only at as many descriptors as the table has room for, and every table has that room.
+  // Below 64: the kernel looks only at as many descriptors as the table has room for, and every
+  // table has that room.
   FD_SET(60, &in);
   fails("select() of a closed descriptor", EBADF, select(61, &in, NULL, NULL, &now));
   fails("select() of a negative count", EINVAL, select(-1, NULL, NULL, NULL, &now));
