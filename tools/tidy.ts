@@ -34,7 +34,7 @@ const BANNED: readonly (readonly [RegExp, string])[] = [
   [/\btest\.(only|skip)\b/, "hides tests: list a known failure instead"],
   [/@ts-(ignore|nocheck|expect-error)\b/, "silences the compiler"],
   [/\bbiome-ignore(?! [\w/]+: .{10})/, "silences the linter without a reason"],
-  [/\bas any\b|: any\b/, "switches the type system off"],
+  [/(?:\bas any|: any)(?=\s*[;,)\]>=|&])/, "switches the type system off"],
   [/(?<![\w.])debugger;/, "is left from debugging"],
   [/^(<{7}|>{7})( |$)/, "is left from a merge"],
   [/\/(work|root|home\/\w+)\/(wt|main|shared|\.npm|\.cache|\.pyenv)\b/, "is a path of one machine"],

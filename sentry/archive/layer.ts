@@ -1,4 +1,7 @@
-/** A container's changes as a layer of an image; see the OCI image specification, "Image Layer Filesystem Changeset". */
+/**
+ * A container's changes as a layer of an image; see the OCI image specification, "Image Layer Filesystem
+ * Changeset".
+ */
 import type { ByteString } from "../abi/bytes.ts";
 import { Errno } from "../abi/errno.ts";
 import type { TreeFs } from "../fs/tree/tree-fs.ts";

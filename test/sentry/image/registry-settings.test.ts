@@ -191,7 +191,7 @@ test("all tags of a repository are fetched, page by page", async (t) => {
   t.deepEqual((await store.list())[0]?.tags, [`${registry.name}:latest`, `${registry.name}:other`]);
 });
 
-test("a login gives an identity token where the registry has one, and it is used instead of the password", async (t) => {
+test("an identity token of a login is used instead of the password", async (t) => {
   const asked: string[] = [];
   const tokens = createServer(async (request, response) => {
     const chunks: Buffer[] = [];
