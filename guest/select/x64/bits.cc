@@ -62,6 +62,43 @@ bool Codegen::BitExtract(const Op& op) {
   return true;
 }
 
+bool Codegen::BitPlace(const Op& op) {
+  if (!Is32Or64(op.width)) return false;
+  const Size size = SizeOf(op.width);
+  const uint32_t bits = size == Size::k64 ? 64 : 32;
+  const bool is_signed = (op.bits & ir::kSigned) != 0;
+  const uint32_t lowest = op.lane, count = op.extra;
+  ClobberFlags();
+  const Value a = Operand(op.a, op, size, kRax);
+  const Gpr target = Target(op.dst, kRax);
+  const bool whole = count == 8 || count == 16 || (count == 32 && size == Size::k64);
+  if (whole && lowest + count < bits) {
+    const Size from = count == 8 ? Size::k8 : count == 16 ? Size::k16 : Size::k32;
+    const Gpr reg = Use(op.a, op, kRax);
+    if (is_signed) {
+      Movsx(size, from, target, reg);
+    } else {
+      Movzx(from, target, reg);
+    }
+    if (lowest != 0) ShiftImm(Shift::kShl, size, target, static_cast<uint8_t>(lowest));
+    Define(op.dst, target);
+    return true;
+  }
+  if (!Is(a, target) || size == Size::k32) MovValue(size, target, a);
+  if (!is_signed && count < 32 && lowest + count < bits) {
+    Arith(Alu::kAnd, Size::k32, target, static_cast<int32_t>((uint32_t{1} << count) - 1));
+    if (lowest != 0) ShiftImm(Shift::kShl, size, target, static_cast<uint8_t>(lowest));
+  } else {
+    if (count != bits) ShiftImm(Shift::kShl, size, target, static_cast<uint8_t>(bits - count));
+    const uint32_t down = bits - count - lowest;
+    if (down != 0) {
+      ShiftImm(is_signed ? Shift::kSar : Shift::kShr, size, target, static_cast<uint8_t>(down));
+    }
+  }
+  Define(op.dst, target);
+  return true;
+}
+
 bool Codegen::BitInsert(const Op& op) {
   if (!Is32Or64(op.width)) return false;
   const Size size = SizeOf(op.width);

@@ -116,6 +116,7 @@ class Codegen : private emit::x64::Assembler {
   bool WithCarry(const ir::Op& op);
   bool Logic(const ir::Op& op);
   bool LogicNot(const ir::Op& op);
+  bool NegOrNot(const ir::Op& op);
   bool Mul(const ir::Op& op);
   bool MulHigh(const ir::Op& op);
   bool MulWide(const ir::Op& op);
@@ -124,6 +125,7 @@ class Codegen : private emit::x64::Assembler {
   // bits.cc
   bool ExtractPair(const ir::Op& op);
   bool BitExtract(const ir::Op& op);
+  bool BitPlace(const ir::Op& op);
   bool BitInsert(const ir::Op& op);
   bool Extension(const ir::Op& op);
   bool Clz(const ir::Op& op);
@@ -296,6 +298,7 @@ class Codegen : private emit::x64::Assembler {
 
   // vector.cc
   void FinishV(const ir::Op& op, Xmm reg);
+  bool VMulBytes(const ir::Op& op);
   // permute.cc
   void Deinterleave(const ir::Op& op, bool odd, Xmm target);
   void Widen(const ir::Op& op, ir::Ref ref, Xmm target);

@@ -229,6 +229,26 @@ bool Codegen::LogicNot(const Op& op) {
   return true;
 }
 
+bool Codegen::NegOrNot(const Op& op) {
+  if (!Is32Or64(op.width)) return false;
+  const Size size = SizeOf(op.width);
+  const bool sets = (op.bits & ir::kSetsFlags) != 0;
+  const bool inverts = op.code == OpCode::kNot;
+  if (op.dst.none() && !sets) return true;
+  if (!sets && !inverts) ClobberFlags();
+  const Value a = Operand(op.a, op, size, kRax);
+  const Gpr target = op.dst.none() ? kRax : Target(op.dst, kRax);
+  if (!Is(a, target)) MovValue(size, target, a);
+  if (inverts) {
+    Not(size, target);
+  } else {
+    Neg(size, target);
+    if (sets) FlagsAre(InEflags::kSub);
+  }
+  Define(op.dst, target);
+  return true;
+}
+
 bool Codegen::Mul(const Op& op) {
   if (!Is32Or64(op.width)) return false;
   const Size size = SizeOf(op.width);

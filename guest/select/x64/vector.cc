@@ -207,7 +207,23 @@ bool Codegen::VExtract(const Op& op) {
   return true;
 }
 
+bool Codegen::VMulBytes(const Op& op) {
+  const Xmm a = UseV(op.a, kX13);
+  const Xmm b = UseV(op.b, kX14);
+  // Odd bytes in the upper halves of words, even ones in the lower.
+  V(vex::kPmullw, kX15, a, b);
+  V(vex::kPand, kX15, kX15, Constant(offsetof(ConstantPool, words_00ff)));
+  PshiftImm(Size::k16, 2, kX13, a, 8);
+  PshiftImm(Size::k16, 2, kX14, b, 8);
+  V(vex::kPmullw, kX14, kX14, kX13);
+  PshiftImm(Size::k16, 6, kX14, kX14, 8);
+  V(vex::kPor, kX15, kX15, kX14);
+  FinishV(op, kX15);
+  return true;
+}
+
 bool Codegen::VBinary(const Op& op) {
+  if (op.code == OpCode::kVMul && op.width == Width::k8 && !IsScalar(op)) return VMulBytes(op);
   const VexOp* vex_op = Binary(op);
   if (vex_op == nullptr || !ScalarFits(op)) return false;
   const Xmm a = UseV(op.a, kX14);

@@ -25,6 +25,7 @@
 
 #include "guest/exec/translator.h"
 #include "guest/ir/interpret.h"
+#include "guest/isa/a64/features.h"
 #include "guest/lower/a64/lower.h"
 
 namespace {
@@ -137,14 +138,12 @@ uint64_t MakeStack(const Image& image, const std::vector<const char*>& arguments
   uint8_t random[16];
   if (getrandom(random, sizeof random, 0) != sizeof random) Fail("getrandom");
   const uint64_t random_at = push(random, sizeof random);
-  // FP, ASIMD, CRC32, atomics.
-  constexpr uint64_t kCapabilities = 1 << 0 | 1 << 1 | 1 << 7 | 1 << 8;
   const uint64_t auxiliary[][2] = {{AT_PHDR, image.headers},
                                    {AT_PHENT, image.header_bytes},
                                    {AT_PHNUM, image.header_count},
                                    {AT_PAGESZ, kPage},
                                    {AT_ENTRY, image.entry},
-                                   {AT_HWCAP, kCapabilities},
+                                   {AT_HWCAP, dd::isa::a64::kHwcap},
                                    {AT_RANDOM, random_at},
                                    {AT_UID, 0},
                                    {AT_EUID, 0},
