@@ -14,6 +14,7 @@ import { TerminalPump } from "./fs/tty/terminal-pump.ts";
 import { EpollReactor } from "./host/epoll-reactor.ts";
 import { close as closeFd } from "./host/io.ts";
 import type { Reactor } from "./host/reactor.ts";
+import { connectMessages, listenMessages } from "./host/unix-stream.ts";
 import { initialCredentials } from "./kernel/capabilities.ts";
 import { FdTable } from "./kernel/fd-table.ts";
 import { Kernel } from "./kernel/kernel.ts";
@@ -76,6 +77,7 @@ const ULIMITS: Readonly<Record<UlimitName, number>> = {
   rttime: 15,
 };
 
+const SHARED_NETWORK_BACKLOG = 64;
 /** Threads and processes of a container without `--pids-limit`, as the host counts them. */
 const DEFAULT_TASKS = 32_768;
 const MACHINE_NAMES = { x86_64: "x86_64", arm64: "aarch64" } as const;
@@ -131,13 +133,7 @@ export class Sentry implements SentryContainer {
       readOnly: spec.rootfs.readOnly,
       mounts: spec.mounts,
       scratch: `${spec.rootfs.upper}/scratch`,
-      etc: etcFiles({
-        hostname: spec.hostname,
-        network: spec.network,
-        networks: options.networks ?? [],
-        hostResolvConf: hostFile("/etc/resolv.conf"),
-        hostHosts: hostFile("/etc/hosts"),
-      }),
+      etc: kernel.network.etcFiles,
       system: new KernelInfo(kernel, MACHINE_NAMES[spec.isa], spec.sysctls),
       reactor: this.#reactor,
       devpts: this.#terminals,
@@ -495,14 +491,36 @@ function networkOptions(spec: ContainerSpec, options: SentryOptions): NetworkOpt
   const servers = () => (own.length > 0 ? own : nameServers(hostFile("/etc/resolv.conf")));
   const hostResolvConf = hostFile("/etc/resolv.conf");
   const resolves = usesNameServer({ network, networks: networks ?? [], hostResolvConf });
+  const share = shareOf(spec, options);
   return {
-    mode: network.mode === "container" ? "none" : network.mode,
+    mode: network.mode === "container" ? "bridge" : network.mode,
+    etcFiles: etcFiles({
+      hostname: spec.hostname,
+      network,
+      networks: networks ?? [],
+      hostResolvConf,
+      hostHosts: hostFile("/etc/hosts"),
+    }),
+    ...(share === undefined ? {} : { share }),
     egress: (to, protocol, alias) => policy.mayReach(to, protocol, alias),
     hostSockets: spec.mode === "trusted",
     ...(networks === undefined ? {} : { networks }),
     ...(options.allSubnets === undefined ? {} : { allSubnets: options.allSubnets }),
     ...(resolves ? { resolver: { servers, policy } } : {}),
   };
+}
+
+/** How the network is shared with other sentries: as a member of another's, or so that others can be of this. */
+function shareOf(spec: ContainerSpec, { share }: SentryOptions): NetworkOptions["share"] {
+  if (spec.network.mode === "host" || share === undefined) return undefined;
+  if ("with" in share) {
+    const hub = connectMessages(share.with);
+    if (hub instanceof Errno) throw new Error(`The network at ${share.with}: ${hub.text}`);
+    return { hub };
+  }
+  const listen = listenMessages(share.at, SHARED_NETWORK_BACKLOG);
+  if (listen instanceof Errno) throw new Error(`The socket ${share.at}: ${listen.text}`);
+  return { listen };
 }
 
 /** A file of the host, as it is now; empty when there is none. */

@@ -389,6 +389,11 @@ export interface SentryOptions {
   readonly log: (line: string) => void;
   /** The networks it is in from the beginning. */
   readonly networks?: readonly NetworkAttachment[];
+  /**
+   * Host path of the socket where its network can be shared by other sentries, or, with mode `container`, of
+   * the one whose network it is to have.
+   */
+  readonly share?: { readonly at: string } | { readonly with: string };
   /** The subnets of all networks there are, at the time of asking: those it is not in are unreachable. */
   readonly allSubnets?: () => readonly string[];
   /** Receives what the container tried to reach, and whether it may. */

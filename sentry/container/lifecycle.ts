@@ -77,7 +77,10 @@ export class RunningContainer {
         this.stopped = true;
       },
       paused: (paused) => held.setState({ ...this.running(), ...(paused ? { paused } : {}) }),
-      rename: (name) => store.rename(held, name),
+      rename: (name) => {
+        store.rename(held, name);
+        networking.renamed();
+      },
       update: (update) => {
         held.setRecord(updatedRecord(held.record, update));
         return update.limits === undefined ? [] : sentry.update(update.limits);
@@ -114,7 +117,7 @@ export class RunningContainer {
     try {
       mkdirSync(held.runDirectory, { recursive: true, mode: 0o700 });
       networking = Networking.open(store, held);
-      sentry = new Sentry(held.record.spec, { log, ...networking.options() });
+      sentry = new Sentry(networking.spec(), { log, ...networking.options() });
       networking.started(sentry);
       streams = new Streams(sentry, held, attachment);
       const spec = processSpec(sentry, held.record.process);

@@ -20,6 +20,12 @@ export const LINK = {
   datagram: 3,
   /** Nobody receives at `to` what `from` has sent. */
   unreachable: 4,
+  /** Between sentries that share a network: `to` is bound; `status` is the protocol, the cookie its number. */
+  bind: 5,
+  /** The binding with this cookie is no more. */
+  release: 6,
+  /** What a member of a shared network has to know, as JSON. */
+  state: 7,
 } as const;
 
 /** Kind, status, two bytes free, cookie, address and port of both sides. */
@@ -99,9 +105,9 @@ export class Link {
   }
 
   /** Sends a message as soon as there is room. @param token stays the caller's, open until the answer. */
-  post(message: LinkHeader, token?: number): void {
+  post(message: LinkHeader, token?: number, payload: Uint8Array = new Uint8Array(0)): void {
     if (!this.#open) return;
-    this.#queue.push({ bytes: encode(message), token });
+    this.#queue.push({ bytes: Buffer.concat([encode(message), payload]), token });
     if (this.#queue.length > QUEUE_MAX) this.#fail();
     else this.#flush();
   }
@@ -125,6 +131,11 @@ export class Link {
     if (!this.#open) return;
     this.close();
     this.#owner.closed(this);
+  }
+
+  /** Takes what has arrived, for who cannot wait for the loop. */
+  receiveNow(): void {
+    this.#ready(POLLIN);
   }
 
   #ready(events: number): void {

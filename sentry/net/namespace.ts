@@ -1,3 +1,4 @@
+import type { ByteString } from "../abi/bytes.ts";
 import {
   EAFNOSUPPORT,
   ECONNREFUSED,
@@ -32,6 +33,7 @@ import {
   SOCK_SEQPACKET,
   SOCK_STREAM,
 } from "../abi/socket.ts";
+import { close } from "../host/io.ts";
 import type { Reactor } from "../host/reactor.ts";
 import type { NetworkAttachment, PublishSpec, TransportProtocol } from "../spec.ts";
 import type { Owner } from "../vfs/anonymous.ts";
@@ -47,15 +49,28 @@ import {
   LOOPBACK_INTERFACE,
 } from "./interfaces.ts";
 import { NetlinkSocket } from "./netlink.ts";
-import { PeerNetwork, type PeerReceiver } from "./peer-network.ts";
+import { type Carrier, PeerNetwork, type PeerReceiver } from "./peer-network.ts";
 import { Ports } from "./ports.ts";
 import { PublishedPorts } from "./published.ts";
 import { isNameServer, Resolver, type ResolverOptions } from "./resolver.ts";
 import { RightsInFlight } from "./rights.ts";
+import { SharedNamespace, type SharedWith } from "./shared-namespace.ts";
 import type { PeerCredentials, Socket } from "./socket.ts";
 import { TcpSocket } from "./tcp.ts";
 import { UdpSocket } from "./udp.ts";
 import { UnixDatagram, UnixNames, UnixStream } from "./unix.ts";
+
+/** Files of /etc by name. */
+export type EtcFiles = ReadonlyMap<ByteString, ByteString>;
+
+/** {@link Joined} on its way. */
+interface SharedState {
+  readonly interfaces: readonly (Omit<Interface, "mac"> & { readonly mac: string })[];
+  readonly gateway: Ip | undefined;
+  readonly hasExit: boolean;
+  readonly subnets: readonly string[];
+  readonly etc: readonly (readonly [ByteString, ByteString])[];
+}
 
 /** Which ways out of the container's own network there are. */
 export interface NetworkOptions {
@@ -72,6 +87,10 @@ export interface NetworkOptions {
   readonly networks?: readonly NetworkAttachment[];
   /** Subnets of all networks there are: those the container is not in are unreachable. */
   readonly allSubnets?: () => readonly string[];
+  /** The files of /etc that say what the network is like; members of a shared one have the hub's. */
+  readonly etcFiles?: EtcFiles;
+  /** Shares the network with other sentries: a listening socket, or one connected to whose network it is. */
+  readonly share?: { readonly listen: number } | { readonly hub: number };
   /** The name server at 127.0.0.11 forwards to these addresses; absent: there is none. */
   readonly resolver?: ResolverOptions;
 }
@@ -88,12 +107,23 @@ export interface DatagramReceiver {
 /** How a destination is reached; `target` is what the host is to be told. */
 export type Route =
   | { readonly kind: "local" }
-  | { readonly kind: "network"; readonly network: PeerNetwork }
+  | { readonly kind: "network"; readonly network: Carrier }
   | { readonly kind: "outside"; readonly target: Endpoint };
 
 const LOCAL: Route = { kind: "local" };
+
+/** What a member of a shared network knows of it. */
+interface Joined {
+  readonly interfaces: readonly Interface[];
+  readonly gateway: Ip | undefined;
+  readonly hasExit: boolean;
+  readonly subnets: readonly Subnet[];
+}
+
+/** How long a member waits for the sentry whose network it is to have. */
+const JOIN_MS = 10_000;
 /** The network of one container, as network_namespaces(7) means it. */
-export class NetworkNamespace implements PeerReceiver {
+export class NetworkNamespace implements PeerReceiver, SharedWith {
   readonly tcp: Ports<TcpSocket> = new Ports<TcpSocket>(false);
   readonly udp: Ports<DatagramReceiver> = new Ports<DatagramReceiver>(true);
   readonly mode: NetworkOptions["mode"];
@@ -109,6 +139,9 @@ export class NetworkNamespace implements PeerReceiver {
   readonly #attached: { readonly index: number; readonly network: PeerNetwork }[] = [];
   #interfaces: readonly Interface[];
   #own: ReadonlySet<Ip> = new Set();
+  readonly #shared: SharedNamespace | undefined;
+  #joined: Joined | undefined;
+  #etcFiles: EtcFiles;
 
   constructor(reactor: Reactor, options: NetworkOptions) {
     this.#reactor = reactor;
@@ -119,8 +152,111 @@ export class NetworkNamespace implements PeerReceiver {
     this.#isPlain = options.mode === "bridge" && options.networks === undefined;
     this.#interfaces = options.mode === "host" ? hostInterfaces() : [];
     this.#resolver = options.resolver && new Resolver(reactor, this, options.resolver);
+    this.#etcFiles = options.etcFiles ?? new Map();
     for (const attachment of options.networks ?? []) this.#add(attachment);
     this.#changed();
+    this.#shared = options.share && this.#openShared(options.share);
+  }
+
+  /** @throws an Error when the other sentry does not answer. */
+  #openShared(share: NonNullable<NetworkOptions["share"]>): SharedNamespace {
+    const shared = new SharedNamespace(this.#reactor, this, share, (state) => this.#learn(state));
+    for (const [protocol, ports] of [
+      ["tcp", this.tcp],
+      ["udp", this.udp],
+    ] as const) {
+      ports.others = {
+        isTaken: (endpoint) => shared.isTaken(protocol, endpoint),
+        bound: (binding) => shared.bound(protocol, binding),
+        released: (binding) => shared.released(binding),
+      };
+    }
+    if ("listen" in share) return shared;
+    const end = Date.now() + JOIN_MS;
+    while (this.#joined === undefined && shared.hub !== undefined && Date.now() < end) {
+      shared.receiveNow();
+      if (this.#joined === undefined)
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
+    }
+    if (this.#joined === undefined)
+      throw new Error("The other container's network does not answer");
+    return shared;
+  }
+
+  /** The files of /etc that go with the network. */
+  get etcFiles(): EtcFiles {
+    return this.#etcFiles;
+  }
+
+  get addresses(): readonly Ip[] {
+    return [...this.#own];
+  }
+
+  addressTowards(ip: Ip): Ip | undefined {
+    return this.#interfaces
+      .flatMap(({ addresses }) => addresses)
+      .find((own) => new Subnet(own.ip, own.prefix).contains(ip))?.ip;
+  }
+
+  state(): Uint8Array {
+    const shared: SharedState = {
+      interfaces: this.#interfaces.map((each) => ({
+        ...each,
+        mac: Buffer.from(each.mac).toString("hex"),
+      })),
+      gateway: this.gateway,
+      hasExit: this.mode === "bridge" && this.hasExit,
+      subnets: this.networks.flatMap(({ attachment }) => attachment.subnets),
+      etc: [...this.#etcFiles],
+    };
+    return Buffer.from(JSON.stringify(shared));
+  }
+
+  /** A member hears what the network is like. */
+  #learn(state: Uint8Array): void {
+    const shared = JSON.parse(Buffer.from(state).toString("utf8")) as SharedState;
+    this.#joined = {
+      ...shared,
+      interfaces: shared.interfaces.map((each) => ({ ...each, mac: Buffer.from(each.mac, "hex") })),
+      subnets: shared.subnets.flatMap((text) => Subnet.parse(text) ?? []),
+    };
+    this.#etcFiles = new Map(shared.etc);
+    this.#changed();
+  }
+
+  bindings(): ReturnType<SharedWith["bindings"]> {
+    return [
+      ...this.tcp.all().map((binding) => ({ protocol: "tcp" as const, binding })),
+      ...this.udp.all().map((binding) => ({ protocol: "udp" as const, binding })),
+    ];
+  }
+
+  takeStream(
+    fd: number,
+    from: Endpoint,
+    to: Endpoint,
+    done: (error: Errno | undefined) => void,
+  ): void {
+    const serve = this.serviceAt(to, "tcp");
+    const network = this.isLocal(to.ip)
+      ? undefined
+      : this.networks.find((each) => each.contains(to.ip));
+    if (network !== undefined) {
+      network.connect(from, to, fd, done);
+      return;
+    }
+    const error = this.isLocal(to.ip) ? undefined : ENETUNREACH;
+    const refused = error ?? (serve === undefined ? this.acceptStream(fd, from, to) : serve(fd));
+    if (refused instanceof Errno) close(fd);
+    done(refused instanceof Errno ? refused : undefined);
+  }
+
+  takeDatagram(from: Endpoint, to: Endpoint, payload: IoBuffer): boolean {
+    const network = this.isLocal(to.ip)
+      ? undefined
+      : this.networks.find((each) => each.contains(to.ip));
+    if (network === undefined) return this.deliver(from, to, payload);
+    return network.send(from, to, payload) === undefined;
   }
 
   get interfaces(): readonly Interface[] {
@@ -159,12 +295,21 @@ export class NetworkNamespace implements PeerReceiver {
 
   #changed(): void {
     if (this.mode === "host") return;
+    if (this.#joined !== undefined) {
+      this.#show(this.#joined.interfaces);
+      return;
+    }
     const exit = this.#exit;
     const own = this.#attached.map(({ index, network }) =>
       attachedInterface(index, network, network === exit),
     );
-    this.#interfaces = [LOOPBACK_INTERFACE, ...(this.#isPlain ? [BRIDGE_INTERFACE] : own)];
-    this.#own = new Set(this.#interfaces.flatMap(({ addresses }) => addresses.map(({ ip }) => ip)));
+    this.#show([LOOPBACK_INTERFACE, ...(this.#isPlain ? [BRIDGE_INTERFACE] : own)]);
+  }
+
+  #show(interfaces: readonly Interface[]): void {
+    this.#interfaces = interfaces;
+    this.#own = new Set(interfaces.flatMap(({ addresses }) => addresses.map(({ ip }) => ip)));
+    this.#shared?.changed();
   }
 
   /** The network that has the default route. */
@@ -178,12 +323,13 @@ export class NetworkNamespace implements PeerReceiver {
 
   /** The host as the container sees it; undefined without a way out. */
   get gateway(): Ip | undefined {
+    if (this.#joined !== undefined) return this.#joined.gateway;
     return this.#isPlain ? BRIDGE_INTERFACE.gateway : this.#exit?.gateways[0];
   }
 
   /** Whether anything beyond the container's networks can be reached at all. */
   get hasExit(): boolean {
-    return this.#isPlain || this.#exit !== undefined;
+    return this.#joined?.hasExit ?? (this.#isPlain || this.#exit !== undefined);
   }
 
   /** Whether an address is the container's own. */
@@ -198,7 +344,14 @@ export class NetworkNamespace implements PeerReceiver {
 
   /** How to reach a destination. @returns `ENETUNREACH`, also when the policy forbids it; `EHOSTUNREACH`. */
   route(to: Endpoint, protocol: TransportProtocol): Route | Errno {
-    if (this.isLocal(to.ip)) return LOCAL;
+    if (this.isLocal(to.ip)) {
+      const elsewhere = this.#elsewhere(to, protocol);
+      return elsewhere === undefined ? LOCAL : { kind: "network", network: elsewhere };
+    }
+    const hub = this.#joined === undefined ? undefined : this.#shared?.hub;
+    if (hub !== undefined && this.#joined?.subnets.some((subnet) => subnet.contains(to.ip))) {
+      if (to.ip !== this.gateway) return { kind: "network", network: hub };
+    }
     const network = this.networks.find((each) => each.contains(to.ip));
     if (network === undefined ? to.ip === this.gateway : network.gateways.includes(to.ip)) {
       const target = { ip: isV4(to.ip) ? LOOPBACK4 : LOOPBACK6, port: to.port };
@@ -212,8 +365,18 @@ export class NetworkNamespace implements PeerReceiver {
     return this.#egress(to, protocol) ? { kind: "outside", target: to } : ENETUNREACH;
   }
 
+  /** The way to another sentry of a shared network that has bound one of its addresses. */
+  #elsewhere(to: Endpoint, protocol: TransportProtocol): Carrier | undefined {
+    if (this.#shared === undefined) return undefined;
+    if (this.#joined !== undefined && isNameServer(to)) return this.#shared.hub;
+    const own = protocol === "tcp" ? this.tcp.find(to) : this.udp.find(to);
+    return own === undefined ? this.#shared.find(protocol, to) : undefined;
+  }
+
   /** The container's address for what goes outside to `ip`. */
   outboundAddress(ip: Ip): Ip | undefined {
+    if (this.#joined !== undefined)
+      return this.addresses.find((own) => !isLoopback(own) && isV4(own) === isV4(ip));
     if (this.#isPlain) return isV4(ip) ? BRIDGE_INTERFACE.addresses[0]?.ip : undefined;
     return this.#exit?.addressFor(ip);
   }
@@ -245,14 +408,21 @@ export class NetworkNamespace implements PeerReceiver {
       return true;
     }
     const receiver = this.udp.find(to);
-    if (receiver?.accepts(from) !== true) return false;
-    receiver.deliver(from, payload);
-    return true;
+    if (receiver?.accepts(from) === true) {
+      receiver.deliver(from, payload);
+      return true;
+    }
+    const elsewhere = receiver === undefined ? this.#shared?.find("udp", to) : undefined;
+    return elsewhere !== undefined && elsewhere.send(from, to, payload) === undefined;
   }
 
   acceptStream(fd: number, from: Endpoint, to: Endpoint, network?: PeerNetwork): Errno | undefined {
     const listener = this.tcp.find(to);
-    return listener === undefined ? ECONNREFUSED : listener.offer(fd, to, from, network);
+    if (listener !== undefined) return listener.offer(fd, to, from, network);
+    const elsewhere = this.#shared?.find("tcp", to);
+    // Whether it is taken there is decided later: a refusal ends the connection.
+    elsewhere?.connect(from, to, fd, () => {});
+    return elsewhere === undefined ? ECONNREFUSED : undefined;
   }
 
   acceptDatagram(from: Endpoint, to: Endpoint, payload: IoBuffer): boolean {
@@ -266,6 +436,7 @@ export class NetworkNamespace implements PeerReceiver {
   /** The container has ended. */
   close(): void {
     this.published?.close();
+    this.#shared?.close();
     this.#resolver?.close();
     for (const { network } of this.#attached.splice(0)) network.close();
   }

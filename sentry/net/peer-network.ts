@@ -44,6 +44,23 @@ export interface Severable {
   sever(): void;
 }
 
+/** What leads to sockets of other sentries. */
+export interface Carrier {
+  /** Connections it carries. */
+  readonly streams: Set<Severable>;
+  /** The container's own address towards `ip`. */
+  addressFor(ip: Ip): Ip | undefined;
+  /** See {@link PeerNetwork.connect}. */
+  connect(
+    from: Endpoint,
+    to: Endpoint,
+    fd: number,
+    done: (error: Errno | undefined) => void,
+  ): () => void;
+  /** Sends a datagram. @returns `EHOSTUNREACH` when nobody has the address. */
+  send(from: Endpoint, to: Endpoint, payload: IoBuffer): Errno | undefined;
+}
+
 interface Connecting {
   readonly from: Endpoint;
   readonly to: Endpoint;
@@ -55,7 +72,7 @@ interface Connecting {
 }
 
 /** One attachment at work. */
-export class PeerNetwork {
+export class PeerNetwork implements Carrier {
   readonly attachment: NetworkAttachment;
   readonly subnets: readonly Subnet[];
   readonly gateways: readonly Ip[];

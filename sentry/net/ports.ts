@@ -16,12 +16,21 @@ export interface Binding<S> extends Endpoint {
   readonly receives: () => boolean;
 }
 
+/** What other sentries of a shared network have bound, and are told. */
+export interface PortSharing {
+  isTaken(endpoint: Endpoint): boolean;
+  bound(binding: Binding<unknown>): void;
+  released(binding: Binding<unknown>): void;
+}
+
 /** The bound addresses of one protocol in one container. */
 export class Ports<S> {
   readonly #byPort = new Map<number, Binding<S>[]>();
   /** Whether SO_REUSEADDR alone lets receivers share a port: it does for datagrams. */
   readonly #shareByAddress: boolean;
   #turn = 0;
+  /** Other sentries of the same network, if there are any. */
+  others: PortSharing | undefined;
 
   constructor(shareByAddress: boolean) {
     this.#shareByAddress = shareByAddress;
@@ -37,12 +46,14 @@ export class Ports<S> {
     const start = Math.floor(Math.random() * count);
     for (let i = 0; i < count; i++) {
       const port = EPHEMERAL_FIRST + ((start + i) % count);
-      if (!this.#byPort.has(port)) return this.#take({ ...wanted, port });
+      const free = !this.#byPort.has(port) && this.others?.isTaken({ ...wanted, port }) !== true;
+      if (free) return this.#take({ ...wanted, port });
     }
     return EADDRINUSE;
   }
 
   release(binding: Binding<S>): void {
+    this.others?.released(binding);
     const others = this.#byPort.get(binding.port)?.filter((other) => other !== binding);
     if (others === undefined || others.length === 0) this.#byPort.delete(binding.port);
     else this.#byPort.set(binding.port, others);
@@ -57,6 +68,11 @@ export class Ports<S> {
         !overlaps(other, binding) ||
         (other.reusePort && binding.reusePort),
     );
+  }
+
+  /** Everything that is bound. */
+  all(): readonly Binding<S>[] {
+    return [...this.#byPort.values()].flat();
   }
 
   /** Who receives what is sent to an address: the most exact binding; sharers take turns. */
@@ -74,10 +90,12 @@ export class Ports<S> {
 
   #take(wanted: Binding<S>): Binding<S> | Errno {
     const present = this.#byPort.get(wanted.port) ?? [];
+    if (this.others?.isTaken(wanted) === true) return EADDRINUSE;
     for (const other of present) {
       if (overlaps(other, wanted) && !this.#mayShare(other, wanted)) return EADDRINUSE;
     }
     this.#byPort.set(wanted.port, [...present, wanted]);
+    this.others?.bound(wanted);
     return wanted;
   }
 

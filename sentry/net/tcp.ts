@@ -32,7 +32,7 @@ import { POLLHUP, POLLOUT, POLLWRNORM, type Pollable, type Unsubscribe } from ".
 import { familyOf, formatEndpoint, parseEndpoint } from "./address.ts";
 import { anyAddress, BoundPort, hostFamily } from "./inet.ts";
 import type { NetworkNamespace } from "./namespace.ts";
-import type { PeerNetwork, Severable } from "./peer-network.ts";
+import type { Carrier, Severable } from "./peer-network.ts";
 import { StreamSocket } from "./stream.ts";
 
 /** `struct linger`, `<linux/socket.h>`. */
@@ -66,7 +66,7 @@ export class TcpSocket extends StreamSocket implements Severable {
   #cancel: (() => void) | undefined;
   #target: TcpSocket | undefined;
   /** Whose network carries the connection. */
-  #network: PeerNetwork | undefined;
+  #network: Carrier | undefined;
 
   constructor(
     reactor: Reactor,
@@ -194,7 +194,7 @@ export class TcpSocket extends StreamSocket implements Severable {
   }
 
   /** Connects to another container: its sentry decides. */
-  #connectPeer(network: PeerNetwork, remote: Endpoint): Errno | undefined {
+  #connectPeer(network: Carrier, remote: Endpoint): Errno | undefined {
     const own = network.addressFor(remote.ip);
     if (own === undefined) return ENETUNREACH;
     const error = this.#takeLocal(own);
@@ -269,7 +269,7 @@ export class TcpSocket extends StreamSocket implements Severable {
    * @param network what carries it, if it ends with the container's leaving that network.
    * @returns `ECONNREFUSED`, `EAGAIN` when the queue is full.
    */
-  offer(fd: number, local: Endpoint, remote: Endpoint, network?: PeerNetwork): Errno | undefined {
+  offer(fd: number, local: Endpoint, remote: Endpoint, network?: Carrier): Errno | undefined {
     if (!this.listening) return ECONNREFUSED;
     if (this.isFull) return EAGAIN;
     const accepted = this.#sibling();
@@ -281,7 +281,7 @@ export class TcpSocket extends StreamSocket implements Severable {
     return undefined;
   }
 
-  #carriedBy(network: PeerNetwork): void {
+  #carriedBy(network: Carrier): void {
     this.#network = network;
     network.streams.add(this);
   }

@@ -266,3 +266,42 @@ test.serial("datagrams of the host reach a published port, and are answered from
   t.is(from.port, port);
   await ddcli("rm", "-f", "datagrams");
 });
+
+test.serial(
+  "a container can have the network of another: loopback, ports and addresses",
+  async (t) => {
+    await ddcli("network", "create", "--subnet", "10.85.0.0/24", "common");
+    await server("hub", ["--network", "common"], "serve", "80");
+    const share = ["--network", "container:hub"];
+    await server("member", share, "serve", "81");
+    await server("outsider", ["--network", "common"], "serve", "80");
+    t.is(
+      await peer(share, "ask", "127.0.0.1", "80"),
+      "127.0.0.1 127.0.0.1 hello 127.0.0.1 127.0.0.1",
+    );
+    t.is(
+      await peer(share, "ask", "127.0.0.1", "81"),
+      "127.0.0.1 127.0.0.1 hello 127.0.0.1 127.0.0.1",
+    );
+    const asked = await ddcli("exec", "hub", "python3", "/peer.py", "ask", "localhost", "81");
+    t.regex(asked, /hello/, "the other way round");
+    t.regex(await peer(share, "ask", "outsider", "80"), /^10\.85\.0\.2 10\.85\.0\.3 hello/);
+    t.regex(await peer(["--network", "common"], "ask", "hub", "81"), /hello .*10\.85\.0\.2$/);
+    const clash = await dd.run([
+      "run",
+      "--rm",
+      ...mounted(share),
+      "python3",
+      "/peer.py",
+      "serve",
+      "80",
+    ]);
+    t.regex(clash.stderr, /Address already in use/);
+    const names = "hostname; cat /etc/hostname; hostname -i";
+    const shown = await ddcli("run", "--rm", ...share, "host", "sh", "-c", names);
+    const own = await ddcli("exec", "hub", "hostname");
+    t.is(shown, `${own}\n${own}\n10.85.0.2`);
+    await ddcli("rm", "-f", "member", "hub", "outsider");
+    await ddcli("network", "rm", "common");
+  },
+);

@@ -1,8 +1,10 @@
 import { randomBytes } from "node:crypto";
+import { join } from "node:path";
 import { toText } from "../../abi/bytes.ts";
 import { ipBytes, parseIp } from "../../abi/ip.ts";
 import { close } from "../../host/io.ts";
 import type {
+  ContainerSpec,
   NetworkAttachment,
   NetworkMember,
   PublishedPort,
@@ -10,6 +12,7 @@ import type {
   SentryOptions,
 } from "../../spec.ts";
 import { ContainerError } from "../errors.ts";
+import type { ContainerRecord } from "../record.ts";
 import type { ContainerStore, HeldContainer } from "../store.ts";
 import { pickAddress } from "./address-pools.ts";
 import {
@@ -26,6 +29,10 @@ import { DEFAULT_NETWORK, type EndpointSettings, type NetworkRecord } from "./ne
 import { NetworkStore } from "./network-store.ts";
 
 const SHORT_ID = 12;
+/** In the run directory of a container: who shares its network connects here. */
+const SHARE_SOCKET = "net.sock";
+/** Containers that share the network of one that shares the network of one... */
+const SHARES_MAX = 16;
 
 /** What a container is in one network, until it leaves. */
 interface Joined {
@@ -38,16 +45,21 @@ interface Joined {
 
 /** A container's places in its networks, from its start to its end, kept by the process that runs it. */
 export class Networking {
+  private readonly containers: ContainerStore;
   private readonly store: NetworkStore;
   private readonly held: HeldContainer;
+  /** Whose network it shares. */
+  private readonly host: ContainerRecord | undefined;
   private readonly egressLog: EgressLog;
   private readonly joined: Joined[] = [];
   private ports: readonly PublishedPort[] = [];
   private sentry: SentryContainer | undefined;
 
-  private constructor(store: NetworkStore, held: HeldContainer) {
-    this.store = store;
+  private constructor(containers: ContainerStore, held: HeldContainer) {
+    this.containers = containers;
+    this.store = new NetworkStore(containers.directories);
     this.held = held;
+    this.host = hostOf(containers, held.record);
     this.egressLog = new EgressLog(held.directory);
   }
 
@@ -56,7 +68,7 @@ export class Networking {
    * @throws {ContainerError} when one cannot be had; then none is kept.
    */
   static open(containers: ContainerStore, held: HeldContainer): Networking {
-    const networking = new Networking(new NetworkStore(containers.directories), held);
+    const networking = new Networking(containers, held);
     try {
       for (const { network, settings } of wantedNetworks(held)) {
         networking.join(networking.store.find(network), settings);
@@ -69,12 +81,44 @@ export class Networking {
   }
 
   /** What the sentry is to be told. */
-  options(): Pick<SentryOptions, "networks" | "allSubnets" | "egressLog"> {
+  options(): Pick<SentryOptions, "networks" | "allSubnets" | "egressLog" | "share"> {
+    const { host, held } = this;
+    const shares = held.record.spec.network.mode === "container";
+    const ends =
+      host === undefined ? held.runDirectory : this.containers.runDirectoryOf(host.spec.id);
+    const path = join(ends, SHARE_SOCKET);
     return {
+      share: shares ? { with: path } : { at: path },
       networks: this.joined.flatMap((joined) => this.attachment(joined) ?? []),
       allSubnets: () => this.store.subnets(),
       egressLog: (attempt) => this.egressLog.write(attempt),
     };
+  }
+
+  /** The container's spec, with what it has of the container whose network it shares. */
+  spec(): ContainerSpec {
+    const { spec } = this.held.record;
+    if (this.host === undefined) return spec;
+    const { hostname, network } = this.host.spec;
+    const mode = network.mode === "host" ? "host" : "container";
+    return { ...spec, hostname, network: { ...spec.network, mode } };
+  }
+
+  /** Its name has changed: others find it by the new one. */
+  renamed(): void {
+    const { name } = this.held.record;
+    this.joined.splice(
+      0,
+      this.joined.length,
+      ...this.joined.map((joined) => {
+        const { containerName, names } = joined.member;
+        const others = names.filter((each) => each !== containerName && each !== name);
+        const member = { ...joined.member, containerName: name, names: [name, ...others] };
+        this.store.rendezvous(joined.network).update(member);
+        return { ...joined, member };
+      }),
+    );
+    this.publish();
   }
 
   /** The sentry works: says where the container can be reached. */
@@ -217,6 +261,31 @@ export class Networking {
     );
     writeLive(this.held.runDirectory, { networks, ports: this.ports });
   }
+}
+
+/** The container whose network another one shares, in the end. @throws {ContainerError} when it does not run. */
+function hostOf(
+  containers: ContainerStore,
+  { spec }: ContainerRecord,
+): ContainerRecord | undefined {
+  let { mode, name = "" } = spec.network;
+  let found: ContainerRecord | undefined;
+  for (let i = 0; mode === "container" && i < SHARES_MAX; i++) {
+    const id = name.slice("container:".length);
+    const container = containers.read(id);
+    if (container === undefined) {
+      throw new ContainerError("NO_SUCH_CONTAINER", `No such container: ${id}`);
+    }
+    if (container.state.status !== "running") {
+      throw new ContainerError(
+        "CONTAINER_NOT_RUNNING",
+        `cannot join network namespace of a non running container: ${id}`,
+      );
+    }
+    found = container.record;
+    ({ mode, name = "" } = found.spec.network);
+  }
+  return found;
 }
 
 /** @throws {ContainerError} when the container's network is not its own to change. */
