@@ -40,6 +40,8 @@ const PREFIX: Field = [345, 155];
 const STAR_PREFIX: Field = [345, 131];
 const STAR_MAGIC: Field = [508, 4];
 
+const BLANK = 0x20;
+const ZERO = 0x30;
 /** In a field for a number, the first byte of one that is binary. */
 const BINARY = 0x80;
 const BINARY_NEGATIVE = 0x40;
@@ -51,7 +53,7 @@ const BINARY_NEGATIVE = 0x40;
  */
 export function decodeHeader(block: Buffer): TarHeader | undefined {
   const { unsigned, signed } = sums(block);
-  if (unsigned === CHECKSUM_OF_ZEROS && block.every((byte) => byte === 0)) return undefined;
+  if (unsigned === CHECKSUM_OF_ZEROS && isZeros(block)) return undefined;
   const sum = number(block, CHECKSUM);
   if (sum !== unsigned && sum !== signed) {
     throw new ImageError("LAYER_CORRUPT", "a header has a wrong checksum");
@@ -78,6 +80,10 @@ function prefixed(block: Buffer, name: ByteString): ByteString {
   return prefix === "" ? name : `${prefix}/${name}`;
 }
 
+function isZeros(block: Buffer): boolean {
+  return block.every((byte) => byte === 0);
+}
+
 const CHECKSUM_OF_ZEROS = 8 * 0x20;
 
 /** The sum of the block's bytes with blanks for the checksum; some old writers added signed bytes. */
@@ -99,10 +105,10 @@ function raw(block: Buffer, [start, length]: Field): ByteString {
 }
 
 /** Up to a NUL, if there is one. */
-function text(block: Buffer, field: Field): ByteString {
-  const value = raw(block, field);
-  const end = value.indexOf("\0");
-  return end < 0 ? value : value.slice(0, end);
+function text(block: Buffer, [start, length]: Field): ByteString {
+  let end = start;
+  while (end < start + length && block[end] !== 0) end++;
+  return end === start ? "" : block.toString("latin1", start, end);
 }
 
 /** Octal digits among blanks and NULs, or GNU's binary. Of no meaning in v7, where it may be anything. */
@@ -114,12 +120,18 @@ function number(block: Buffer, field: Field): number {
 export function tarNumber(block: Buffer, start: number, length: number): number {
   const first = block[start] ?? 0;
   if ((first & BINARY) !== 0) return binary(block, start, length);
-  const digits = block
-    .toString("latin1", start, start + length)
-    .replace(/^ +/, "")
-    .replace(/[ \0].*$/s, "");
-  if (digits === "") return 0;
-  return /^[0-7]+$/.test(digits) ? Number.parseInt(digits, 8) : Number.NaN;
+  const end = start + length;
+  let at = start;
+  while (at < end && block[at] === BLANK) at++;
+  let value = 0;
+  for (; at < end; at++) {
+    const byte = block[at] ?? 0;
+    if (byte === 0 || byte === BLANK) break;
+    const digit = byte - ZERO;
+    if (digit < 0 || digit > 7) return Number.NaN;
+    value = value * 8 + digit;
+  }
+  return value;
 }
 
 /** Two's complement, big endian, in all bits but the first. */
