@@ -35,6 +35,9 @@ const SECCOMP_IOCTL_NOTIF_ADDFD = 0x40182103;
 const SECCOMP_ADDFD_FLAG_SETFD = 1;
 const SECCOMP_ADDFD_FLAG_SEND = 2;
 const NOTIFICATION_SIZE = 80;
+const SIGKILL = 9;
+/** No process, no descriptor. */
+const NONE = -1;
 const FD_CLOEXEC_FLAG = 0o2000000;
 /** AT_PLATFORM. */
 export const PLATFORMS: Readonly<Record<Isa, string>> = { x86_64: "x86_64", arm64: "aarch64" };
@@ -362,11 +365,29 @@ function receiveHello(control: number, fds: Int32Array): Uint8Array {
 
 function startTrusted(guest: Isa, lifeFd: number): Started {
   const { ours, theirs } = controlPair();
-  const pid = run(guest, "trusted", [theirs, lifeFd]);
-  call("close", theirs);
-  const fds = new Int32Array(1);
-  const hello = receiveHello(ours, fds);
-  return { pid, control: ours, listener: fds[0] as number, hello };
+  const fds = Int32Array.of(NONE);
+  let pid = NONE;
+  try {
+    try {
+      pid = run(guest, "trusted", [theirs, lifeFd]);
+    } finally {
+      call("close", theirs);
+    }
+    const hello = receiveHello(ours, fds);
+    return { pid, control: ours, listener: fds[0] as number, hello };
+  } catch (error) {
+    giveUp(pid, [ours, ...fds]);
+    throw error;
+  }
+}
+
+/** Leaves nothing of a start that failed. */
+function giveUp(pid: number, fds: readonly number[]): void {
+  if (pid !== NONE) {
+    call("kill", pid, SIGKILL);
+    call("wait4", pid, null, 0, null);
+  }
+  for (const fd of fds) call("close", fd);
 }
 
 /** One message of a launcher that confines itself. @throws ConfinementRefused */
@@ -382,34 +403,43 @@ function receiveReport(control: number, kind: Report["kind"], fds: Int32Array): 
 /** See profiles/README.md for the order. */
 function startConfined(guest: Isa, options: NonNullable<LauncherOptions["confinement"]>): Started {
   const { processes, memoryBytes } = options;
-  const description = describeConfinement({
-    processes,
-    ...(memoryBytes === undefined ? {} : { memoryBytes }),
-  });
   const { ours, theirs } = controlPair();
-  const namespaces = new Int32Array(2);
+  const namespaces = Int32Array.of(NONE, NONE);
+  const fds = Int32Array.of(NONE);
+  /** What the launcher gets: to be closed however this ends. */
+  const passed = [theirs];
+  let pid = NONE;
   try {
+    const description = describeConfinement({
+      processes,
+      ...(memoryBytes === undefined ? {} : { memoryBytes }),
+    });
+    passed.push(description);
     const preparer = run(guest, "prepare", [theirs, description]);
     try {
       receiveReport(ours, "prepared", namespaces);
     } finally {
       call("wait4", preparer, null, 0, null);
     }
+    passed.push(...namespaces);
     options.confineSentry();
     const launcher = run(guest, "launch", [theirs, description, ...namespaces]);
-    const fds = new Int32Array(1);
     try {
       const report = receiveReport(ours, "started", fds);
-      const pid = report.kind === "started" ? report.pid : 0;
-      call("close", theirs);
+      if (report.kind === "started") ({ pid } = report);
+      // From here on its end is the end of the messages.
+      for (const fd of passed.splice(0)) call("close", fd);
       receiveReport(ours, "listening", fds);
       const hello = receiveHello(ours, new Int32Array(1));
       return { pid, control: ours, listener: fds[0] as number, hello };
     } finally {
       call("wait4", launcher, null, 0, null);
     }
+  } catch (error) {
+    giveUp(pid, [ours, ...fds]);
+    throw error;
   } finally {
-    for (const fd of [description, ...namespaces]) call("close", fd);
+    for (const fd of passed) call("close", fd);
   }
 }
 
