@@ -1,5 +1,7 @@
 import type { ByteString } from "../abi/bytes.ts";
 import { FileSystem, type Inode, type Statfs } from "../vfs/inode.ts";
+import type { SystemInfo } from "./proc/info.ts";
+import { InterfacesDirectory, type NetworkInfo } from "./proc/network.ts";
 import { cpuMask } from "./virtual/cpu-mask.ts";
 import { FixedDirectory, type VirtualFs } from "./virtual/nodes.ts";
 
@@ -12,13 +14,16 @@ export class SysFs extends FileSystem implements VirtualFs {
   readonly timeNs: bigint;
   #nextIno = 1;
 
-  constructor(system: { readonly cpuCount: number; readonly bootTimeNs: bigint }) {
+  constructor(
+    system: Pick<SystemInfo, "cpuCount" | "bootTimeNs"> & { readonly network?: NetworkInfo },
+  ) {
     super();
     this.timeNs = system.bootTimeNs;
     const root = new FixedDirectory(this);
-    for (const path of ["block", "bus", "class/net", "class/block", "dev", "firmware", "module"]) {
+    for (const path of ["block", "bus", "class/block", "dev", "firmware", "module"]) {
       root.directory(path);
     }
+    root.directory("class").add("net", new InterfacesDirectory(this, system.network));
     root.directory("fs/cgroup");
     const cpus = system.cpuCount === 1 ? "0" : `0-${system.cpuCount - 1}`;
     const text = (path: ByteString, value: ByteString) =>

@@ -4,6 +4,7 @@ import type { ByteString } from "../abi/bytes.ts";
 import { Errno } from "../abi/errno.ts";
 import { SIGMAX } from "../abi/signal.ts";
 import type { LimitInfo, MappingInfo, ProcessInfo, SystemInfo, TaskInfo } from "../fs/proc/info.ts";
+import type { NetworkInfo } from "../fs/proc/network.ts";
 import type { Path } from "../vfs/mount.ts";
 import type { OpenFile } from "../vfs/open-file.ts";
 import { CLOCK_REALTIME, clockNow } from "./clocks.ts";
@@ -210,6 +211,10 @@ export class KernelInfo implements SystemInfo {
     const { pids } = this.#kernel;
     const process = pids.process(pid) ?? pids.task(pid)?.process;
     return process === undefined ? undefined : new KernelProcessInfo(process);
+  }
+
+  get network(): NetworkInfo {
+    return this.#kernel.network;
   }
 
   get hostname(): ByteString {

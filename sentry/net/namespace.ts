@@ -1,15 +1,5 @@
 import type { ByteString } from "../abi/bytes.ts";
-import {
-  EAFNOSUPPORT,
-  ECONNREFUSED,
-  EHOSTUNREACH,
-  EINVAL,
-  ENETUNREACH,
-  EPERM,
-  EPROTONOSUPPORT,
-  Errno,
-  ESOCKTNOSUPPORT,
-} from "../abi/errno.ts";
+import { ECONNREFUSED, EHOSTUNREACH, ENETUNREACH, Errno } from "../abi/errno.ts";
 import {
   ANY4,
   ANY6,
@@ -21,25 +11,12 @@ import {
   LOOPBACK6,
   Subnet,
 } from "../abi/ip.ts";
-import {
-  AF_INET,
-  AF_INET6,
-  AF_NETLINK,
-  AF_UNIX,
-  IPPROTO_TCP,
-  IPPROTO_UDP,
-  SOCK_DGRAM,
-  SOCK_RAW,
-  SOCK_SEQPACKET,
-  SOCK_STREAM,
-} from "../abi/socket.ts";
+import type { NetworkInfo, SocketInfo } from "../fs/proc/network.ts";
 import { close } from "../host/io.ts";
 import type { Reactor } from "../host/reactor.ts";
 import type { NetworkAttachment, PublishSpec, TransportProtocol } from "../spec.ts";
-import type { Owner } from "../vfs/anonymous.ts";
 import { HostBuffer } from "../vfs/host-buffer.ts";
 import type { IoBuffer } from "../vfs/io-buffer.ts";
-import { HostSocket } from "./host-inet.ts";
 import { HOST_NAME } from "./inet.ts";
 import {
   attachedInterface,
@@ -48,17 +25,14 @@ import {
   type Interface,
   LOOPBACK_INTERFACE,
 } from "./interfaces.ts";
-import { NetlinkSocket } from "./netlink.ts";
 import { type Carrier, PeerNetwork, type PeerReceiver } from "./peer-network.ts";
 import { Ports } from "./ports.ts";
 import { PublishedPorts } from "./published.ts";
 import { isNameServer, Resolver, type ResolverOptions } from "./resolver.ts";
-import { RightsInFlight } from "./rights.ts";
 import { SharedNamespace, type SharedWith } from "./shared-namespace.ts";
-import type { PeerCredentials, Socket } from "./socket.ts";
+import { describeSocket, Sockets } from "./sockets.ts";
 import { TcpSocket } from "./tcp.ts";
 import { UdpSocket } from "./udp.ts";
-import { UnixDatagram, UnixNames, UnixStream } from "./unix.ts";
 
 /** Files of /etc by name. */
 export type EtcFiles = ReadonlyMap<ByteString, ByteString>;
@@ -123,14 +97,15 @@ interface Joined {
 /** How long a member waits for the sentry whose network it is to have. */
 const JOIN_MS = 10_000;
 /** The network of one container, as network_namespaces(7) means it. */
-export class NetworkNamespace implements PeerReceiver, SharedWith {
+export class NetworkNamespace implements PeerReceiver, SharedWith, NetworkInfo {
   readonly tcp: Ports<TcpSocket> = new Ports<TcpSocket>(false);
   readonly udp: Ports<DatagramReceiver> = new Ports<DatagramReceiver>(true);
   readonly mode: NetworkOptions["mode"];
   /** Ports of the host that lead here. */
   published: PublishedPorts | undefined;
   readonly #reactor: Reactor;
-  readonly #names: UnixNames;
+  /** What is made by socket(2). */
+  readonly make: Sockets;
   readonly #egress: NonNullable<NetworkOptions["egress"]>;
   readonly #allSubnets: () => readonly string[];
   readonly #resolver: Resolver | undefined;
@@ -146,7 +121,7 @@ export class NetworkNamespace implements PeerReceiver, SharedWith {
   constructor(reactor: Reactor, options: NetworkOptions) {
     this.#reactor = reactor;
     this.mode = options.mode;
-    this.#names = new UnixNames(new RightsInFlight(reactor), options.hostSockets === true);
+    this.make = new Sockets(reactor, this, options.hostSockets === true);
     this.#egress = options.egress ?? (() => false);
     this.#allSubnets = options.allSubnets ?? (() => []);
     this.#isPlain = options.mode === "bridge" && options.networks === undefined;
@@ -259,8 +234,15 @@ export class NetworkNamespace implements PeerReceiver, SharedWith {
     return network.send(from, to, payload) === undefined;
   }
 
-  get interfaces(): readonly Interface[] {
+  interfaces(): readonly Interface[] {
     return this.#interfaces;
+  }
+
+  sockets(protocol: TransportProtocol): readonly SocketInfo[] {
+    const bound = protocol === "tcp" ? this.tcp.all() : this.udp.all();
+    return bound.flatMap(({ socket }) =>
+      socket instanceof TcpSocket || socket instanceof UdpSocket ? [describeSocket(socket)] : [],
+    );
   }
 
   /** The networks it is in now. */
@@ -439,100 +421,5 @@ export class NetworkNamespace implements PeerReceiver, SharedWith {
     this.#shared?.close();
     this.#resolver?.close();
     for (const { network } of this.#attached.splice(0)) network.close();
-  }
-
-  /**
-   * See socket(2). @param flags `O_NONBLOCK`.
-   * @returns `EAFNOSUPPORT`, `ESOCKTNOSUPPORT`, `EPROTONOSUPPORT`, `EPERM`, or what the host answers.
-   */
-  socket(
-    family: number,
-    type: number,
-    protocol: number,
-    flags: number,
-    owner: Owner,
-  ): Socket | Errno {
-    switch (family) {
-      case AF_UNIX:
-        return this.#unixSocket(type, protocol, flags, owner);
-      case AF_INET:
-      case AF_INET6:
-        return this.#inetSocket(family, type, protocol, flags, owner);
-      case AF_NETLINK:
-        return type === SOCK_RAW || type === SOCK_DGRAM
-          ? NetlinkSocket.create(this.#reactor, this, type, protocol, flags, owner)
-          : ESOCKTNOSUPPORT;
-      default:
-        return EAFNOSUPPORT;
-    }
-  }
-
-  /** See socketpair(2). @returns `EOPNOTSUPP` but for AF_UNIX. */
-  pair(
-    type: number,
-    flags: number,
-    owner: Owner,
-    credentials: PeerCredentials,
-  ): readonly [Socket, Socket] | Errno {
-    const first = this.#unixSocket(type, 0, flags, owner);
-    if (first instanceof Errno) return first;
-    const second = this.#unixSocket(type, 0, flags, owner);
-    if (second instanceof Errno) {
-      first.close();
-      return second;
-    }
-    const error =
-      first instanceof UnixStream && second instanceof UnixStream
-        ? first.joinWith(second, credentials)
-        : first instanceof UnixDatagram && second instanceof UnixDatagram
-          ? first.joinWith(second, credentials)
-          : EINVAL;
-    if (error === undefined) return [first, second];
-    first.close();
-    second.close();
-    return error;
-  }
-
-  #unixSocket(
-    type: number,
-    protocol: number,
-    flags: number,
-    owner: Owner,
-  ): UnixStream | UnixDatagram | Errno {
-    if (protocol !== 0 && protocol !== AF_UNIX) return EPROTONOSUPPORT;
-    switch (type) {
-      case SOCK_STREAM:
-      case SOCK_SEQPACKET:
-        return new UnixStream(this.#reactor, this.#names, type, flags, owner);
-      case SOCK_DGRAM:
-      case SOCK_RAW:
-        return UnixDatagram.create(this.#reactor, this.#names, flags, owner);
-      default:
-        return ESOCKTNOSUPPORT;
-    }
-  }
-
-  #inetSocket(
-    family: number,
-    type: number,
-    protocol: number,
-    flags: number,
-    owner: Owner,
-  ): Socket | Errno {
-    if (this.mode === "host") {
-      return HostSocket.create(this.#reactor, { family, type, protocol }, flags, owner);
-    }
-    switch (type) {
-      case SOCK_STREAM:
-        if (protocol !== 0 && protocol !== IPPROTO_TCP) return EPROTONOSUPPORT;
-        return new TcpSocket(this.#reactor, this, family, flags, owner);
-      case SOCK_DGRAM:
-        if (protocol !== 0 && protocol !== IPPROTO_UDP) return EPROTONOSUPPORT;
-        return new UdpSocket(this.#reactor, this, family, flags, owner);
-      case SOCK_RAW:
-        return EPERM;
-      default:
-        return ESOCKTNOSUPPORT;
-    }
   }
 }

@@ -181,13 +181,13 @@ let lastPort = 0;
 /** A NETLINK_ROUTE socket that can list, and change nothing. */
 export class NetlinkSocket extends Socket {
   readonly family = AF_NETLINK;
-  readonly #net: { readonly interfaces: readonly Interface[] };
+  readonly #net: { interfaces(): readonly Interface[] };
   readonly #answers: Uint8Array[] = [];
   #port = 0;
 
   static create(
     reactor: Reactor,
-    net: { readonly interfaces: readonly Interface[] },
+    net: { interfaces(): readonly Interface[] },
     type: number,
     protocol: number,
     flags: number,
@@ -199,7 +199,7 @@ export class NetlinkSocket extends Socket {
 
   private constructor(
     reactor: Reactor,
-    net: { readonly interfaces: readonly Interface[] },
+    net: { interfaces(): readonly Interface[] },
     type: number,
     flags: number,
     owner: Owner,
@@ -242,7 +242,7 @@ export class NetlinkSocket extends Socket {
     }
     const family = request[Header.size] ?? 0;
     const parts = dump
-      .list(this.#net.interfaces, family)
+      .list(this.#net.interfaces(), family)
       .map((body) => this.#message(dump.type, NLM_F_MULTI, header.seq, body));
     if (parts.length > 0) this.#push(Buffer.concat(parts));
     this.#push(this.#message(NLMSG_DONE, NLM_F_MULTI, header.seq, number32(0)));
@@ -253,9 +253,12 @@ export class NetlinkSocket extends Socket {
     const body = request.subarray(Header.size);
     const index = body.length < LinkInfo.size ? 0 : LinkInfo.parse(body).index;
     const rest = Buffer.from(body.subarray(LinkInfo.size)).toString("latin1");
-    const found = this.#net.interfaces.find(
-      (each) => each.index === index || (index === 0 && rest.slice(4).startsWith(`${each.name}\0`)),
-    );
+    const found = this.#net
+      .interfaces()
+      .find(
+        (each) =>
+          each.index === index || (index === 0 && rest.slice(4).startsWith(`${each.name}\0`)),
+      );
     if (found === undefined) this.#refuse(header, request, ENODEV);
     else this.#push(this.#message(RTM_NEWLINK, 0, header.seq, link(found)));
   }

@@ -213,6 +213,11 @@ export class UdpSocket extends Socket implements DatagramReceiver {
     return { count, flags: datagram.flags, address: source.length === 0 ? undefined : source };
   }
 
+  /** As `/proc/net/udp` numbers states: connected, or not. */
+  get state(): number {
+    return this.#connected === undefined ? 7 : 1;
+  }
+
   localAddress(): Uint8Array | Errno {
     const { ip, port } = this.#port.held ?? { ip: anyAddress(this.family), port: 0 };
     const to = this.#connected?.ip;

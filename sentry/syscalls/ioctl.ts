@@ -92,7 +92,7 @@ export const IOCTL: readonly Syscall[] = [
       if (own !== ENOTTY) return own;
       if (request === FIONREAD) return remaining(file, context);
       return file instanceof Socket
-        ? interfaceIoctl(task.kernel.network.interfaces, request, context)
+        ? interfaceIoctl(task.kernel.network.interfaces(), request, context)
         : ENOTTY;
     },
   }),

@@ -206,7 +206,7 @@ export const SOCKET: readonly Syscall[] = [
       if ((type & ~(SOCK_TYPE_MASK | SOCK_NONBLOCK | SOCK_CLOEXEC)) !== 0) return EINVAL;
       const kind = type & SOCK_TYPE_MASK;
       const flags = type & O_NONBLOCK;
-      const made = task.kernel.network.socket(domain, kind, protocol, flags, ownerOf(task));
+      const made = task.kernel.network.make.socket(domain, kind, protocol, flags, ownerOf(task));
       return made instanceof Errno ? made : installFile(task, made, (type & SOCK_CLOEXEC) !== 0);
     },
   }),
@@ -219,7 +219,12 @@ export const SOCKET: readonly Syscall[] = [
       if (protocol !== 0 && protocol !== AF_UNIX) return EOPNOTSUPP;
       const flags = type & O_NONBLOCK;
       const { network } = task.kernel;
-      const pair = network.pair(type & SOCK_TYPE_MASK, flags, ownerOf(task), credentialsOf(task));
+      const pair = network.make.pair(
+        type & SOCK_TYPE_MASK,
+        flags,
+        ownerOf(task),
+        credentialsOf(task),
+      );
       if (pair instanceof Errno) return pair;
       const cloexec = (type & SOCK_CLOEXEC) !== 0;
       const first = installFile(task, pair[0], cloexec);

@@ -3,6 +3,7 @@ import type { ByteString } from "../../abi/bytes.ts";
 import type { Credentials } from "../../vfs/credentials.ts";
 import type { Path } from "../../vfs/mount.ts";
 import type { OpenFile } from "../../vfs/open-file.ts";
+import type { NetworkInfo } from "./network.ts";
 
 /** One line of `/proc/PID/maps`. */
 export interface MappingInfo {
@@ -108,6 +109,8 @@ export interface SystemInfo {
   process(pid: number): ProcessInfo | undefined;
   readonly hostname: ByteString;
   readonly domainname: ByteString;
+  /** Absent: nothing is shown of it. */
+  readonly network?: NetworkInfo;
   /** Files of `/proc/sys` that are to say something else. */
   readonly sysctls?: Readonly<Record<string, ByteString>> | undefined;
   /** Text of `uname -r`. */

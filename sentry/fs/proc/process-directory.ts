@@ -21,6 +21,7 @@ import type { ProcessInfo, SystemInfo, TaskInfo } from "./info.ts";
 import { mayInspect } from "./inspect.ts";
 import { mapsLine, rollup, smapsEntry } from "./maps.ts";
 import { mountinfo, mountsTable } from "./mounts.ts";
+import { networkDirectory } from "./network.ts";
 import { limits, statLine, statm, status } from "./status.ts";
 
 /** Finds the process again each time: what a directory stands for can have ended. */
@@ -158,7 +159,7 @@ function threadDirectory(context: Context, tid: number, whole: boolean): FixedDi
   directory.add("fd", new DescriptorDirectory(context, false));
   directory.add("fdinfo", new DescriptorDirectory(context, true));
   directory.add("ns", namespaces(context));
-  directory.add("net", networkDirectory(fs));
+  directory.add("net", networkDirectory(fs, system.network));
   return directory;
 }
 
@@ -235,29 +236,6 @@ function namespaces({ fs, owner }: Context): FixedDirectory {
     const kind = name === "pid_for_children" ? "pid" : name;
     directory.add(name, new LinkNode(fs, { text: () => `${kind}:[${ino}]` }, owner));
   }
-  return directory;
-}
-
-/** What tools look for in `net`, with nothing in it: sockets are not listed. */
-function networkDirectory(fs: VirtualFs): FixedDirectory {
-  const directory = new FixedDirectory(fs);
-  const sockets =
-    "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n";
-  for (const name of ["tcp", "tcp6", "udp", "udp6"]) {
-    directory.add(name, new TextNode(fs, { read: () => sockets }));
-  }
-  const unix = "Num       RefCount Protocol Flags    Type St Inode Path\n";
-  directory.add("unix", new TextNode(fs, { read: () => unix }));
-  const dev =
-    "Inter-|   Receive                                                |  Transmit\n" +
-    " face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo " +
-    "colls carrier compressed\n" +
-    "    lo:       0       0    0    0    0     0          0         0        0       0    0    0    0 " +
-    "    0       0          0\n";
-  directory.add("dev", new TextNode(fs, { read: () => dev }));
-  const route =
-    "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT\n";
-  directory.add("route", new TextNode(fs, { read: () => route }));
   return directory;
 }
 
