@@ -25,6 +25,8 @@ export class BuildError extends Error {
   readonly code: BuildErrorCode;
   /** Where in the Dockerfile, if it is about a place there. */
   range: SourceRange | undefined;
+  /** The Dockerfile that {@link range} is about. */
+  source: { readonly name: string; readonly dockerfile: Uint8Array } | undefined;
   /** Of a step's command. */
   readonly exitCode: number | undefined;
 

@@ -11,8 +11,8 @@ const SHORT_DIGEST = "sha256:".length + 12;
 export interface StoreImagesOptions {
   /** Ask the registry even where the store has the image. */
   readonly pull: boolean;
-  /** What is said to registries. */
-  readonly registry: Omit<PullOptions, "platform" | "onProgress" | "signal">;
+  /** What to show the registry of that name; without it, what the user has stored. */
+  readonly credentials?: (domain: string) => Promise<PullOptions["credentials"]>;
   /** Say no more than the registry does, as the classic builder. */
   readonly plainErrors: boolean;
 }
@@ -39,8 +39,10 @@ export class StoreImages implements ImageSource {
     }
     try {
       const sizes = new Map<string, number>();
+      const { credentials } = this.#options;
+      const { domain } = parseReference(reference);
       const { image } = await pull(this.#store, reference, {
-        ...this.#options.registry,
+        ...(credentials === undefined ? {} : { credentials: await credentials(domain) }),
         platform,
         signal,
         onProgress: (event) => {

@@ -57,7 +57,7 @@ export async function main(
       extraHosts: values["add-host"],
       shmBytes: undefined,
       secrets,
-      images: new StoreImages(store, { pull: values.pull, registry: {}, plainErrors: false }),
+      images: new StoreImages(store, { pull: values.pull, plainErrors: false }),
       steps: new StepProcesses(STEP_PROGRAM, directories, mode),
       signal: stop.signal,
     };

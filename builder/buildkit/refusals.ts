@@ -1,0 +1,25 @@
+import { BuildError } from "../errors.ts";
+
+/** Graphs of steps are made by frontends; here the only one is our own, on this side. */
+export function refuseDefinitions(
+  definition: { readonly def: readonly Uint8Array[] } | null,
+  inputs: Readonly<Record<string, object>>,
+): void {
+  if ((definition?.def.length ?? 0) === 0 && Object.keys(inputs).length === 0) return;
+  throw new BuildError(
+    "BUILD_UNSUPPORTED",
+    "builds from LLB definitions are not supported: only Dockerfiles are",
+  );
+}
+
+/** Only the Dockerfile frontend is here, also where an image of it is asked for. */
+export function refuseFrontend(name: string, options: ReadonlyMap<string, string>): void {
+  const source = options.get("source") ?? "";
+  if (name === "dockerfile.v0") return;
+  if (name === "gateway.v0" && /^(?:docker\.io\/)?docker\/dockerfile(?:[:@-]|$)/.test(source))
+    return;
+  throw new BuildError(
+    "BUILD_UNSUPPORTED",
+    `frontend ${name} ${source}`.trim().concat(" not found"),
+  );
+}
