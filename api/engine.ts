@@ -2,6 +2,7 @@
  * What the API needs from whoever runs containers: the interface this room owns, a part per resource. The
  * daemon implements it. Answers are docker's JSON objects; refusals are thrown as `ApiError`.
  */
+import type { BuildEngine } from "./engine/build.ts";
 import type { CommitEngine } from "./engine/commit.ts";
 import type { ContainerFilesEngine } from "./engine/container-files.ts";
 import type { ContainersEngine } from "./engine/containers.ts";
@@ -22,4 +23,5 @@ export interface Engine {
   readonly networks: NetworksEngine;
   readonly volumes: VolumesEngine;
   readonly commit: CommitEngine;
+  readonly builds: BuildEngine;
 }

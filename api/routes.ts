@@ -1,6 +1,7 @@
 import type { Engine } from "./engine.ts";
 import { absentRows } from "./routes/absent.ts";
 import { authRows } from "./routes/auth.ts";
+import { buildRows } from "./routes/build.ts";
 import { commitRows } from "./routes/commit.ts";
 import { containerFileRows } from "./routes/container-files.ts";
 import { containerRows } from "./routes/containers.ts";
@@ -25,6 +26,7 @@ export function allRows(engine: Engine): readonly Row[] {
     ...dashboardRows(engine.dashboard, engine.execs),
     ...containerFileRows(engine.files),
     ...commitRows(engine.commit),
+    ...buildRows(engine.builds),
     ...absentRows(),
     ...networkRows(engine.networks),
     ...volumeRows(engine.volumes),

@@ -9,6 +9,8 @@ export interface Services {
   loadSentry(): Promise<SentryConstructor>;
   /** Path of the program that runs a container in the background; see sentry/container/background.ts. */
   readonly backgroundProgram: string;
+  /** Path of the program of a build step's container; see builder/step. */
+  readonly buildStepProgram: string;
   /** The directory of the dashboard's page. */
   readonly pageDirectory: string;
 }

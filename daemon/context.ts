@@ -19,6 +19,8 @@ export interface DaemonContext {
   readonly registries: () => RegistrySettings;
   /** The path of the program that becomes a container's process; see sentry/container/background.ts. */
   readonly backgroundProgram: string;
+  /** The path of the program of a build step; see builder/step. */
+  readonly buildStepProgram: string;
   /** The directory of the dashboard's page. */
   readonly pageDirectory: string;
   /** Of containers whose request does not choose. */

@@ -27,6 +27,8 @@ const SOCKET_UMASK = 0o177;
 export interface DaemonOptions {
   readonly directories: Directories;
   readonly backgroundProgram: string;
+  /** Path of the program of a build step; see builder/step. */
+  readonly buildStepProgram: string;
   /** The directory of the dashboard's page. */
   readonly pageDirectory: string;
   readonly defaultMode: Mode;

@@ -1,5 +1,6 @@
 import type { Server } from "node:http";
 import type { Engine } from "../api/engine.ts";
+import { Builds } from "./build.ts";
 import { Commit } from "./commit.ts";
 import { Supervisor } from "./container/supervisor.ts";
 import { ContainerFiles } from "./container-files.ts";
@@ -31,17 +32,19 @@ export function createEngine(
   const execs: Execs = new Execs(context, containers);
   const files = new ContainerFiles(context, containers);
   const commit = new Commit(context, containers);
+  const builds = new Builds(context);
   const images = new Images(context);
   const networks = new Networks(context, containers);
   const volumes = new Volumes(context);
-  const system = new System(context, () => containers.listed(), images, volumes);
+  const system = new System(context, () => containers.listed(), images, volumes, builds);
   const dashboard = new Dashboard(context, () => makeApi(engine));
-  const resources = { files, commit, images, networks, volumes, dashboard };
+  const resources = { files, commit, builds, images, networks, volumes, dashboard };
   const engine: Engine = { system, containers, execs, ...resources };
   supervisor.resume();
   return {
     engine,
     close: () => {
+      builds.close();
       dashboard.close();
       supervisor.close();
     },

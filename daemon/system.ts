@@ -3,6 +3,7 @@ import { arch, cpus, hostname, release, totalmem } from "node:os";
 import type { JsonObject } from "../api/engine/json.ts";
 import type { EventsChoice, SystemEngine } from "../api/engine/system.ts";
 import { API_VERSION, ENGINE_VERSION, MIN_API_VERSION } from "../api/version.ts";
+import type { Builds } from "./build.ts";
 import type { Listed } from "./container/list.ts";
 import type { DaemonContext } from "./context.ts";
 import { describeRegistries } from "./images/registries.ts";
@@ -18,6 +19,7 @@ export class System implements SystemEngine {
   private readonly listed: () => readonly Listed[];
   private readonly images: Images;
   private readonly volumes: Pick<Volumes, "usage">;
+  private readonly builds: Pick<Builds, "usage">;
   private readonly startedAt = new Date();
 
   constructor(
@@ -25,7 +27,9 @@ export class System implements SystemEngine {
     listed: () => readonly Listed[],
     images: Images,
     volumes: Pick<Volumes, "usage">,
+    builds: Pick<Builds, "usage">,
   ) {
+    this.builds = builds;
     this.context = context;
     this.volumes = volumes;
     this.listed = listed;
@@ -149,7 +153,7 @@ export class System implements SystemEngine {
       ...(wants("image") ? await this.images.diskUsage() : { LayersSize: 0, Images: null }),
       Containers: wants("container") ? [] : null,
       Volumes: wants("volume") ? this.volumes.usage() : null,
-      BuildCache: wants("build-cache") ? [] : null,
+      BuildCache: wants("build-cache") ? await this.builds.usage() : null,
     };
   }
 }

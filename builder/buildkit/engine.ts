@@ -10,7 +10,7 @@ import { BuildError } from "../errors.ts";
 import { builtArchive, builtFiles } from "../export/files.ts";
 import { exportImage } from "../export/image.ts";
 import { serveGrpc } from "../grpc/server.ts";
-import type { StepRunner } from "../solve/request.ts";
+import type { FileSource, StepRunner } from "../solve/request.ts";
 import { type Solved, solve } from "../solve/solver.ts";
 import { StepCache } from "../solve/step-cache.ts";
 import { WorkDirectory } from "../solve/work-directory.ts";
@@ -61,8 +61,11 @@ export class BuildkitEngine {
     this.jobs.closeAll();
   }
 
-  /** Builds what a client's options say, and holds the result until the job's end. */
-  async solve(job: Job, options: FrontendOptions): Promise<HeldResult> {
+  /**
+   * Builds what a client's options say, and holds the result until the job's end.
+   * @param upload the context with the Dockerfile in it, where the client does not lend it by its session
+   */
+  async solve(job: Job, options: FrontendOptions, upload?: FileSource): Promise<HeldResult> {
     const { store, directories, steps } = this.#options;
     const { signal } = job.abort;
     const session = () => this.sessions.get(job.sessionId);
@@ -77,7 +80,7 @@ export class BuildkitEngine {
     });
     const whole = (async () => {
       try {
-        const wanted = await frontendRequest(options, session, job.progress, work, signal);
+        const wanted = await frontendRequest(options, session, job.progress, work, signal, upload);
         const request = {
           ...wanted,
           secrets: {

@@ -1,3 +1,4 @@
+import { mkdir } from "node:fs/promises";
 import { openImage } from "../../sentry/image/merged-tree.ts";
 import { hostPlatform, type Platform, parsePlatform } from "../../sentry/image/platform.ts";
 import { fileIn, loadedContext } from "../context/loaded.ts";
@@ -41,15 +42,21 @@ export async function frontendRequest(
   progress: Progress,
   work: WorkDirectory,
   signal: AbortSignal,
+  upload?: FileSource,
 ): Promise<FrontendRequest> {
   if (options.has("requestid")) {
     throw new BuildError("BUILD_UNSUPPORTED", `unsupported request ${options.get("requestid")}`);
   }
   const filename = options.get("filename") || "Dockerfile";
   const place = options.get("context") ?? "";
+  const remote = isGit(place)
+    ? new GitRepository(place, false)
+    : isUrl(place)
+      ? new UrlFile(place, undefined)
+      : upload;
   const input =
-    isGit(place) || isUrl(place)
-      ? await remoteInput(place, filename, progress, work, signal)
+    remote !== undefined
+      ? await remoteInput(remote, filename, progress, work, signal)
       : await clientInput(options, filename, session, progress, work, signal);
   return { ...input, ...settings(options), contexts: namedContexts(options, session) };
 }
@@ -57,15 +64,15 @@ export async function frontendRequest(
 type Input = Pick<BuildRequest, "dockerfile" | "dockerfileName" | "context">;
 
 async function remoteInput(
-  place: string,
+  source: FileSource,
   filename: string,
   progress: Progress,
   work: WorkDirectory,
   signal: AbortSignal,
 ): Promise<Input> {
-  const source = isGit(place) ? new GitRepository(place, false) : new UrlFile(place, undefined);
-  return progress.run(`[internal] load remote build context`, [], async () => {
+  return progress.run("[internal] load remote build context", [], async () => {
     const directory = work.fresh("remote");
+    await mkdir(directory, { mode: 0o700 });
     const loaded = await loadedContext(source, directory, filename, signal);
     return { ...loaded, dockerfileName: filename };
   });

@@ -19,6 +19,11 @@ export interface StatusResponse {
 }
 export const STATUS_RESPONSE = codec<StatusResponse>("StatusResponse");
 
+/** As {@link statusOf}, encoded. */
+export function statusBytes(event: ProgressEvent): Uint8Array {
+  return STATUS_RESPONSE.encode(statusOf(event));
+}
+
 /** What happened in a build, as BuildKit's clients draw it. */
 export function statusOf(event: ProgressEvent): Partial<StatusResponse> {
   const { digest, name, inputs } = event.vertex;

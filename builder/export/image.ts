@@ -18,6 +18,8 @@ export async function exportImage(
     config,
     history,
     author,
+    // As its last step, so that the id tells nothing but what it is.
+    created: history.at(-1)?.created ?? image?.config.created,
     platform,
     names,
   });

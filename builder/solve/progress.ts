@@ -73,14 +73,16 @@ export class Progress {
   ): Promise<T> {
     const vertex = this.#vertex(name, inputs);
     const startedAt = Date.now();
-    const started = new Map<string, number>();
+    /** Parts that have been told of and are not over. */
+    const started = new Map<string, { startedAt: number; current: number; total: number }>();
     let cached = false;
     const tell = this.#listener;
     tell({ kind: "vertex", vertex, startedAt, cached: false });
     const advance = (id: string, current: number, total: number, completedAt?: number): void => {
       const at = Date.now();
-      const partStartedAt = started.get(id) ?? at;
-      started.set(id, partStartedAt);
+      const partStartedAt = started.get(id)?.startedAt ?? at;
+      if (completedAt === undefined) started.set(id, { startedAt: partStartedAt, current, total });
+      else started.delete(id);
       const end = completedAt === undefined ? {} : { completedAt };
       tell({ kind: "status", vertex, id, current, total, startedAt: partStartedAt, at, ...end });
     };
@@ -99,8 +101,12 @@ export class Progress {
         return result;
       },
     };
+    const finish = () => {
+      for (const [id, { current, total }] of started) advance(id, current, total, Date.now());
+    };
     try {
       const result = await work(report);
+      finish();
       tell({ kind: "vertex", vertex, startedAt, completedAt: Date.now(), cached });
       return result;
     } catch (error) {

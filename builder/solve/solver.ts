@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { digestOf, hexOf } from "../../sentry/image/digest.ts";
+import { type Digest, digestOf, hexOf } from "../../sentry/image/digest.ts";
 import { ImageBuilder } from "../../sentry/image/image-builder.ts";
 import { encodeDocument, readDocument } from "../../sentry/image/image-document.ts";
 import type { ImageStore } from "../../sentry/image/image-store.ts";
@@ -329,13 +329,20 @@ function aboutImage(error: unknown, range: SourceRange): unknown {
   return error;
 }
 
-/** The id that an image of the state would have. */
-function imageId(state: StageState): ReturnType<typeof digestOf> {
-  if (state.history.length === 0 && state.image !== undefined) return state.image.id;
-  const { platform, config, layers, history } = state;
-  const before = state.image === undefined ? [] : readDocument(state.image.configBytes).history;
+/** The id that an image of the state would have; see export/image.ts. */
+function imageId({ image, platform, config, layers, history, author }: StageState): Digest {
+  if (history.length === 0 && image !== undefined) return image.id;
+  const before = image === undefined ? [] : readDocument(image.configBytes).history;
+  const created = history.at(-1)?.created;
   return digestOf(
-    encodeDocument({ platform, config, diffIds: layers, history: [...before, ...history] }),
+    encodeDocument({
+      platform,
+      ...(created === undefined ? {} : { created }),
+      ...(author === undefined ? {} : { author }),
+      config,
+      diffIds: layers,
+      history: [...before, ...history],
+    }),
   );
 }
 

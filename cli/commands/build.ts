@@ -1,5 +1,4 @@
 import { writeFileSync } from "node:fs";
-import { fileURLToPath } from "node:url";
 import { exportImage } from "../../builder/export/image.ts";
 import { Progress } from "../../builder/solve/progress.ts";
 import type { BuildRequest } from "../../builder/solve/request.ts";
@@ -19,12 +18,12 @@ import { EXIT } from "../errors.ts";
 import type { BUILD_OPTIONS } from "../image-options.ts";
 import { parseLabels } from "../labels.ts";
 import type { Values } from "../option.ts";
-
-const STEP_PROGRAM = fileURLToPath(new URL("../../../../cli/ddcli-build-step.js", import.meta.url));
+import type { Services } from "../services.ts";
 
 export async function main(
   values: Values<typeof BUILD_OPTIONS>,
   operands: readonly string[],
+  { buildStepProgram }: Services,
 ): Promise<number> {
   const mode = values.untrusted || process.env["DDJIT_UNTRUSTED"] === "1" ? "untrusted" : "trusted";
   for (const name of values.tag) parseReference(name);
@@ -58,7 +57,7 @@ export async function main(
       shmBytes: undefined,
       secrets,
       images: new StoreImages(store, { pull: values.pull, plainErrors: false }),
-      steps: new StepProcesses(STEP_PROGRAM, directories, mode),
+      steps: new StepProcesses(buildStepProgram, directories, mode),
       signal: stop.signal,
     };
     const id = await solve<string | undefined>(

@@ -20,6 +20,7 @@ export async function main(
   const daemon = await Daemon.start({
     directories: openDirectories(),
     backgroundProgram: services.backgroundProgram,
+    buildStepProgram: services.buildStepProgram,
     pageDirectory: services.pageDirectory,
     defaultMode: process.env["DDJIT_UNTRUSTED"] === "1" ? "untrusted" : "trusted",
     version: version(),

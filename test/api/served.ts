@@ -43,6 +43,7 @@ export async function serve(): Promise<Served> {
   const reasons: string[] = [];
   const daemon = await Daemon.start({
     directories,
+    buildStepProgram: "/nonexistent",
     backgroundProgram: fileURLToPath(new URL("../cli/background-on-host.js", import.meta.url)),
     pageDirectory: base,
     defaultMode: "trusted",

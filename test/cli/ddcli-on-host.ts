@@ -8,5 +8,6 @@ main({
   commands: COMMANDS,
   loadSentry: async () => FakeSentry,
   pageDirectory: "/nonexistent",
+  buildStepProgram: "/nonexistent",
   backgroundProgram: fileURLToPath(new URL("./background-on-host.js", import.meta.url)),
 });

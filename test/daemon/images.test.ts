@@ -45,6 +45,7 @@ async function start(
   const daemon = await Daemon.start({
     directories,
     backgroundProgram: "/nonexistent",
+    buildStepProgram: "/nonexistent",
     pageDirectory: "/nonexistent",
     defaultMode: "trusted",
     version: "test",

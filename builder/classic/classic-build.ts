@@ -1,0 +1,183 @@
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import type { ImageStore, StoredImage } from "../../sentry/image/image-store.ts";
+import { familiarName, parseReference, withDefaultTag } from "../../sentry/image/reference.ts";
+import { ArchiveContext, EMPTY_CONTEXT } from "../context/archive.ts";
+import { loadedContext } from "../context/loaded.ts";
+import { GitRepository, isGit, isUrl, UrlFile } from "../context/remote.ts";
+import { isArchiveHead, peek } from "../context/unpack.ts";
+import { parseDockerfile } from "../dockerfile/parse.ts";
+import { BuildError } from "../errors.ts";
+import { exportImage } from "../export/image.ts";
+import { DOCKERFILE_BYTES_MAX } from "../limits.ts";
+import { Progress } from "../solve/progress.ts";
+import type { BuildRequest, FileSource, InstructionListener } from "../solve/request.ts";
+import { solve } from "../solve/solver.ts";
+import { isPredefined } from "../solve/variables.ts";
+import { WorkDirectory } from "../solve/work-directory.ts";
+import { Messages } from "./messages.ts";
+
+const SHORT_ID = 12;
+
+/** What the classic builder is asked for. */
+export interface ClassicOrder
+  extends Pick<
+    BuildRequest,
+    | "target"
+    | "buildArgs"
+    | "labels"
+    | "platform"
+    | "network"
+    | "extraHosts"
+    | "shmBytes"
+    | "images"
+    | "steps"
+    | "signal"
+  > {
+  /** The context: an archive, or a Dockerfile alone. */
+  readonly upload: AsyncIterable<Uint8Array>;
+  /** A URL to take the context from, or empty. */
+  readonly remote: string;
+  readonly dockerfileName: string;
+  readonly names: readonly string[];
+  readonly noCache: boolean;
+  /** Only the id is told. */
+  readonly quiet: boolean;
+  readonly onImage: (image: StoredImage) => void;
+}
+
+/** A line of the answer: docker's `jsonmessage`. */
+export type ClassicMessage = Readonly<Record<string, unknown>>;
+
+/**
+ * A build as the Engine API's `POST /build` has had it from the beginning: step after step, told as it goes. What is
+ * wrong with the request or the Dockerfile is thrown before the first message; a failure later is the last one.
+ * @throws {BuildError}, {ImageError}
+ */
+export async function* classicBuild(
+  store: ImageStore,
+  root: string,
+  order: ClassicOrder,
+): AsyncGenerator<ClassicMessage, void, void> {
+  const work = await WorkDirectory.make(join(root, "build", "work"));
+  try {
+    for (const name of order.names) parseReference(name);
+    const input = await inputOf(order, work);
+    const { stages, globalArgs } = parseDockerfile(input.dockerfile);
+    const messages = new Messages<ClassicMessage>();
+    const say = (text: string) => {
+      if (!order.quiet) messages.tell({ stream: text });
+    };
+    const progress = new Progress(() => {});
+    const request: BuildRequest = {
+      ...order,
+      ...input,
+      contexts: new Map(),
+      secrets: { secret: async () => undefined, agentSocket: async () => undefined },
+      instructions: listener(say),
+    };
+    const built = solve(store, root, request, progress, async (solved) => {
+      const image = await exportImage(solved, order.names);
+      order.onImage(image);
+      return image;
+    });
+    built.then(
+      (image) => {
+        const known = new Set(
+          [...globalArgs, ...stages.flatMap(({ instructions }) => instructions)].flatMap((each) =>
+            each.kind === "ARG" ? each.args.map(({ key }) => key) : [],
+          ),
+        );
+        const unused = [...order.buildArgs.keys()].filter(
+          (name) => !known.has(name) && !isPredefined(name),
+        );
+        if (unused.length > 0) {
+          say(`[Warning] One or more build-args [${unused.join(" ")}] were not consumed\n`);
+        }
+        if (order.quiet) messages.tell({ stream: `${image.id}\n` });
+        else {
+          messages.tell({ aux: { ID: image.id } });
+          say(
+            `Successfully built ${image.id.slice("sha256:".length, "sha256:".length + SHORT_ID)}\n`,
+          );
+          for (const name of order.names) {
+            say(`Successfully tagged ${familiarName(withDefaultTag(parseReference(name)))}\n`);
+          }
+        }
+        messages.end();
+      },
+      (error: unknown) => {
+        const { message } = error as Error;
+        const code = error instanceof BuildError ? error.exitCode : undefined;
+        messages.tell({
+          errorDetail: { ...(code === undefined ? {} : { code }), message },
+          error: message,
+        });
+        messages.end();
+      },
+    );
+    yield* messages;
+    await built.catch(() => undefined); // it has been told
+  } finally {
+    await work.remove();
+  }
+}
+
+async function inputOf(
+  { upload, remote, dockerfileName, signal }: ClassicOrder,
+  work: WorkDirectory,
+): Promise<{ dockerfile: Uint8Array; context: FileSource }> {
+  const directory = work.fresh("input");
+  await mkdir(directory, { mode: 0o700 });
+  if (isGit(remote)) {
+    return loadedContext(new GitRepository(remote, false), directory, dockerfileName, signal);
+  }
+  if (isUrl(remote)) {
+    const name = UrlFile.nameOf(remote);
+    return loadedContext(new UrlFile(remote, undefined), directory, name, signal);
+  }
+  if (remote !== "") {
+    throw new BuildError(
+      "BUILD_INPUT",
+      `remote ${JSON.stringify(remote)} is neither a URL nor git`,
+    );
+  }
+  const { head, whole } = await peek(upload);
+  if (isArchiveHead(head) || head.every((byte) => byte === 0)) {
+    return loadedContext(new ArchiveContext(whole), directory, dockerfileName, signal);
+  }
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for await (const bytes of whole) {
+    length += bytes.length;
+    if (length > DOCKERFILE_BYTES_MAX)
+      throw new BuildError("BUILD_INPUT", "the Dockerfile is too long");
+    chunks.push(bytes);
+  }
+  return { dockerfile: Buffer.concat(chunks), context: EMPTY_CONTEXT };
+}
+
+/** Errors are shown in red. */
+const RED = "\u001b[91m";
+const PLAIN = "\u001b[0m";
+
+function listener(say: (text: string) => void): InstructionListener {
+  let running: string | undefined;
+  return {
+    begin: ({ original }, index, total) => say(`Step ${index}/${total} : ${original}\n`),
+    usingCache: () => say(" ---> Using cache\n"),
+    running: (id) => {
+      running = id.slice(0, SHORT_ID);
+      say(` ---> Running in ${running}\n`);
+    },
+    log: (stream, bytes) => {
+      const text = Buffer.from(bytes).toString("utf8");
+      say(stream === 1 ? text : `${RED}${text}${PLAIN}`);
+    },
+    end: (id) => {
+      if (running !== undefined) say(` ---> Removed intermediate container ${running}\n`);
+      running = undefined;
+      say(` ---> ${id.slice(0, SHORT_ID)}\n`);
+    },
+  };
+}
