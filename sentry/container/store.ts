@@ -275,7 +275,8 @@ export class ContainerStore {
       if (id === undefined) return wanted;
       throw new ContainerError(
         "NAME_IN_USE",
-        `The container name "${wanted}" is already in use by container ${id.slice(0, 12)}`,
+        `Conflict. The container name "/${wanted}" is already in use by container "${id}". You have to ` +
+          "remove (or rename) that container to be able to reuse that name.",
         `Remove that one ("ddcli rm ${wanted}") or choose another name`,
       );
     }
