@@ -84,6 +84,7 @@ export class Containers implements ContainersEngine {
     const { id } = record.spec;
     const [h, w] = choice.body.HostConfig?.ConsoleSize ?? [];
     if (record.tty && h && w) this.supervisor.setEarlySize(id, { rows: h, cols: w });
+    this.supervisor.expectStart();
     this.context.events.emit("container", "create", id, attributesOf(record));
     return { Id: id, Warnings: warnings };
   }

@@ -2,7 +2,7 @@ import { ApiError } from "../../api/errors.ts";
 import { toText } from "../../sentry/abi/bytes.ts";
 import { ask, hold, stopContainer, untilFree } from "../../sentry/container/ask.ts";
 import {
-  BackgroundProcess,
+  type BackgroundProcess,
   type ClientChoice,
   EARLY_CLIENTS_MAX,
 } from "../../sentry/container/background.ts";
@@ -14,6 +14,7 @@ import type { ExitStatus, WindowSize } from "../../sentry/spec.ts";
 import type { DaemonContext } from "../context.ts";
 import { containerNetworkEvents } from "../networks/event.ts";
 import { attributesOf } from "./attributes.ts";
+import { Reserve } from "./reserve.ts";
 import { Restarts } from "./restarts.ts";
 import { startRefusal } from "./start-failure.ts";
 
@@ -47,10 +48,12 @@ export class Supervisor {
   private readonly sizes = new Map<string, WindowSize>();
   private readonly turns = new Map<string, Promise<unknown>>();
   private readonly restarts: Restarts;
+  private readonly reserve: Reserve;
   private closed = false;
 
   constructor(context: DaemonContext) {
     this.context = context;
+    this.reserve = new Reserve(context.backgroundProgram, context.directories);
     this.restarts = new Restarts((id, count) =>
       this.inTurn(id, async () => {
         // Somebody may have stopped or removed it while it waited for its turn.
@@ -77,6 +80,7 @@ export class Supervisor {
   close(): void {
     this.closed = true;
     this.restarts.close();
+    this.reserve.close();
     for (const client of this.watched.values()) client.close();
     for (const clients of this.early.values()) for (const client of clients) client.release();
   }
@@ -102,6 +106,11 @@ export class Supervisor {
   /** No restart is to follow the present or the next end. */
   cancelRestart(id: string): boolean {
     return this.restarts.cancel(id);
+  }
+
+  /** A container has been made, and will probably be started. */
+  expectStart(): void {
+    this.reserve.prepare();
   }
 
   /** Joins a client as soon as the container starts. */
@@ -172,7 +181,7 @@ export class Supervisor {
     const clients = [...(this.early.get(id) ?? [])];
     this.early.delete(id);
     const size = this.sizes.get(id);
-    const background = BackgroundProcess.spawn(context.backgroundProgram, context.directories);
+    const background = this.reserve.take();
     try {
       await untilFree(context.store, id);
       await background.start(id, {
@@ -189,6 +198,7 @@ export class Supervisor {
       for (const client of clients) client.release();
     }
     containerNetworkEvents(context, "connect", record);
+    this.reserve.prepareLater();
     context.events.emit("container", "start", id, attributesOf(record));
     const state = { status: "running", pid: 0, startedAt: Date.now(), logged: true } as const;
     this.watch({ record, state }, background);
@@ -268,6 +278,7 @@ export class Supervisor {
     if (after !== undefined) containerNetworkEvents(this.context, "disconnect", record);
     const ended = { exitCode, error };
     notify(this.waiters, id, ended);
+    this.reserve.prepare();
     if (after === undefined) {
       this.removed(container, ended);
       return;
