@@ -6,7 +6,6 @@ import type { Container, ContainerRecord } from "../sentry/container/record.ts";
 import { HOST_IMAGE } from "../sentry/container/run-image.ts";
 import { applyChanges } from "../sentry/image/config-change.ts";
 import { ImageBuilder } from "../sentry/image/image-builder.ts";
-import type { RunConfig } from "../sentry/image/image-config.ts";
 import type { ContainerConfig } from "../sentry/image/image-document.ts";
 import { attributesOf } from "./container/attributes.ts";
 import { setPaused } from "./container/changes.ts";
@@ -95,15 +94,15 @@ function committedConfig(
 ): ContainerConfig {
   const wanted = present(asked);
   const own = present(configOf(record));
-  const run = applyChanges(runConfigOf(wanted), changes);
+  const run = applyChanges(wanted, changes);
   const { Entrypoint, Cmd } = run;
-  const volumes = [...Object.keys(own.Volumes ?? {}), ...run.Volumes];
-  const ports = [...Object.keys(own.ExposedPorts ?? {}), ...run.ExposedPorts];
+  const volumes = [...Object.keys(own.Volumes ?? {}), ...Object.keys(run.Volumes ?? {})];
+  const ports = [...Object.keys(own.ExposedPorts ?? {}), ...Object.keys(run.ExposedPorts ?? {})];
   const set = (names: readonly string[]) => Object.fromEntries(names.map((name) => [name, {}]));
   return {
-    ...wanted,
+    ...run,
     User: run.User || (own.User ?? ""),
-    Env: mergedEnv(imageEnv(record), run.Env),
+    Env: mergedEnv(imageEnv(record), run.Env ?? []),
     // An entrypoint of one's own makes the container's command meaningless.
     ...commandOf(Entrypoint, Cmd, own),
     WorkingDir: run.WorkingDir || (own.WorkingDir ?? ""),
@@ -111,14 +110,14 @@ function committedConfig(
     ...(volumes.length === 0 ? {} : { Volumes: set(volumes) }),
     ...(ports.length === 0 ? {} : { ExposedPorts: set(ports) }),
     ...(run.StopSignal ? { StopSignal: run.StopSignal } : {}),
-    ...(wanted.Healthcheck || !own.Healthcheck ? {} : { Healthcheck: own.Healthcheck }),
-    ...(own.OnBuild && !wanted.OnBuild ? { OnBuild: own.OnBuild } : {}),
+    ...(run.Healthcheck || !own.Healthcheck ? {} : { Healthcheck: own.Healthcheck }),
+    ...(own.OnBuild && !run.OnBuild ? { OnBuild: own.OnBuild } : {}),
   };
 }
 
 function commandOf(
-  entrypoint: readonly string[] | undefined,
-  cmd: readonly string[] | undefined,
+  entrypoint: readonly string[] | null | undefined,
+  cmd: readonly string[] | null | undefined,
   own: ContainerConfig,
 ): Pick<ContainerConfig, "Entrypoint" | "Cmd"> {
   const takeCmd = (entrypoint?.length ?? 0) === 0 && (cmd?.length ?? 0) === 0;
@@ -132,21 +131,6 @@ function present(value: object): ContainerConfig {
   return Object.fromEntries(
     Object.entries(value).filter(([, member]) => member !== undefined && member !== null),
   );
-}
-
-function runConfigOf(config: ContainerConfig): RunConfig {
-  const { Entrypoint, Cmd, StopSignal } = config;
-  return {
-    Env: config.Env ?? [],
-    ...(Entrypoint ? { Entrypoint } : {}),
-    ...(Cmd ? { Cmd } : {}),
-    WorkingDir: config.WorkingDir ?? "",
-    User: config.User ?? "",
-    ExposedPorts: Object.keys(config.ExposedPorts ?? {}),
-    Volumes: Object.keys(config.Volumes ?? {}),
-    ...(StopSignal ? { StopSignal } : {}),
-    Labels: config.Labels ?? {},
-  };
 }
 
 /** The container's environment without what every container is given when it is made. */

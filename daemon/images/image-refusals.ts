@@ -24,6 +24,11 @@ const CODES: Partial<Record<ImageErrorCode, ApiErrorCode>> = {
 /** What a client is told about a refusal; anything else is a fault and stays what it is. */
 export function imageRefusal(error: unknown): unknown {
   if (!(error instanceof ImageError)) return error;
+  if (error.code === "PLATFORM_INVALID") {
+    const [given = '""'] = /"[^"]*"/.exec(error.message) ?? [];
+    const why = "unknown operating system or architecture: invalid argument";
+    return new ApiError("INVALID", `${given}: ${why}`);
+  }
   return new ApiError(CODES[error.code] ?? "INTERNAL", error.message);
 }
 

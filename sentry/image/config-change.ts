@@ -1,26 +1,28 @@
 import { ImageError } from "./errors.ts";
-import type { RunConfig } from "./image-config.ts";
+import type { ContainerConfig } from "./image-document.ts";
 
-type Change = (config: RunConfig, rest: string) => RunConfig;
+type Change = (config: ContainerConfig, rest: string) => ContainerConfig;
 
-/** The Dockerfile instructions that `import --change` knows. See docker-image-import(1). */
+/** The Dockerfile instructions that `--change` knows. See docker-image-import(1), docker-container-commit(1). */
 const CHANGES: Readonly<Record<string, Change>> = {
   CMD: (config, rest) => ({ ...config, Cmd: command(rest) }),
   ENTRYPOINT: (config, rest) => ({ ...config, Entrypoint: command(rest) }),
-  ENV: (config, rest) => ({ ...config, Env: merge(config.Env, pairs(rest)) }),
+  ENV: (config, rest) => ({ ...config, Env: merge(config.Env ?? [], pairs(rest)) }),
   EXPOSE: (config, rest) => ({ ...config, ExposedPorts: union(config.ExposedPorts, ports(rest)) }),
+  HEALTHCHECK: (config, rest) => ({ ...config, Healthcheck: healthcheck(rest) }),
   LABEL: (config, rest) => ({ ...config, Labels: { ...config.Labels, ...labels(rest) } }),
+  ONBUILD: (config, rest) => ({ ...config, OnBuild: [...(config.OnBuild ?? []), rest] }),
   STOPSIGNAL: (config, rest) => ({ ...config, StopSignal: rest }),
   USER: (config, rest) => ({ ...config, User: rest }),
   VOLUME: (config, rest) => ({ ...config, Volumes: union(config.Volumes, list(rest)) }),
-  WORKDIR: (config, rest) => ({ ...config, WorkingDir: absolute(config.WorkingDir, rest) }),
+  WORKDIR: (config, rest) => ({ ...config, WorkingDir: absolute(config.WorkingDir ?? "", rest) }),
 };
 
 /**
  * `config` after the instructions `changes`, in the order they are given.
  * @throws {ImageError} CHANGE_INVALID
  */
-export function applyChanges(config: RunConfig, changes: readonly string[]): RunConfig {
+export function applyChanges(config: ContainerConfig, changes: readonly string[]): ContainerConfig {
   return changes.reduce((changed, line) => {
     const [, instruction = "", rest = ""] = /^\s*(\S+)\s*(.*?)\s*$/s.exec(line) ?? [];
     const change = Object.hasOwn(CHANGES, instruction.toUpperCase())
@@ -32,6 +34,55 @@ export function applyChanges(config: RunConfig, changes: readonly string[]): Run
     if (rest === "") throw new ImageError("CHANGE_INVALID", `${instruction} requires an argument`);
     return change(changed, rest);
   }, config);
+}
+
+/** Options of HEALTHCHECK, and what the engine calls them. */
+const HEALTH_TIMES: Readonly<Record<string, string>> = {
+  interval: "Interval",
+  timeout: "Timeout",
+  "start-period": "StartPeriod",
+  "start-interval": "StartInterval",
+};
+
+/** `NONE`, or options and `CMD` with a command. Times are nanoseconds in the engine's JSON. */
+function healthcheck(text: string): Readonly<Record<string, unknown>> {
+  const found: Record<string, unknown> = {};
+  let rest = text;
+  for (;;) {
+    const [whole, name = "", value = ""] = /^--([a-z-]+)=(\S+)\s+/.exec(rest) ?? [];
+    if (whole === undefined) break;
+    rest = rest.slice(whole.length);
+    const time = Object.hasOwn(HEALTH_TIMES, name) ? HEALTH_TIMES[name] : undefined;
+    if (time !== undefined) found[time] = nanoseconds(value);
+    else if (name === "retries" && /^[0-9]{1,9}$/.test(value)) found["Retries"] = Number(value);
+    else throw new ImageError("CHANGE_INVALID", `HEALTHCHECK does not know --${name}=${value}`);
+  }
+  if (/^NONE$/i.test(rest)) return { Test: ["NONE"] };
+  const [, line] = /^CMD\s+(.+)$/is.exec(rest) ?? [];
+  if (line === undefined) throw new ImageError("CHANGE_INVALID", `HEALTHCHECK ${rest}`);
+  const words = jsonStrings(line);
+  return { Test: words === undefined ? ["CMD-SHELL", line] : ["CMD", ...words], ...found };
+}
+
+const UNIT_NS: Readonly<Record<string, number>> = {
+  ns: 1,
+  us: 1e3,
+  ms: 1e6,
+  s: 1e9,
+  m: 60e9,
+  h: 3600e9,
+};
+
+/** A duration as Go writes it: `1m30s`. */
+function nanoseconds(text: string): number {
+  if (!/^(?:[0-9]+(?:\.[0-9]+)?(?:ns|us|ms|s|m|h))+$/.test(text)) {
+    throw new ImageError("CHANGE_INVALID", `${JSON.stringify(text)} is no duration`);
+  }
+  const parts = text.matchAll(/([0-9.]+)(ns|us|ms|s|m|h)/g);
+  return [...parts].reduce(
+    (sum, [, count, unit = ""]) => sum + Math.round(Number(count) * (UNIT_NS[unit] ?? 0)),
+    0,
+  );
 }
 
 /** `["a", "b"]` is itself, anything else is for a shell. */
@@ -111,8 +162,12 @@ function merge(
   return [...variables.values()];
 }
 
-function union(some: readonly string[], more: readonly string[]): readonly string[] {
-  return [...new Set([...some, ...more])];
+/** A set with some more in it, as Go's JSON has sets. */
+function union(
+  some: Readonly<Record<string, object>> | null | undefined,
+  more: readonly string[],
+): Readonly<Record<string, object>> {
+  return { ...some, ...Object.fromEntries(more.map((name) => [name, {}])) };
 }
 
 function absolute(base: string, path: string): string {

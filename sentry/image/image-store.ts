@@ -250,7 +250,8 @@ export class ImageStore {
       const canonical = canonicalOf(name);
       const named = canonical !== undefined && table.get(canonical) === id;
       const images = await this.#removable();
-      const request = { id, name: named ? canonical : undefined, force, prune: !noPrune };
+      const known = named ? canonical : undefined;
+      const request = { id, name: known, called: name, force, prune: !noPrune };
       const plan = planRemoval(request, table, images, users);
       for (const gone of plan.images) {
         if (users.some(({ image }) => image === gone)) await this.#keep(gone);

@@ -1,7 +1,6 @@
 import { readArchive } from "./archive-source.ts";
 import { applyChanges } from "./config-change.ts";
-import type { RunConfig } from "./image-config.ts";
-import { type ContainerConfig, encodeDocument } from "./image-document.ts";
+import { encodeDocument } from "./image-document.ts";
 import type { ImageStore, StoredImage } from "./image-store.ts";
 import { hostPlatform, type Platform } from "./platform.ts";
 import { parseReference, withDefaultTag } from "./reference.ts";
@@ -19,15 +18,6 @@ export interface ImportOptions {
   readonly signal?: AbortSignal;
 }
 
-const EMPTY: RunConfig = {
-  Env: [],
-  WorkingDir: "",
-  User: "",
-  ExposedPorts: [],
-  Volumes: [],
-  Labels: {},
-};
-
 /**
  * Makes an image of one layer from the tar archive of a root directory, perhaps compressed.
  * @throws {ImageError} whatever is wrong with the archive, the name or a change
@@ -44,7 +34,7 @@ export async function importRoot(
     message = "Imported from -",
   } = options;
   const names = reference === undefined ? [] : [withDefaultTag(parseReference(reference))];
-  const config = applyChanges(EMPTY, changes);
+  const config = applyChanges({}, changes);
   const source = readArchive(archive, options.signal);
   return store.adding(options.signal, async () => {
     const layer = await store.layers.add(source, {
@@ -54,22 +44,10 @@ export async function importRoot(
     const configBytes = encodeDocument({
       platform,
       created,
-      config: withoutDefaults(config),
+      config,
       diffIds: [layer.diffId],
       history: [{ created, comment: message }],
     });
     return store.commit({ configBytes, names });
   });
-}
-
-/** What was not said about a new image is not said in its config either. */
-function withoutDefaults(run: RunConfig): ContainerConfig {
-  const set = (names: readonly string[]): Record<string, object> =>
-    Object.fromEntries(names.map((name) => [name, {}]));
-  const config = { ...run, ExposedPorts: set(run.ExposedPorts), Volumes: set(run.Volumes) };
-  return Object.fromEntries(
-    Object.entries(config).filter(([, value]) =>
-      typeof value === "object" ? Object.keys(value).length > 0 : value !== "",
-    ),
-  );
 }

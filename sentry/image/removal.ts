@@ -21,6 +21,8 @@ export interface RemovalRequest {
   readonly id: Digest;
   /** The canonical name it was called by; undefined where its id was given. */
   readonly name: string | undefined;
+  /** As it was called, for the words of a refusal. */
+  readonly called: string;
   /** Also when a stopped container has it, or when names of several repositories mean it. */
   readonly force: boolean;
   /** Whether parents without a name and without another child go too. */
@@ -80,10 +82,10 @@ class Plan implements Removal {
     this.#users = users;
   }
 
-  remove({ id, name, force, prune }: RemovalRequest): void {
+  remove({ id, name, called, force, prune }: RemovalRequest): void {
     const names = this.#namesOf(id);
     if (name !== undefined) {
-      if (!force && isSingle(names)) this.#refuseLastName(id, name);
+      if (!force && isSingle(names)) this.#refuseLastName(id, called);
       this.#untag(name);
       const repository = repositoryOf(name);
       const left = this.#namesOf(id).filter((each) => repositoryOf(each) === repository);
@@ -147,12 +149,12 @@ class Plan implements Removal {
   }
 
   /** Without its last name an image that a container has would be hard to find again. */
-  #refuseLastName(id: Digest, name: string): void {
+  #refuseLastName(id: Digest, called: string): void {
     const user = this.#users.find(({ image }) => image === id);
     if (user === undefined) return;
     throw new ImageError(
       "IMAGE_CONFLICT",
-      `unable to remove repository reference ${JSON.stringify(familiar(name))} (must force) - ` +
+      `unable to remove repository reference ${JSON.stringify(called)} (must force) - ` +
         `container ${shortId(user.id)} is using its referenced image ${shortId(hexOf(id))}`,
     );
   }

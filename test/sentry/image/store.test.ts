@@ -6,6 +6,7 @@ import { chainIds } from "../../../sentry/image/chain-id.ts";
 import { digestOf } from "../../../sentry/image/digest.ts";
 import { ImageError } from "../../../sentry/image/errors.ts";
 import { ImageBuilder } from "../../../sentry/image/image-builder.ts";
+import { readDocument } from "../../../sentry/image/image-document.ts";
 import { type ImageFilters, listImages } from "../../../sentry/image/image-filter.ts";
 import { ImageStore, type RemoveOptions } from "../../../sentry/image/image-store.ts";
 import { importRoot } from "../../../sentry/image/import-root.ts";
@@ -40,6 +41,8 @@ test("an imported root directory is an image with a name, a config and a tree", 
       'VOLUME ["/data"]',
       "LABEL org.x=y",
       "STOPSIGNAL SIGINT",
+      "HEALTHCHECK --interval=1m30s --retries=3 CMD curl -f http://localhost/",
+      "ONBUILD RUN make",
     ],
     platform: parsePlatform("arm64"),
   });
@@ -61,6 +64,14 @@ test("an imported root directory is an image with a name, a config and a tree", 
       StopSignal: "SIGINT",
     },
   );
+  t.like(readDocument(found.configBytes).config, {
+    Healthcheck: {
+      Test: ["CMD-SHELL", "curl -f http://localhost/"],
+      Interval: 90_000_000_000,
+      Retries: 3,
+    },
+    OnBuild: ["RUN make"],
+  });
   t.is(found.size, 24);
   const tree = openImage(found.layerDirectories);
   t.is(tree.root.lookup("bin")?.lookup("sh")?.mode, 0o100755);
@@ -146,7 +157,7 @@ test("an image that a container has is not removed; by force it goes, but not th
   const refusal = "conflict: unable to remove repository reference";
   t.is(
     await conflict(t, store.remove("a", stopped)),
-    `${refusal} "a:latest" (must force) - container 0123456789ab is using its referenced ` +
+    `${refusal} "a" (must force) - container 0123456789ab is using its referenced ` +
       `image ${short(id)}`,
   );
   t.is(
@@ -339,7 +350,16 @@ test("an archive that cannot be read is not the store's fault, and reading can b
 
 test("a change that is no change is refused", async (t) => {
   const store = new ImageStore(scratch(t));
-  for (const change of ["RUN x", "CMD", "EXPOSE http", "constructor x", "ENV =x"]) {
+  for (const change of [
+    "RUN x",
+    "CMD",
+    "EXPOSE http",
+    "constructor x",
+    "ENV =x",
+    "HEALTHCHECK x",
+    "HEALTHCHECK --retries=x CMD y",
+    "HEALTHCHECK --timeout=3 CMD y",
+  ]) {
     const error = await t.throwsAsync(importRoot(store, pieces(ROOT), { changes: [change] }), {
       instanceOf: ImageError,
     });
