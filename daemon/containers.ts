@@ -15,10 +15,13 @@ import { ApiError } from "../api/errors.ts";
 import type { Filters } from "../api/filters.ts";
 import type { UpdateBody } from "../api/routes/container-bodies.ts";
 import type { ProcessStreams } from "../api/row.ts";
+import { parseMoment } from "../api/time.ts";
 import { SIGKILL } from "../sentry/abi/signal.ts";
 import { ask, askOnce } from "../sentry/container/ask.ts";
 import type { Request } from "../sentry/container/control-protocol.ts";
+import { writtenBytes } from "../sentry/container/disk-usage.ts";
 import type { Container } from "../sentry/container/record.ts";
+import { HOST_IMAGE } from "../sentry/container/run-image.ts";
 import { LOG_FILE } from "../sentry/container/streams.ts";
 import { attachTo } from "./container/attach.ts";
 import { attributesOf } from "./container/attributes.ts";
@@ -59,8 +62,27 @@ export class Containers implements ContainersEngine {
     return refusing(reference, () => this.context.store.find(reference.replace(/^\//, "")));
   }
 
-  async list({ size: _size, ...choice }: ListChoice): Promise<readonly JsonObject[]> {
-    return selectContainers(this.listed(), choice).map(summarize);
+  async list({ size, ...choice }: ListChoice): Promise<readonly JsonObject[]> {
+    const shown = selectContainers(this.listed(), choice);
+    return size ? this.withSizes(shown) : shown.map(summarize);
+  }
+
+  /** All of them as the list shows them, with what they take on the disk. */
+  withSizes(shown: readonly Listed[] = this.listed()): Promise<readonly JsonObject[]> {
+    return Promise.all(
+      shown.map(async (each) => ({
+        ...summarize(each),
+        ...(await this.sizesOf(each.container)),
+      })),
+    );
+  }
+
+  private async sizesOf({ record }: Container): Promise<JsonObject> {
+    const { store, images } = this.context;
+    const SizeRw = writtenBytes(store, record.spec.id);
+    const { image } = record.spec.rootfs;
+    const below = image === HOST_IMAGE ? 0 : ((await images.find(image))?.size ?? 0);
+    return { SizeRw, SizeRootFs: SizeRw + below };
   }
 
   listed(): readonly Listed[] {
@@ -89,14 +111,15 @@ export class Containers implements ContainersEngine {
     return { Id: id, Warnings: warnings };
   }
 
-  async inspect(reference: string, _size: boolean): Promise<JsonObject> {
+  async inspect(reference: string, size: boolean): Promise<JsonObject> {
     const container = this.find(reference);
     const { id } = container.record.spec;
-    return describeContainer(this.context, container, {
+    const described = describeContainer(this.context, container, {
       status: statusWord(container.state, this.supervisor.isRestarting(id)),
       execIds: this.execIdsOf(id),
       health: this.context.store.health(id),
     });
+    return size ? { ...described, ...(await this.sizesOf(container)) } : described;
   }
 
   start(reference: string): Promise<boolean> {
@@ -203,15 +226,27 @@ export class Containers implements ContainersEngine {
 
   async prune(filters: Filters): Promise<JsonObject> {
     const deleted: string[] = [];
+    let SpaceReclaimed = 0;
+    const before = filters.get("until").map((text) => parseMoment("until", text));
     for (const { container, status } of this.listed()) {
       const { record } = container;
       const { id } = record.spec;
       if (status === "running" || status === "paused" || status === "restarting") continue;
       if (!filters.matchesLabels(record.labels)) continue;
-      await this.remove(id, { force: false, volumes: false });
+      if (!before.every((time) => record.createdAt < time)) continue;
+      const bytes = writtenBytes(this.context.store, id);
+      try {
+        await this.remove(id, { force: false, volumes: false });
+      } catch (error) {
+        // Somebody else was faster, or has started it.
+        if (error instanceof ApiError) continue;
+        throw error;
+      }
       deleted.push(id);
+      SpaceReclaimed += bytes;
     }
-    return { ContainersDeleted: deleted.length === 0 ? null : deleted, SpaceReclaimed: 0 };
+    this.context.events.emit("container", "prune", "", { reclaimed: String(SpaceReclaimed) });
+    return { ContainersDeleted: deleted.length === 0 ? null : deleted, SpaceReclaimed };
   }
 
   async wait(

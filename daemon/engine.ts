@@ -36,7 +36,14 @@ export function createEngine(
   const images = new Images(context);
   const networks = new Networks(context, containers);
   const volumes = new Volumes(context);
-  const system = new System(context, () => containers.listed(), images, volumes, builds);
+  const system = new System(
+    context,
+    () => containers.listed(),
+    images,
+    volumes,
+    builds,
+    () => containers.withSizes(),
+  );
   const dashboard = new Dashboard(context, () => makeApi(engine));
   const resources = { files, commit, builds, images, networks, volumes, dashboard };
   const engine: Engine = { system, containers, execs, ...resources };

@@ -3,6 +3,7 @@ import { arch, cpus, hostname, release, totalmem } from "node:os";
 import type { JsonObject } from "../api/engine/json.ts";
 import type { EventsChoice, SystemEngine } from "../api/engine/system.ts";
 import { API_VERSION, ENGINE_VERSION, MIN_API_VERSION } from "../api/version.ts";
+import { ControlGroup } from "../sentry/host/control-group.ts";
 import type { Builds } from "./build.ts";
 import type { Listed } from "./container/list.ts";
 import type { DaemonContext } from "./context.ts";
@@ -20,6 +21,7 @@ export class System implements SystemEngine {
   private readonly images: Images;
   private readonly volumes: Pick<Volumes, "usage">;
   private readonly builds: Pick<Builds, "usage">;
+  private readonly containers: () => Promise<readonly JsonObject[]>;
   private readonly startedAt = new Date();
 
   constructor(
@@ -28,8 +30,10 @@ export class System implements SystemEngine {
     images: Images,
     volumes: Pick<Volumes, "usage">,
     builds: Pick<Builds, "usage">,
+    containers: () => Promise<readonly JsonObject[]>,
   ) {
     this.builds = builds;
+    this.containers = containers;
     this.context = context;
     this.volumes = volumes;
     this.listed = listed;
@@ -91,10 +95,10 @@ export class System implements SystemEngine {
       },
       MemoryLimit: true,
       SwapLimit: false,
-      CpuCfsPeriod: false,
-      CpuCfsQuota: false,
+      CpuCfsPeriod: true,
+      CpuCfsQuota: true,
       CPUShares: false,
-      CPUSet: false,
+      CPUSet: true,
       PidsLimit: true,
       IPv4Forwarding: true,
       Debug: false,
@@ -139,7 +143,7 @@ export class System implements SystemEngine {
       InitCommit: { ID: "" },
       SecurityOptions: ["name=seccomp,profile=builtin", "name=rootless"],
       CDISpecDirs: [],
-      Warnings: null,
+      Warnings: limitWarnings(),
     };
   }
 
@@ -151,11 +155,23 @@ export class System implements SystemEngine {
     const wants = (type: string) => types.length === 0 || types.includes(type);
     return {
       ...(wants("image") ? await this.images.diskUsage() : { LayersSize: 0, Images: null }),
-      Containers: wants("container") ? [] : null,
+      Containers: wants("container") ? await this.containers() : null,
       Volumes: wants("volume") ? this.volumes.usage() : null,
       BuildCache: wants("build-cache") ? await this.builds.usage() : null,
     };
   }
+}
+
+/** How limits are held where the host lets us make no control group for them. */
+function limitWarnings(): readonly string[] | null {
+  const can = ControlGroup.probe();
+  const warnings = [
+    ...(can.memory
+      ? []
+      : ["WARNING: No control group for memory: each process is limited, their sum is checked"]),
+    ...(can.cpu ? [] : ["WARNING: No control group for CPU time: processes are stopped instead"]),
+  ];
+  return warnings.length === 0 ? null : warnings;
 }
 
 function operatingSystem(): string {

@@ -40,6 +40,7 @@ import type {
   ContainerSpec,
   ContainerStats,
   ExitStatus,
+  InterfaceStats,
   LimitsUpdate,
   NetworkAttachment,
   ProcessHandle,
@@ -236,10 +237,19 @@ export class Sentry implements SentryContainer {
       memoryLimitBytes: memoryBytes,
       pids,
       pidsLimit,
-      interfaces: [],
+      interfaces: this.#interfaces(),
       blockReadBytes: block.read,
       blockWriteBytes: block.written,
     };
+  }
+
+  /** What went through the container's own interfaces, put down to the first: they are not told apart. */
+  #interfaces(): readonly InterfaceStats[] {
+    const { network } = this.#kernel;
+    if (network.mode === "host") return [];
+    const names = network.interfaces.map(({ name }) => name).filter((name) => name !== "lo");
+    const none = { rxBytes: 0, rxPackets: 0, txBytes: 0, txPackets: 0 };
+    return names.map((name, i) => ({ name, ...(i === 0 ? network.traffic.counts() : none) }));
   }
 
   setPaused(paused: boolean): void {

@@ -35,6 +35,8 @@ const NEVER_WOKEN = new Int32Array(new SharedArrayBuffer(4));
 /** Our groups: the name of the container, then the process that made the group. */
 const OURS = /^dd-.+-(\d+)$/;
 
+let probed: Readonly<Record<Controller, boolean>> | undefined;
+
 /**
  * One container's group. It holds the processes that are added and all that they fork. The files and
  * pipes that the sentry keeps for the container are the sentry's, and not counted.
@@ -69,6 +71,22 @@ export class ControlGroup {
       }
     }
     return group;
+  }
+
+  /** Which limits this user could give a group; tried once, with a group that is removed again. */
+  static probe(): Readonly<Record<"memory" | "pids" | "cpu", boolean>> {
+    const can = (limits: ControlGroupLimits): boolean => {
+      const group = ControlGroup.create("probe", limits);
+      if (group instanceof Errno) return false;
+      group.remove();
+      return true;
+    };
+    probed ??= {
+      memory: can({ memoryBytes: 1 << 30 }),
+      pids: can({ processes: 1 << 20 }),
+      cpu: can({ cpus: 1 }),
+    };
+    return probed;
   }
 
   /**

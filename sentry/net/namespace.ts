@@ -32,6 +32,7 @@ import { isNameServer, Resolver, type ResolverOptions } from "./resolver.ts";
 import { SharedNamespace, type SharedWith } from "./shared-namespace.ts";
 import { describeSocket, Sockets } from "./sockets.ts";
 import { TcpSocket } from "./tcp.ts";
+import { Traffic } from "./traffic.ts";
 import { UdpSocket } from "./udp.ts";
 
 /** Files of /etc by name. */
@@ -101,6 +102,7 @@ export class NetworkNamespace implements PeerReceiver, SharedWith, NetworkInfo {
   readonly tcp: Ports<TcpSocket> = new Ports<TcpSocket>(false);
   readonly udp: Ports<DatagramReceiver> = new Ports<DatagramReceiver>(true);
   readonly mode: NetworkOptions["mode"];
+  readonly traffic: Traffic = new Traffic();
   /** Ports of the host that lead here. */
   published: PublishedPorts | undefined;
   readonly #reactor: Reactor;

@@ -17,6 +17,7 @@ import { ANY4, ANY6, type Endpoint } from "../abi/ip.ts";
 import {
   AF_UNSPEC,
   IPPROTO_TCP,
+  MSG_PEEK,
   SHUT_RDWR,
   SO_LINGER,
   SOCK_STREAM,
@@ -28,11 +29,13 @@ import type { Reactor } from "../host/reactor.ts";
 import * as host from "../host/socket.ts";
 import type { Owner } from "../vfs/anonymous.ts";
 import type { Actor } from "../vfs/fs-context.ts";
+import type { IoBuffer, Transfer } from "../vfs/io-buffer.ts";
 import { POLLHUP, POLLOUT, POLLWRNORM, type Pollable, type Unsubscribe } from "../vfs/poll.ts";
 import { familyOf, formatEndpoint, parseEndpoint } from "./address.ts";
 import { anyAddress, BoundPort, hostFamily } from "./inet.ts";
 import type { NetworkNamespace } from "./namespace.ts";
 import type { Carrier, Severable } from "./peer-network.ts";
+import type { IncomingMessage, OutgoingMessage } from "./socket.ts";
 import { StreamSocket } from "./stream.ts";
 
 /** `struct linger`, `<linux/socket.h>`. */
@@ -232,6 +235,7 @@ export class TcpSocket extends StreamSocket implements Severable {
     this.#hostTarget = target;
     this.#remote = remote;
     const error = host.connect(fd, formatEndpoint(family, target));
+    this.#net.traffic.opened(fd);
     this.adopt(fd);
     return error;
   }
@@ -276,6 +280,7 @@ export class TcpSocket extends StreamSocket implements Severable {
     accepted.#local = local;
     accepted.#remote = remote;
     if (network !== undefined) accepted.#carriedBy(network);
+    else this.#net.traffic.opened(fd);
     accepted.adopt(fd);
     this.enqueue(accepted);
     return undefined;
@@ -284,6 +289,23 @@ export class TcpSocket extends StreamSocket implements Severable {
   #carriedBy(network: Carrier): void {
     this.#network = network;
     network.streams.add(this);
+  }
+
+  override send(message: OutgoingMessage, caller?: Actor): Transfer {
+    const sent = super.send(message, caller);
+    if (this.#network !== undefined && typeof sent === "number") this.#net.traffic.sent(sent);
+    return sent;
+  }
+
+  override receive(
+    buffer: IoBuffer,
+    flags: number,
+    withAncillary: boolean,
+  ): IncomingMessage | Errno {
+    const received = super.receive(buffer, flags, withAncillary);
+    const counts = this.#network !== undefined && !(received instanceof Errno);
+    if (counts && (flags & MSG_PEEK) === 0) this.#net.traffic.received(received.count);
+    return received;
   }
 
   /** The network that carries the connection is gone. */
@@ -364,6 +386,7 @@ export class TcpSocket extends StreamSocket implements Severable {
   protected override release(): void {
     this.#cancel?.();
     this.#abort();
+    if (this.readiness.fd !== undefined) this.#net.traffic.closing(this.readiness.fd);
     this.#network?.streams.delete(this);
     this.#port.release();
     super.release();

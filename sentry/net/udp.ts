@@ -17,6 +17,7 @@ import {
   IPPROTO_IPV6,
   IPPROTO_UDP,
   IPV6_V6ONLY,
+  MSG_PEEK,
   SHUT_RD,
   SHUT_RDWR,
   SHUT_WR,
@@ -133,7 +134,7 @@ export class UdpSocket extends Socket implements DatagramReceiver {
     if (given instanceof Errno) return given;
     if (given.port === 0) return EINVAL;
     if (address === undefined && this.#outside?.connected === true) {
-      return host.send(this.#outside.fd, [buffer], flags);
+      return this.#counted(host.send(this.#outside.fd, [buffer], flags));
     }
     const to = this.#net.concrete(given);
     const error = this.#takePending() ?? this.#bindFor(to.ip);
@@ -157,13 +158,20 @@ export class UdpSocket extends Socket implements DatagramReceiver {
         const own = route.network.addressFor(to.ip);
         if (own === undefined) return ENETUNREACH;
         const from = { ip: this.#sourceFor(own), port };
-        return route.network.send(from, to, buffer) ?? buffer.length;
+        return this.#counted(route.network.send(from, to, buffer) ?? buffer.length);
       }
       case "outside": {
         const outside = this.#goOutside(route.target.ip);
-        return outside instanceof Errno ? outside : outside.send(to, route.target, buffer, flags);
+        return outside instanceof Errno
+          ? outside
+          : this.#counted(outside.send(to, route.target, buffer, flags));
       }
     }
+  }
+
+  #counted(sent: Transfer): Transfer {
+    if (typeof sent === "number") this.#net.traffic.sent(sent);
+    return sent;
   }
 
   /** The address a datagram comes from: the bound one, or the container's `own` towards there. */
@@ -178,6 +186,7 @@ export class UdpSocket extends Socket implements DatagramReceiver {
   }
 
   deliver(source: Endpoint, payload: IoBuffer): void {
+    if (!this.#net.isLocal(source.ip)) this.#net.traffic.received(payload.length);
     this.#inbox?.deliver(formatEndpoint(this.family, source), payload);
   }
 
@@ -202,6 +211,7 @@ export class UdpSocket extends Socket implements DatagramReceiver {
     if (this.#outside?.connected === true) {
       const received = host.receive(this.#outside.fd, [buffer], flags, false);
       if (received instanceof Errno) return received;
+      if ((flags & MSG_PEEK) === 0) this.#net.traffic.received(received.count);
       const from = this.#connected;
       return { ...received, address: from && formatEndpoint(this.family, from) };
     }

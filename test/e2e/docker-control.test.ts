@@ -1,6 +1,7 @@
 /** What docker's client does to containers beside running them: pause, update, rename, stats, cp, commit. */
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { type ExecutionContext } from "ava";
@@ -196,4 +197,40 @@ test("docker cp takes tars compressed in every way, and says what docker says", 
     }),
   );
   await docker(t, "rm", "target");
+});
+
+test("sizes are those of what was written; prune says what it has freed", async (t) => {
+  const write = "head -c 300000 /dev/zero > /zeros; head -c 1000 /dev/zero > /tmp/more";
+  await docker(t, "run", "--name", "big", "--label", "prune=me", IMAGE, "sh", "-c", write);
+  const sizes = await docker(t, "inspect", "-s", "-f", "{{.SizeRw}} {{.SizeRootFs}}", "big");
+  const [written = 0, all = 0] = sizes.split(" ").map(Number);
+  t.is(written, 301_000);
+  t.true(all > written + 1_000_000);
+  t.regex(await docker(t, "ps", "-as", "--filter", "name=big"), /301kB \(virtual/);
+  const pruned = await docker(t, "container", "prune", "-f", "--filter", "label=prune=me");
+  t.regex(pruned, /Total reclaimed space: 301kB/);
+  await refused(t, /No such/, "inspect", "big");
+});
+
+test("bytes to and from the outside are counted, whoever transfers them", async (t) => {
+  const server = createServer((socket) => {
+    socket.on("error", () => {});
+    socket.once("data", () => socket.end(Buffer.alloc(100_000)));
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", () => resolve()));
+  const { port } = server.address() as AddressInfo;
+  for (const runtime of RUNTIMES) {
+    const name = `net-${runtime}`;
+    await docker(
+      t,
+      ...["run", "-d", "--name", name, "--runtime", runtime, "--label", "dd.egress=allow"],
+      ...["--add-host", "h:host-gateway", IMAGE, "sh", "-c"],
+      `echo ask | nc h ${port} | wc -c; sleep 600`,
+    );
+    t.true(await until(async () => (await docker(t, "logs", name)) === "100000"));
+    const format = ["--format", "{{.NetIO}}"];
+    t.regex(await docker(t, "stats", "--no-stream", ...format, name), /^100kB \/ [1-9]/);
+    await docker(t, "rm", "-f", name);
+  }
+  server.close();
 });
