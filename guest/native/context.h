@@ -39,6 +39,9 @@ bool LoadFrame(Context* context, Stack* stack, uint64_t* mask);
 // when the host has no memory.
 Context* CopyForChild(Thread* child, const Context* context);
 
+// The stack on which the runtime of `child`, which has its copy, begins.
+uint64_t RuntimeStack(const Thread* child);
+
 // Goes on with guest code, on the calling thread's own stack.
 [[noreturn]] void Resume(Thread* thread, Context* context);
 

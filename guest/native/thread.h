@@ -120,10 +120,10 @@ static_assert(offsetof(Thread, guest_sp) == 8 && offsetof(Thread, fast_stack) ==
 constexpr uint64_t kFastStackBytes = 16 * 1024;
 
 // The top of the thread's runtime stack.
-inline uint64_t StackTop(Thread* thread) {
+inline uint64_t StackTop(const Thread* thread) {
   return (reinterpret_cast<uint64_t>(thread) + kThreadStackBytes) & ~uint64_t{63};
 }
-inline uint64_t StackBottom(Thread* thread) {
+inline uint64_t StackBottom(const Thread* thread) {
   return (reinterpret_cast<uint64_t>(thread) + sizeof(Thread) + kFastStackBytes + 63) &
          ~uint64_t{63};
 }

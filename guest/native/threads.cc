@@ -67,7 +67,7 @@ long CloneSharing(Thread* thread, Context* context, const Reply& reply, bool vfo
   if (extra.parent_tid != 0) {
     dd_store32(reinterpret_cast<uint32_t*>(extra.parent_tid), static_cast<uint32_t>(tid));
   }
-  const uint64_t stack = reinterpret_cast<uint64_t>(child->resume) & ~uint64_t{15};
+  const uint64_t stack = RuntimeStack(child);
   const uint64_t tls =
       HostThreadPointer(child->resume, extra.has_tls != 0 ? extra.tls : ThreadPointer(context));
   const long host = dd_clone_thread(static_cast<long>(vfork ? thread->space->environment.vfork_flags

@@ -63,6 +63,8 @@ Context* CopyForChild(Thread* child, const Context* context) {
   return copy;
 }
 
+uint64_t RuntimeStack(const Thread* child) { return StackTop(child); }
+
 void Resume(Thread* thread, Context*) { translated::RunGuest(thread); }
 
 void EnterProgram(Thread* thread, uint64_t pc, uint64_t sp) {

@@ -152,6 +152,11 @@ Context* CopyForChild(Thread* child, const Context* context) {
   return reinterpret_cast<Context*>(copy);
 }
 
+// Below the frame it resumes.
+uint64_t RuntimeStack(const Thread* child) {
+  return reinterpret_cast<uint64_t>(child->resume) & ~uint64_t{15};
+}
+
 void Resume(Thread*, Context* context) { dd_resume(context); }
 
 // Entered as a return from a signal handler: registers, stack, mask and (for want of a saved one)
