@@ -95,7 +95,10 @@ export class LayerStore {
   async facts(diffId: Digest): Promise<LayerFacts> {
     const known = this.#facts.get(diffId);
     if (known !== undefined) return known;
-    const bytes = await readFile(join(this.directory(diffId), FACTS_NAME));
+    const path = join(this.directory(diffId), FACTS_NAME);
+    const bytes = await readFile(path).catch((error: unknown) => {
+      throw storeError(error);
+    });
     const facts = json.parse(bytes) as unknown as LayerFacts;
     this.#facts.set(diffId, facts);
     return facts;
