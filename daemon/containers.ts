@@ -254,8 +254,10 @@ export class Containers implements ContainersEngine {
     condition: WaitCondition,
     gone: AbortSignal,
   ): Promise<{ ended: Promise<JsonObject> }> {
-    const { record, state } = this.find(reference);
+    const container = this.find(reference);
+    const { record, state } = container;
     const { id } = record.spec;
+    this.supervisor.attend(container);
     if (condition === "not-running" && state.status !== "running") {
       const StatusCode = state.status === "exited" ? state.exitCode : 0;
       return { ended: Promise.resolve({ StatusCode }) };
@@ -321,8 +323,10 @@ export class Containers implements ContainersEngine {
     choice: LogChoice,
     gone: AbortSignal,
   ): Promise<{ tty: boolean; pieces: AsyncIterable<LogPiece> }> {
-    const { record, state } = this.find(reference);
+    const container = this.find(reference);
+    const { record, state } = container;
     const { id } = record.spec;
+    this.supervisor.attend(container);
     const path = join(this.context.store.directoryOf(id), LOG_FILE);
     const runs = state.status === "running";
     if (record.log?.driver === "none") throw new ApiError("LOG_UNREADABLE");

@@ -37,6 +37,7 @@ export async function attachTo(
     stdout: record.tty ? choice.stdout || choice.stderr : choice.stdout,
     stderr: !record.tty && choice.stderr,
   });
+  supervisor.attend(container);
   let leaveEarly = () => {};
   if (state.status === "running") {
     await joinRunning(context, container, pipes);

@@ -49,6 +49,8 @@ export class Supervisor {
   private readonly turns = new Map<string, Promise<unknown>>();
   private readonly restarts: Restarts;
   private readonly reserve: Reserve;
+  /** Being started by this daemon, which is about to watch them. */
+  private readonly launching = new Set<string>();
   private closed = false;
 
   constructor(context: DaemonContext) {
@@ -146,6 +148,11 @@ export class Supervisor {
     const wasPending = this.restarts.cancel(id);
     if (container.state.status !== "running") return wasPending;
     this.restarts.forbid(id);
+    this.context.events.emit("container", "kill", id, {
+      ...attributesOf(container.record),
+      signal: String(signo),
+    });
+    this.attend(container);
     const ended = this.nextExit(id);
     await stopContainer(this.context.store, container, signo, timeoutMs);
     if (this.watched.has(id)) await ended;
@@ -173,7 +180,23 @@ export class Supervisor {
     });
   }
 
+  /** Watches a container that runs although this daemon has not started it: ddcli may have. */
+  attend(container: Container): void {
+    const { id } = container.record.spec;
+    if (container.state.status !== "running") return;
+    if (!this.watched.has(id) && !this.launching.has(id)) this.watch(container);
+  }
+
   private async launch(id: string, restartCount: number): Promise<void> {
+    this.launching.add(id);
+    try {
+      await this.launchNow(id, restartCount);
+    } finally {
+      this.launching.delete(id);
+    }
+  }
+
+  private async launchNow(id: string, restartCount: number): Promise<void> {
     const { context } = this;
     const container = context.store.read(id);
     if (container === undefined) throw new ApiError("NO_SUCH_CONTAINER", id);
