@@ -54,6 +54,7 @@ const MOUNT_KEYS: Readonly<Record<string, string>> = {
   readonly: "readonly",
   ro: "readonly",
   "volume-nocopy": "nocopy",
+  "volume-subpath": "subpath",
   "tmpfs-size": "size",
   "tmpfs-mode": "mode",
   "bind-propagation": "ignored",
@@ -97,7 +98,13 @@ export function parseMount(text: string, cwd: string): MountRequest {
       return { kind: "bind", source: resolve(cwd, source), ...common, create: false };
     case "volume":
       if (source) checkName("volume", source);
-      return { kind: "volume", name: source || undefined, ...common, copyUp: !switched("nocopy") };
+      return {
+        kind: "volume",
+        name: source || undefined,
+        ...common,
+        copyUp: !switched("nocopy"),
+        ...(fields.has("subpath") ? { subpath: fields.get("subpath") } : {}),
+      };
     case "tmpfs": {
       const size = fields.get("size");
       const mode = fields.get("mode");
@@ -106,7 +113,7 @@ export function parseMount(text: string, cwd: string): MountRequest {
         ...common,
         sizeBytes: size === undefined ? undefined : parseBytes(size, "tmpfs-size"),
         mode: mode === undefined ? undefined : parseMode(mode),
-        noexec: false,
+        noexec: true,
       };
     }
     default:
@@ -114,20 +121,21 @@ export function parseMount(text: string, cwd: string): MountRequest {
   }
 }
 
-const TMPFS_SWITCHES = new Set(["rw", "exec", "suid", "nosuid", "dev", "nodev"]);
+const TMPFS_SWITCHES = new Set(["rw", "suid", "nosuid", "dev", "nodev"]);
 
 /** `--tmpfs`: `DST` or `DST:OPTIONS`. @throws {CliError} `USAGE`. */
 export function parseTmpfs(text: string): MountRequest {
   const [at = "", options = "", ...rest] = text.split(":");
   if (rest.length > 0) throw usageError(`invalid tmpfs specification: '${text}'`);
   let readOnly = false;
-  let noexec = false;
+  // As docker: no programs, unless that is asked for.
+  let noexec = true;
   let sizeBytes: number | undefined;
   let mode: number | undefined;
   for (const option of options === "" ? [] : options.split(",")) {
     const [key = "", value] = option.split("=", 2);
     if (option === "ro") readOnly = true;
-    else if (option === "noexec") noexec = true;
+    else if (option === "noexec" || option === "exec") noexec = option === "noexec";
     else if (key === "size" && value !== undefined) sizeBytes = parseBytes(value, "tmpfs size");
     else if (key === "mode" && value !== undefined) mode = parseMode(value);
     else if (!TMPFS_SWITCHES.has(option)) throw usageError(`invalid tmpfs option ["${option}"]`);

@@ -136,7 +136,7 @@ export const CREATE_OPTIONS = [
     name: "tmpfs",
     value: "DST[:OPTS]",
     repeat: true,
-    help: "Mount memory at DST; OPTS: size=64m,mode=1777,ro,noexec",
+    help: "Mount memory at DST; OPTS: size=64m,mode=1777,ro,exec",
   },
   { name: "read-only", help: "Make the image's file system read-only (mounts keep their mode)" },
   ...NETWORKING_OPTIONS,

@@ -247,7 +247,10 @@ export class Sentry implements SentryContainer {
   #interfaces(): readonly InterfaceStats[] {
     const { network } = this.#kernel;
     if (network.mode === "host") return [];
-    const names = network.interfaces().map(({ name }) => name).filter((name) => name !== "lo");
+    const names = network
+      .interfaces()
+      .map(({ name }) => name)
+      .filter((name) => name !== "lo");
     const none = { rxBytes: 0, rxPackets: 0, txBytes: 0, txPackets: 0 };
     return names.map((name, i) => ({ name, ...(i === 0 ? network.traffic.counts() : none) }));
   }

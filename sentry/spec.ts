@@ -106,6 +106,8 @@ export interface VolumeMountSpec {
   readonly readOnly: boolean;
   /** When the volume is empty, what the image has at `target` is copied into it first. */
   readonly copyUp: boolean;
+  /** Only what is at this place in the volume: names joined by `/`, none of them a symlink. */
+  readonly subpath?: ByteString;
 }
 
 /** A part of a tree made of layers, as the root file system is: what a build step sees of others. */

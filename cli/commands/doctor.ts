@@ -4,6 +4,7 @@ import { release } from "node:os";
 import { fileURLToPath } from "node:url";
 import { type LayerReport, missingForUntrusted, probeLayers } from "../../profiles/probe.ts";
 import { directoriesOf, ensureDirectories } from "../../sentry/container/directories.ts";
+import { ControlGroup } from "../../sentry/host/control-group.ts";
 import { version } from "../context.ts";
 import { EXIT } from "../errors.ts";
 import type { Values } from "../option.ts";
@@ -41,6 +42,7 @@ export function main(values: Values<typeof REPORT_OPTIONS>): number {
     Version: version(),
     Kernel: release(),
     Installation: installation,
+    Limits: limitFindings(),
     Layers: layers.map(layerFinding),
     Trusted: probeError === undefined && needed.every(({ ok }) => ok),
     Untrusted: untrusted,
@@ -55,6 +57,9 @@ export function main(values: Values<typeof REPORT_OPTIONS>): number {
       "",
       paint("bold", "Installation", colour),
       ...list(installation),
+      "",
+      paint("bold", "Limits of containers", colour),
+      ...list(report.Limits),
       "",
       paint("bold", "Confinement, each layer tried just now", colour),
       ...list(report.Layers),
@@ -91,6 +96,24 @@ function layerFinding({ layer, ok, errno, detail }: LayerReport): Finding {
     detail: ok ? detail : reason,
     remedy: ok ? "" : layer.remedy,
   };
+}
+
+/** How limits of containers are held here. */
+function limitFindings(): readonly Finding[] {
+  const can = ControlGroup.probe();
+  const remedy = "Run as root, or have systemd delegate memory, pids and cpu to your user";
+  const finding = (name: string, ok: boolean, instead: string): Finding => ({
+    name,
+    ok,
+    optional: true,
+    detail: ok ? "by a control group" : instead,
+    remedy: ok ? "" : remedy,
+  });
+  return [
+    finding("memory", can.memory, "each process is limited, their sum is checked"),
+    finding("processes", can.pids, "counted by the container's own kernel"),
+    finding("CPU time", can.cpu, "processes are stopped while they are ahead"),
+  ];
 }
 
 function nodeFinding(): Finding {

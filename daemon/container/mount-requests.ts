@@ -93,6 +93,7 @@ function ofMount(mount: MountBody): MountRequest {
         target,
         readOnly,
         copyUp: !(mount.VolumeOptions?.NoCopy ?? false),
+        subpath: mount.VolumeOptions?.Subpath || undefined,
         labels: textsOf(mount.VolumeOptions?.Labels),
         options: textsOf(mount.VolumeOptions?.DriverConfig?.Options),
       };
@@ -103,7 +104,7 @@ function ofMount(mount: MountBody): MountRequest {
         readOnly,
         sizeBytes: mount.TmpfsOptions?.SizeBytes || undefined,
         mode: mount.TmpfsOptions?.Mode || undefined,
-        noexec: false,
+        noexec: !tmpfsHas(mount, "exec"),
       };
     case "":
       throw invalid("mount type unknown");
@@ -112,16 +113,23 @@ function ofMount(mount: MountBody): MountRequest {
   }
 }
 
+/** Options of a tmpfs are lists of a name and perhaps a value. */
+function tmpfsHas({ TmpfsOptions }: MountBody, name: string): boolean {
+  const options = TmpfsOptions?.Options;
+  return Array.isArray(options) && options.some((each) => Array.isArray(each) && each[0] === name);
+}
+
 function ofTmpfs(path: string, options: string): MountRequest {
   const target = targetOf(path, "");
   let readOnly = false;
-  let noexec = false;
+  // As docker: no programs, unless that is asked for.
+  let noexec = true;
   let sizeBytes: number | undefined;
   let mode: number | undefined;
   for (const option of options === "" ? [] : options.split(",")) {
     const [key = "", value = ""] = option.split("=", 2);
     if (option === "ro") readOnly = true;
-    else if (option === "noexec") noexec = true;
+    else if (option === "noexec" || option === "exec") noexec = option === "noexec";
     else if (key === "size") sizeBytes = bytesOf(value);
     else if (key === "mode" && /^[0-7]{1,5}$/.test(value)) mode = Number.parseInt(value, 8);
     // The rest describes what cannot be otherwise here (nosuid, nodev, uid=0) or has no meaning.
@@ -147,7 +155,8 @@ function ofContainer(text: string, store: ContainerStore): MountRequest[] {
     const target = toText(mount.target);
     const readOnly = mode === "ro" || mount.readOnly;
     if (mount.kind === "volume") {
-      return [{ kind: "volume", name: mount.name, target, readOnly, copyUp: false }];
+      const subpath = mount.subpath === undefined ? undefined : toText(mount.subpath);
+      return [{ kind: "volume", name: mount.name, target, readOnly, copyUp: false, subpath }];
     }
     if (mount.kind !== "bind") return [];
     return [{ kind: "bind", source: toText(mount.source), target, readOnly, create: false }];

@@ -61,12 +61,24 @@ function* jsonLines(values: Iterable<unknown>): Generator<Uint8Array> {
   for (const value of values) yield Buffer.from(`${JSON.stringify(value)}\n`, "utf8");
 }
 
-/** @throws a defect: what is no error of files. */
+/** What went wrong, for whoever asked. A defect of ours costs him his archive, not the container. */
 function failure(error: unknown): Reply {
-  const { code, message } = error as Error & { code?: unknown };
-  if (typeof code !== "string") throw error;
-  return { kind: "files-error", code: code as FilesErrorCode, message };
+  const { code, message, stack } = error as Error & { code?: unknown };
+  return CODES.has(code)
+    ? { kind: "files-error", code: code as FilesErrorCode, message }
+    : { kind: "files-error", code: "FILES_FAILED", message: `defect in dd: ${stack ?? message}` };
 }
+
+const CODES: ReadonlySet<unknown> = new Set<FilesErrorCode>([
+  "PATH_NOT_FOUND",
+  "PATH_INVALID",
+  "ROOT_READ_ONLY",
+  "VOLUME_READ_ONLY",
+  "CANNOT_OVERWRITE",
+  "ARCHIVE_ESCAPES",
+  "BAD_ARCHIVE",
+  "FILES_FAILED",
+]);
 
 /** Writes pieces to a pipe at the pace of who reads it, a bounded number of bytes per turn of the loop. */
 class Sender implements Transfer {

@@ -1,4 +1,5 @@
 import { mkdirSync, realpathSync, statSync } from "node:fs";
+import { posix } from "node:path";
 import { fromText } from "../abi/bytes.ts";
 import type { Mode, MountSpec } from "../spec.ts";
 import type { Directories } from "./directories.ts";
@@ -24,6 +25,8 @@ export type MountRequest =
       readonly target: string;
       readonly readOnly: boolean;
       readonly copyUp: boolean;
+      /** A place in the volume instead of all of it. */
+      readonly subpath?: string | undefined;
       /** Of a volume that has to be made for it. */
       readonly labels?: Readonly<Record<string, string>>;
       readonly options?: Readonly<Record<string, string>>;
@@ -102,7 +105,9 @@ function volumeSpec(
   mode: Mode,
   directories: Directories,
 ): MountSpec {
-  const { target, readOnly, copyUp } = request;
+  const { target, readOnly } = request;
+  const subpath = request.subpath ? checkSubpath(request.subpath) : undefined;
+  const copyUp = request.copyUp && subpath === undefined;
   const kind = volumeKind(volume.options);
   if (kind !== "data" && !("bind" in kind)) {
     return { kind: "tmpfs", target: fromText(target), readOnly, noexec: false, ...kind };
@@ -122,7 +127,17 @@ function volumeSpec(
     target: fromText(target),
     readOnly,
     copyUp,
+    ...(subpath === undefined ? {} : { subpath: fromText(subpath) }),
   };
+}
+
+function checkSubpath(path: string): string {
+  const normal = posix.normalize(path).replace(/\/$/, "");
+  if (!/^(\/|\.\.(\/|$))/.test(normal) && !normal.includes("\0") && normal !== ".") return normal;
+  throw new ContainerError(
+    "INVALID_MOUNT",
+    `invalid mount config for type "volume": subpath must be a relative path within the volume`,
+  );
 }
 
 function tmpfsSpec(request: MountRequest & { kind: "tmpfs" }): MountSpec {

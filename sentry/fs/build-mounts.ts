@@ -277,7 +277,8 @@ class Builder {
       case "volume": {
         // What the image has there, as it is before the volume covers it.
         const below = lookup(this.#actor, this.#root, spec.target);
-        const mount = this.#bind(spec.source, spec.target, spec.readOnly);
+        const { source, target, readOnly, subpath } = spec;
+        const mount = this.#bind(source, target, readOnly, subpath);
         if (spec.copyUp && !(below instanceof Errno)) this.#fill(mount, below, spec.target);
         return;
       }
@@ -296,9 +297,16 @@ class Builder {
     this.namespace.attach(source.dentry, at, { flags: readOnlyFlag(spec.readOnly) });
   }
 
-  #bind(source: ByteString, target: ByteString, readOnly: boolean): Mount {
-    const dirfd = openHostPath(source, HOST_O.PATH);
+  #bind(source: ByteString, target: ByteString, readOnly: boolean, subpath?: ByteString): Mount {
+    let dirfd = openHostPath(source, HOST_O.PATH);
     if (dirfd instanceof Errno) throw failure(target, source, dirfd);
+    // A guest may have made the volume's content: no link in it is followed.
+    for (const name of subpath?.split("/") ?? []) {
+      const inner = openAt(dirfd, name, HOST_O.PATH | HOST_O.NOFOLLOW);
+      closeFd(dirfd);
+      if (inner instanceof Errno) throw failure(target, `${source}/${subpath}`, inner);
+      dirfd = inner;
+    }
     const fs = new HostFs({ dirfd });
     this.#binds.push(fs);
     const flags = readOnlyFlag(readOnly);

@@ -222,7 +222,12 @@ test("what is wrong with a request is said in docker's words", async (t) => {
     ["POST", `/images/app:1/tag?repo=x@${id}`, 400, /refusing to create a tag with a digest/],
     ["POST", "/images/create?fromImage=Bad%20Name&tag=1", 400, /invalid reference format/],
     ["POST", "/images/create", 400, /invalid reference format/],
-    ["POST", "/images/create?fromImage=a&tag=1&platform=windows/amd64", 400, /unknown operating system/],
+    [
+      "POST",
+      "/images/create?fromImage=a&tag=1&platform=windows/amd64",
+      400,
+      /unknown operating system/,
+    ],
     ["GET", "/images/json?filters=%7B%22x%22%3A%5B%5D%7D", 400, /invalid filter 'x'/],
     ["POST", "/images/prune?filters=%7B%22since%22%3A%5B%22a%22%5D%7D", 400, /invalid filter/],
     ["GET", "/images/search?term=", 400, /term/],

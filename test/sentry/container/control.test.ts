@@ -76,6 +76,15 @@ const REFUSED: readonly unknown[] = [
   { op: "kill", signo: 1.5 },
   { op: "stop", signo: 15, timeoutMs: -1 },
   { op: "constructor" },
+  { op: "rename", name: 7 },
+  { op: "update", update: "x" },
+  { op: "update", update: { limits: { cpus: -1 } } },
+  { op: "update", update: { hostConfig: [] } },
+  { op: "files-stat" },
+  { op: "files-pack", path: "a\0b" },
+  { op: "files-pack", path: "\u0100" },
+  { op: "files-unpack", path: "/" },
+  { op: "files-unpack", path: "/", noOverwriteDirNonDir: true, owner: 0 },
 ];
 
 for (const value of REFUSED) {
