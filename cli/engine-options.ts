@@ -30,6 +30,11 @@ export const DAEMON_RUN_OPTIONS = [
   SOCKET,
   ...REGISTRIES,
   {
+    name: "tcp",
+    value: "PORT",
+    help: "Also listen on 127.0.0.1:PORT, for who sends the token of daemon.token in the run directory",
+  },
+  {
     name: "log-level",
     value: "LEVEL",
     help: "debug, info (the default), warn or error",

@@ -18,6 +18,7 @@ import type { DaemonContext, LogLevel } from "./context.ts";
 import { createEngine } from "./engine.ts";
 import { DaemonError } from "./errors.ts";
 import { EventLog } from "./events.ts";
+import { listenOnLoopback, loopbackGuard } from "./loopback.ts";
 
 const SOCKET_NAME = "docker.sock";
 const LOCK_NAME = "daemon.lock";
@@ -37,6 +38,8 @@ export interface DaemonOptions {
   readonly registries?: RegistryAdditions | undefined;
   /** Absent: {@link socketPathOf}. */
   readonly socketPath?: string | undefined;
+  /** Also listen on this port of the loopback address, for who sends the token; 0: any free one. */
+  readonly tcpPort?: number | undefined;
   readonly log: (level: LogLevel, message: string, fields?: object) => void;
 }
 
@@ -75,21 +78,29 @@ export class Daemon {
     const makeApi = async (engine: Engine) => (await buildServer({ engine, log })).server;
     const running = createEngine(context, makeApi);
     const { server, close } = await buildServer({ engine: running.engine, log });
+    const { tcpPort } = options;
+    const tcp =
+      tcpPort === undefined
+        ? undefined
+        : await buildServer({ engine: running.engine, log, admit: loopbackGuard(directories) });
     try {
       await removeStale(socketPath);
       await listen(server, socketPath);
+      if (tcp !== undefined) await listenOnLoopback(tcp.server, tcpPort ?? 0);
     } catch (error) {
       running.close();
       lock.release();
       throw error;
     }
     log("info", `listening on ${socketPath}`);
+    const address = tcp?.server.address();
+    if (typeof address === "object" && address !== null) {
+      log("info", `listening on tcp://${address.address}:${address.port}`);
+    }
     return new Daemon(socketPath, async () => {
       running.close();
       await close();
-      // It listens by our doing, so fastify leaves it to us.
-      server.close();
-      server.closeAllConnections();
+      await tcp?.close();
       if (existsSync(socketPath)) unlinkSync(socketPath);
       lock.release();
     });

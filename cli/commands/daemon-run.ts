@@ -5,9 +5,11 @@ import type { DAEMON_RUN_OPTIONS } from "../engine-options.ts";
 import { EXIT, usageError } from "../errors.ts";
 import type { Values } from "../option.ts";
 import type { Services } from "../services.ts";
+import { parseCount } from "../sizes.ts";
 
 const LEVELS = ["debug", "info", "warn", "error"];
 const STDERR = 2;
+const PORT_MAX = 65_535;
 
 export async function main(
   values: Values<typeof DAEMON_RUN_OPTIONS>,
@@ -25,6 +27,7 @@ export async function main(
     defaultMode: process.env["DDJIT_UNTRUSTED"] === "1" ? "untrusted" : "trusted",
     version: version(),
     socketPath: values.socket,
+    tcpPort: values.tcp === undefined ? undefined : parseCount(values.tcp, "--tcp", 0, PORT_MAX),
     registries: { insecure: values["insecure-registry"], mirrors: values["registry-mirror"] },
     log: (severity, message, fields) => logger[severity]({ ...fields }, message),
   });

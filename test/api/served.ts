@@ -30,17 +30,21 @@ export interface Served {
   readonly faults: string[];
   /** Reasons of answers with a status of 500 and above. */
   readonly reasons: string[];
+  /** What it tells about itself. */
+  readonly told: string[];
+  readonly runDirectory: string;
   request(method: string, path: string, options?: RequestOptions): Promise<Response>;
   close(): Promise<void>;
 }
 
 const ANSWER_MS_MAX = 20_000;
 
-export async function serve(): Promise<Served> {
+export async function serve(tcpPort?: number): Promise<Served> {
   const base = mkdtempSync(join(tmpdir(), "dd-api-"));
   const directories = { root: join(base, "root"), run: join(base, "run") };
   const faults: string[] = [];
   const reasons: string[] = [];
+  const told: string[] = [];
   const daemon = await Daemon.start({
     directories,
     buildStepProgram: "/nonexistent",
@@ -48,7 +52,9 @@ export async function serve(): Promise<Served> {
     pageDirectory: base,
     defaultMode: "trusted",
     version: "0.0.0",
+    tcpPort,
     log: (level, message, fields) => {
+      if (level === "info") told.push(message);
       if (level === "warn") reasons.push(message);
       if (level === "error") faults.push(`${message} ${JSON.stringify(fields)}`);
     },
@@ -61,6 +67,8 @@ export async function serve(): Promise<Served> {
     socketPath,
     faults,
     reasons,
+    told,
+    runDirectory: directories.run,
     request,
     async close() {
       const { text } = await request("GET", "/containers/json?all=1");
