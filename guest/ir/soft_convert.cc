@@ -117,19 +117,24 @@ uint64_t SoftFloat::FromInteger(Width width, uint64_t a, Width from, bool is_sig
   return Round(width, {negative, -static_cast<int32_t>(fraction_bits), size}, mode());
 }
 
+uint64_t SoftFloat::ConvertNan(Width from, const Number& x, Width to) {
+  if (x.kind == Kind::kSignallingNan) Raise(kFpsrInvalid);
+  if (fpcr_ & kFpcrDefaultNan) return DefaultNan(to);
+  // The upper bits of the fraction are kept.
+  const uint32_t have = FormatOf(from).fraction_bits;
+  const uint32_t want = FormatOf(to).fraction_bits;
+  const uint64_t fraction =
+      want >= have ? x.mantissa << (want - have) : x.mantissa >> (have - want);
+  return Signed(to, x.sign, ExponentMask(to) | QuietBit(to) | fraction);
+}
+
 uint64_t SoftFloat::Convert(Width from, uint64_t a, Width to, RoundMode mode) {
   const Number x = Unpack(from, a, true);
   const bool alternative = to == Width::k16 && (fpcr_ & kFpcrAlternativeHalf) != 0;
   if (x.nan()) {
-    if (x.kind == Kind::kSignallingNan || alternative) Raise(kFpsrInvalid);
+    if (alternative) Raise(kFpsrInvalid);
     if (alternative) return Signed(to, x.sign, 0);
-    if (fpcr_ & kFpcrDefaultNan) return DefaultNan(to);
-    // The upper bits of the fraction are kept.
-    const uint32_t have = FormatOf(from).fraction_bits;
-    const uint32_t want = FormatOf(to).fraction_bits;
-    const uint64_t fraction =
-        want >= have ? x.mantissa << (want - have) : x.mantissa >> (have - want);
-    return Signed(to, x.sign, ExponentMask(to) | QuietBit(to) | fraction);
+    return ConvertNan(from, x, to);
   }
   if (x.infinity()) {
     if (!alternative) return Infinity(to, x.sign);

@@ -248,7 +248,7 @@ uint64_t SoftFloat::MultiplyAdd(Width width, uint64_t addend, uint64_t a, uint64
     // Signalling ones first, in the order addend, a, b; then quiet ones.
     const auto widened = [&](uint64_t bits, const Number& n) {
       if (factors == width) return Quiet(width, bits, n);
-      return Convert(factors, bits, width, mode());
+      return ConvertNan(factors, n, width);
     };
     constexpr Kind kOrder[] = {Kind::kSignallingNan, Kind::kQuietNan};
     for (const Kind kind : kOrder) {

@@ -76,6 +76,8 @@ class SoftFloat {
   Number Unpack(Width width, uint64_t bits, bool converts = false);
   uint64_t Invalid(Width width);
   uint64_t Quiet(Width width, uint64_t bits, const Number& number);
+  // A NaN in another format.
+  uint64_t ConvertNan(Width from, const Number& x, Width to);
   bool PickNan(Width width, uint64_t a, const Number& x, uint64_t b, const Number& y, uint64_t* to);
   // The sign of a sum that is exactly 0.
   bool SignOfZero() const { return mode() == RoundMode::kDown; }
