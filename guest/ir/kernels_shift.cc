@@ -59,7 +59,7 @@ uint128 CarrylessProduct(uint64_t a, uint64_t b) {
   return product;
 }
 
-// value << by, or value >> -by, exact or at least as far from 0 as far from 0 as an element can be.
+// value << by, or value >> -by: exact, or further from 0 than every element.
 int128 ShiftNumber(int128 value, int32_t by, bool rounds) {
   if (by >= 0) {
     // More than the widest element: what matters is only whether it fits.
