@@ -62,35 +62,59 @@ Entry* EntryOf(Translator* t, uint64_t pc) {
   return entry;
 }
 
-uint64_t Translate(Translator* t, uint64_t pc, bool* no_room) {
-  *no_room = false;
+namespace {
+
+// Translations that are made with one change of protection: of what a region calls and comes back
+// to, which is about to be executed as well.
+constexpr uint32_t kBatch = 8;
+
+struct Batch {
+  uint64_t pcs[kBatch];  // wanted
+  uint32_t count = 0;
+  uint32_t made[kBatch];  // numbers of translations
+  uint32_t made_count = 0;
+
+  void Want(uint64_t pc) {
+    if (count < kBatch) pcs[count++] = pc;
+  }
+};
+
+void WantCalls(const ir::Region& region, Batch* batch) {
+  for (uint32_t i = 0; i < region.block_count; i++) {
+    const ir::Block& block = region.blocks[i];
+    const ir::Op& last = block.ops[block.op_count - 1];
+    if (last.code == ir::OpCode::kCall) batch->Want(static_cast<uint64_t>(last.imm));
+    if (last.code == ir::OpCode::kCall || last.code == ir::OpCode::kCallIndirect ||
+        last.code == ir::OpCode::kSyscall) {
+      batch->Want(block.next_pc);
+    }
+  }
+}
+
+enum class Made : uint8_t { kTranslation, kNothing, kNoRoom };
+
+// Writes the code at the end of what there is; its pages are writable.
+Made MakeTranslation(Translator* t, uint64_t pc, Batch* batch) {
   Entry* entry = EntryOf(t, pc);
-  if (entry != nullptr && entry->host != t->environment.translate) return entry->host;
+  if (entry == nullptr) return Made::kNoRoom;
+  if (entry->host != t->environment.translate) return Made::kNothing;
   FormedRegion formed;
   select::x64::Generated code;
   const uint64_t base = (reinterpret_cast<uint64_t>(t->code_at) + 15) & ~uint64_t{15};
   bool made = false;
-  if (entry != nullptr) {
-    t->environment.context = t;
-    t->environment.entry_of = EntryForCode;
-    for (const uint32_t blocks : kReleasedBlocks) {
-      if (!FormRegion(t, pc, blocks, &formed)) return 0;
-      made = select::x64::Select(t->workspace, t->environment, formed.region, base, &code);
-      if (made || t->entry_count == t->entry_limit) break;
-    }
+  for (const uint32_t blocks : kReleasedBlocks) {
+    if (!FormRegion(t, pc, blocks, &formed)) return Made::kNothing;
+    made = select::x64::Select(t->workspace, t->environment, formed.region, base, &code);
+    if (made || t->entry_count == t->entry_limit) break;
   }
+  if (!made) return Made::kNoRoom;
   auto* at = reinterpret_cast<uint8_t*>(base);
-  const size_t pages = made ? ((formed.high - 1) >> kPageBits) - (formed.low >> kPageBits) + 1 : 0;
-  const size_t point_bytes = made ? code.point_count * sizeof(FaultPoint) : 0;
-  if (!made || at + code.code_bytes > t->code_end || t->data_at + point_bytes > t->data_end ||
+  const size_t pages = ((formed.high - 1) >> kPageBits) - (formed.low >> kPageBits) + 1;
+  const size_t point_bytes = code.point_count * sizeof(FaultPoint);
+  if (at + code.code_bytes > t->code_end || t->data_at + point_bytes > t->data_end ||
       t->translation_count == t->translation_limit ||
       t->page_use_count + pages > t->page_use_limit) {
-    *no_room = true;
-    return 0;
-  }
-  if (!Protect(t, at, code.code_bytes, false)) {
-    *no_room = true;
-    return 0;
+    return Made::kNoRoom;
   }
   Copy(at, code.code, code.code_bytes);
   Copy(t->data_at, reinterpret_cast<const uint8_t*>(code.points), point_bytes);
@@ -108,9 +132,44 @@ uint64_t Translate(Translator* t, uint64_t pc, bool* no_room) {
   t->data_at += point_bytes;
   t->code_at = at + code.code_bytes;
   AddPageUses(t, number, formed.low, formed.high);
-  if (!Protect(t, at, code.code_bytes, true)) return 0;
-  __atomic_store_n(&entry->host, base, __ATOMIC_RELEASE);
-  return base;
+  if (batch->made_count == 0) WantCalls(formed.region, batch);
+  batch->made[batch->made_count++] = number;
+  return Made::kTranslation;
+}
+
+}  // namespace
+
+uint64_t Translate(Translator* t, uint64_t pc, bool* no_room) {
+  *no_room = false;
+  const Entry* known = FindEntry(t, pc);
+  if (known != nullptr && known->host != t->environment.translate) return known->host;
+  // Behind the last page that has code everything is writable still.
+  uint8_t* begin = t->code_at;
+  const bool page_begun = begin != reinterpret_cast<uint8_t*>(HostPage(begin));
+  if (page_begun && !Protect(t, begin, 1, false)) {
+    *no_room = true;
+    return 0;
+  }
+  t->environment.context = t;
+  t->environment.entry_of = EntryForCode;
+  Batch batch;
+  batch.Want(pc);
+  for (uint32_t i = 0; i < batch.count; i++) {
+    const Made made = MakeTranslation(t, batch.pcs[i], &batch);
+    if (i == 0 && made != Made::kTranslation) {
+      *no_room = made == Made::kNoRoom;
+      break;
+    }
+    if (made == Made::kNoRoom) break;
+  }
+  const size_t bytes = static_cast<size_t>(t->code_at - begin);
+  if ((page_begun || bytes != 0) && !Protect(t, begin, bytes == 0 ? 1 : bytes, true)) return 0;
+  if (batch.made_count == 0) return 0;
+  for (uint32_t i = 0; i < batch.made_count; i++) {
+    const Translation& translation = t->translations[batch.made[i]];
+    __atomic_store_n(&translation.entry->host, translation.code, __ATOMIC_RELEASE);
+  }
+  return t->translations[batch.made[0]].code;
 }
 
 void Reset(Translator* t) {
@@ -121,7 +180,9 @@ void Reset(Translator* t) {
   t->translation_count = 1;
   t->page_use_count = 1;
   t->data_at = t->data_begin;
-  t->code_at = t->code_begin + kRoutineBytes;
+  uint8_t* begin = t->code_begin + kRoutineBytes;
+  if (t->code_at != begin) Protect(t, begin, static_cast<size_t>(t->code_at - begin), false);
+  t->code_at = begin;
 }
 
 }  // namespace dd::exec

@@ -59,6 +59,7 @@ Translator* Make(const HostServices& host, size_t cache_bytes, LowerBlock lower)
   t->lower = lower;
   t->code_begin = memory;
   t->code_end = memory + code_bytes;
+  t->code_at = memory + kRoutineBytes;
   t->nothing = {~uint64_t{0}, 0};
   t->table = layout.Take<Entry*>(size_t{1} << kTableBits);
   t->constants = layout.Take<select::x64::ConstantPool>(1);
@@ -87,7 +88,7 @@ Translator* Make(const HostServices& host, size_t cache_bytes, LowerBlock lower)
   t->environment.table_bits = kTableBits;
   EmitRoutines(t);
   Reset(t);
-  if (!host.protect(memory, code_bytes, true)) return nullptr;
+  if (!host.protect(memory, kRoutineBytes, true)) return nullptr;
   return t;
 }
 
