@@ -1,5 +1,5 @@
 /** The process that has a container open which does not run, for as long as somebody wants its files. */
-import { mkdirSync } from "node:fs";
+import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { ProcessHandle, SentryConstructor } from "../spec.ts";
 import { ControlServer } from "./control-server.ts";
@@ -45,10 +45,13 @@ export function serveOpenedFiles(
       ended = true;
       server.finish({ code: 0 });
       container.close();
+      rmSync(held.runDirectory, { recursive: true, force: true });
       held.release();
       onEnd();
     };
     const path = join(held.runDirectory, FILES_SOCKET);
+    // One that was killed has left its socket behind.
+    rmSync(path, { force: true });
     const server = new ControlServer(path, {
       sentry: container,
       main: NO_PROCESS,
@@ -62,6 +65,7 @@ export function serveOpenedFiles(
     });
     return true;
   } catch (error) {
+    rmSync(held.runDirectory, { recursive: true, force: true });
     held.release();
     throw error;
   }
