@@ -12,6 +12,8 @@ export interface ProgramRow {
   readonly script: string;
   /** Files put into /work before: name to content. */
   readonly files?: Readonly<Record<string, string>>;
+  /** Its output tells what is in the image: equal only for the same packages, configured. */
+  readonly tellsOfImage?: boolean;
   /** Given to the script's standard input. */
   readonly input?: string;
 }
@@ -103,6 +105,7 @@ cd /etc; echo pass*; shopt -s extglob; echo /etc/@(passwd|group); printf '%05d %
   {
     name: "coreutils",
     image: "debian",
+    tellsOfImage: true,
     script: `cd /tmp; umask 022; seq 20 | shuf --random-source=/bin/bash | sort -n | paste -sd+ | tr -d '\\n'; echo
 mkdir -p d/e; touch -d @1000000000 d/f; stat -c '%n %a %Y %s' d/f; install -m 750 /bin/true d/t; ls -l d/t | cut -c1-10
 ln d/f d/g; ln -s f d/h; readlink -f d/h; cp -a d d2; diff -r d d2 && echo same; du -s --apparent-size /bin/true | cut -f1
@@ -114,6 +117,7 @@ rmdir $(mktemp -d /tmp/XXXX) && echo made; test -w /tmp -a -x /bin/ls && echo ye
   {
     name: "find, grep and xargs",
     image: "debian",
+    tellsOfImage: true,
     script: `cd /usr/share; find perl5 -type f -name '*.pm' | wc -l; grep -rl 'package Git' perl5 | sort | head
 find /etc/apt /etc/pam.d -type f -newermt 2001-01-01 | wc -l; find /usr/bin -perm -4000 | sort; grep -c . /etc/passwd
 find /usr/lib/python3 -name '*.py' -print0 2>/dev/null | xargs -0 -n 50 -P 2 cat | wc -c; seq 10 | xargs -n 3 echo
@@ -122,6 +126,7 @@ grep -E '^(root|daemon):' /etc/passwd | grep -v daemon; echo abcabc | grep -o b;
   {
     name: "tar and gzip of a larger tree",
     image: "debian",
+    tellsOfImage: true,
     script: `cd /tmp && tar czf t.tgz -C /usr/share perl5 && mkdir x && tar xzf t.tgz -C x && diff -r /usr/share/perl5 x/perl5 && echo same
 tar tzf t.tgz | wc -l; gzip -dc t.tgz | tar xO perl5/Git.pm | sha256sum; ln -s x/perl5 link; tar cf - link x/perl5/Git.pm | tar tvf - | awk '{print $1,$NF}'
 seq 100000 | gzip -9 | gunzip | tail -n 1; echo plain > f; gzip f; zcat f.gz; mkfifo p; tar cf p x/perl5/Git.pm & tar tf p`,
