@@ -44,10 +44,13 @@ function runTranslated(row: ProgramRow, mode: Mode): Promise<RunResult> {
   const options = ["--rm", "--platform", "linux/arm64", "--pull", "never", ...modeOption(mode)];
   if (row.input !== undefined) options.push("-i");
   const { reference } = image(armImage(row));
-  return dd.run(["run", ...options, "-v", `${workDirectory(row)}:/work`, reference, ...shell(row)], {
-    timeoutMs: TIMEOUT_MS,
-    ...input(row),
-  });
+  return dd.run(
+    ["run", ...options, "-v", `${workDirectory(row)}:/work`, reference, ...shell(row)],
+    {
+      timeoutMs: TIMEOUT_MS,
+      ...input(row),
+    },
+  );
 }
 
 const armImage = (row: ProgramRow): ImageName =>
