@@ -18,8 +18,7 @@ export async function exportImage(
     config,
     history,
     author,
-    // As its last step, so that the id tells nothing but what it is.
-    created: history.at(-1)?.created ?? image?.config.created,
+    created: state.created,
     platform,
     names,
   });

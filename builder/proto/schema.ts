@@ -15,7 +15,6 @@ message Definition { repeated bytes def = 1; }
 message Position { int32 line = 1; int32 character = 2; }
 message Range { Position start = 1; Position end = 2; }
 message SourceInfo { string filename = 1; bytes data = 2; }
-message ErrorSource { SourceInfo info = 1; repeated Range ranges = 2; }
 
 message BuildkitVersion { string package = 1; string version = 2; string revision = 3; }
 message GCPolicy { bool all = 1; int64 keepDuration = 2; }

@@ -64,16 +64,16 @@ export async function copyStep(build: Build, run: StageRun, instruction: CopyOrA
       owner: owner ?? null,
     };
     const key = stepKey(instruction.link ? [] : state.layers, step);
-    let layers = run.useCache ? await build.cache.find(key) : undefined;
-    if (layers !== undefined) {
+    let made = run.useCache ? await build.cache.find(key) : undefined;
+    if (made !== undefined) {
       report.cached();
       build.request.instructions?.usingCache();
     } else {
-      const made = plan.isEmpty ? [] : [await build.images.createLayerOf(plan.members())];
-      layers = made.map(({ diffId }) => diffId);
-      await build.cache.add(key, layers, name);
+      const layers = plan.isEmpty ? [] : [await build.images.createLayerOf(plan.members())];
+      const diffIds = layers.map(({ diffId }) => diffId);
+      made = await build.cache.add(key, diffIds, name);
     }
-    state.commit(`${historyText(instruction, wanted)} # buildkit`, layers);
+    state.commit(`${historyText(instruction, wanted)} # buildkit`, made);
   });
 }
 

@@ -80,8 +80,8 @@ export async function runStep(build: Build, run: StageRun, instruction: Run): Pr
         mounts: mounts.key,
         script: script?.content,
       });
-      let layers = run.useCache ? await build.cache.find(key) : undefined;
-      if (layers !== undefined) {
+      let made = run.useCache ? await build.cache.find(key) : undefined;
+      if (made !== undefined) {
         report.cached();
         request.instructions?.usingCache();
       } else {
@@ -97,10 +97,9 @@ export async function runStep(build: Build, run: StageRun, instruction: Run): Pr
             request.instructions?.log(stream, bytes);
           },
         });
-        layers = [layer];
-        await build.cache.add(key, layers, name);
+        made = await build.cache.add(key, [layer], name);
       }
-      state.commit(`RUN ${historyText(run, argv)} # buildkit`, layers);
+      state.commit(`RUN ${historyText(run, argv)} # buildkit`, made);
     } finally {
       mounts.end.abort();
       await Promise.all(mounts.locks.map((lock) => lock.release()));

@@ -287,8 +287,8 @@ class Solver {
         return;
       }
       const key = stepKey(state.layers, { kind: "workdir", path, user: state.user });
-      let layers = run.useCache ? await cache.find(key) : undefined;
-      if (layers !== undefined) {
+      let made = run.useCache ? await cache.find(key) : undefined;
+      if (made !== undefined) {
         report.cached();
         request.instructions?.usingCache();
       } else {
@@ -307,10 +307,10 @@ class Solver {
           missing: () => new BuildError("BUILD_NOT_FOUND", path),
         });
         const directories = [...plan.members()].filter(({ entry }) => entry.type === "directory");
-        layers = [(await images.createLayerOf(directories)).diffId];
-        await cache.add(key, layers, name);
+        const { diffId } = await images.createLayerOf(directories);
+        made = await cache.add(key, [diffId], name);
       }
-      state.commit(`WORKDIR ${path}`, layers);
+      state.commit(`WORKDIR ${path}`, made);
     });
   }
 
@@ -330,10 +330,17 @@ function aboutImage(error: unknown, range: SourceRange): unknown {
 }
 
 /** The id that an image of the state would have; see export/image.ts. */
-function imageId({ image, platform, config, layers, history, author }: StageState): Digest {
+function imageId({
+  image,
+  platform,
+  config,
+  layers,
+  history,
+  author,
+  created,
+}: StageState): Digest {
   if (history.length === 0 && image !== undefined) return image.id;
   const before = image === undefined ? [] : readDocument(image.configBytes).history;
-  const created = history.at(-1)?.created;
   return digestOf(
     encodeDocument({
       platform,

@@ -6,6 +6,7 @@ import {
 } from "../../sentry/image/image-document.ts";
 import type { StoredImage } from "../../sentry/image/image-store.ts";
 import type { Platform } from "../../sentry/image/platform.ts";
+import type { StepResult } from "./step-cache.ts";
 
 /** What the sources of BuildKit say of an image that it has made. */
 const COMMENT = "buildkit.dockerfile.v0";
@@ -23,6 +24,8 @@ export class StageState {
   readonly history: HistoryEntry[];
   config: { -readonly [K in keyof ContainerConfig]: ContainerConfig[K] };
   author: string | undefined;
+  /** RFC 3339: of the youngest part so far. */
+  created: string | undefined;
   /** What expansions and RUN see: ENV and ARG, the later one counts. */
   readonly variables: Map<string, string>;
   /** Of the ARGs so far, those that have a value. */
@@ -37,6 +40,7 @@ export class StageState {
     history: readonly HistoryEntry[],
     config: ContainerConfig,
     author: string | undefined,
+    created: string | undefined,
   ) {
     this.platform = platform;
     this.image = image;
@@ -44,27 +48,28 @@ export class StageState {
     this.history = [...history];
     this.config = { ...config };
     this.author = author;
+    this.created = created;
     this.variables = new Map((config.Env ?? []).map(splitVariable));
   }
 
   /** Nothing at all. */
   static scratch(platform: Platform): StageState {
     const config = { Env: [`PATH=${DEFAULT_PATH}`], WorkingDir: "/" };
-    return new StageState(platform, undefined, [], [], config, undefined);
+    return new StageState(platform, undefined, [], [], config, undefined, undefined);
   }
 
   static of(image: StoredImage): StageState {
     const { config } = readDocument(image.configBytes);
-    const { diffIds, platform } = image.config;
-    const state = new StageState(platform, image, diffIds, [], config, image.config.author);
+    const { diffIds, platform, author, created } = image.config;
+    const state = new StageState(platform, image, diffIds, [], config, author, created);
     if (!state.variables.has("PATH")) state.setVariable("PATH", DEFAULT_PATH);
     return state;
   }
 
   /** What a stage that stands on this one begins with. */
   derive(): StageState {
-    const { platform, image, layers, history, config, author } = this;
-    return new StageState(platform, image, layers, history, config, author);
+    const { platform, image, layers, history, config, author, created } = this;
+    return new StageState(platform, image, layers, history, config, author, created);
   }
 
   /** As ENV does: for the build and for the image. */
@@ -90,11 +95,16 @@ export class StageState {
     return this.config.User ?? "";
   }
 
-  /** Notes what was done. @param layers those that it has made */
-  commit(createdBy: string, layers: readonly Digest[] | undefined): void {
+  /**
+   * Notes what was done. When, is told by what it has made: what was made before is as old as it was, so that the same
+   * build gives the same image.
+   */
+  commit(createdBy: string, made: StepResult | undefined): void {
+    const layers = made?.layers;
     this.layers.push(...(layers ?? []));
+    if (made !== undefined) this.created = new Date(made.createdAt).toISOString();
     this.history.push({
-      created: new Date().toISOString(),
+      ...(this.created === undefined ? {} : { created: this.created }),
       created_by: createdBy,
       comment: COMMENT,
       ...(layers === undefined || layers.length === 0 ? { empty_layer: true } : {}),

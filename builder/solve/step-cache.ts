@@ -20,6 +20,14 @@ export interface CacheRecord {
   readonly shared: boolean;
 }
 
+/** What a step has made, and when. */
+export interface StepResult {
+  /** None or one. */
+  readonly layers: readonly Digest[];
+  /** Milliseconds since the epoch. */
+  readonly createdAt: number;
+}
+
 /** Which records to forget. */
 export interface PruneOptions {
   /** Also those whose layers are in images. */
@@ -51,21 +59,22 @@ export class StepCache {
     this.#store = store;
   }
 
-  /** The layers that the step has made, if it is known and they are there. The caller is adding to the store. */
-  async find(key: string): Promise<readonly Digest[] | undefined> {
+  /** What the step has made, if it is known and there. The caller is adding to the store. */
+  async find(key: string): Promise<StepResult | undefined> {
     const claim = await this.#store.claims.get(key);
     if (claim?.note["kind"] !== KIND) return undefined;
     for (const layer of claim.layers) if (!(await this.#store.layers.has(layer))) return undefined;
     const usageCount = Number(claim.note["usageCount"] ?? 0) + 1;
     const note = { ...claim.note, lastUsedAt: Date.now(), usageCount };
     await this.#store.claims.put({ ...claim, note });
-    return claim.layers;
+    return { layers: claim.layers, createdAt: Number(claim.note["createdAt"] ?? 0) };
   }
 
-  async add(key: string, layers: readonly Digest[], description: string): Promise<void> {
+  async add(key: string, layers: readonly Digest[], description: string): Promise<StepResult> {
     const now = Date.now();
     const note = { kind: KIND, description, createdAt: now, lastUsedAt: now, usageCount: 1 };
     await this.#store.claims.put({ name: key, layers, note });
+    return { layers, createdAt: now };
   }
 
   /** All records, the last used first. */
