@@ -54,7 +54,10 @@ export function serveUpgrades(server: Server, { rows, onFault, admit }: HijackOp
     for (const { row, pattern } of table) {
       const match = row.method === method ? pattern.exec(pathname) : null;
       if (match === null || protocolOf(row) !== upgrade) continue;
-      const body = parseJson(await readBody(request, socket, head));
+      // What follows a tunnel's request is the other protocol, whatever the request says of a body.
+      if (row.kind === "tunnel") socket.unshift(head);
+      const body =
+        row.kind === "tunnel" ? undefined : parseJson(await readBody(request, socket, head));
       const gone = new AbortController();
       socket.once("close", () => gone.abort());
       const exchange: Exchange = {

@@ -1,0 +1,239 @@
+/** Builds as docker's clients ask for them: the classic builder, buildx over gRPC, and dockerode. */
+import { execFileSync } from "node:child_process";
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import test from "ava";
+import Docker from "dockerode";
+import { openEngine, type TestEngine } from "../fixtures/engine.ts";
+import { image, TREE } from "../fixtures/images.ts";
+
+const plugins = execFileSync(join(TREE, "test/fixtures/buildx.sh"), { encoding: "utf8" })
+  .split("\n")
+  .filter((line) => line !== "");
+const host = mkdtempSync(join(tmpdir(), "dd-docker-build-"));
+let engine: TestEngine;
+
+test.before(async (t) => {
+  t.timeout(120_000);
+  engine = await openEngine();
+  await engine.dd.load(image("busybox"));
+});
+test.after.always(async () => {
+  await engine?.close();
+  rmSync(host, { recursive: true, force: true });
+});
+
+let count = 0;
+
+function context(files: Readonly<Record<string, string>>): string {
+  const directory = join(host, `context-${count++}`);
+  mkdirSync(directory);
+  for (const [name, text] of Object.entries(files)) writeFileSync(join(directory, name), text);
+  return directory;
+}
+
+const classic = (...args: string[]) =>
+  engine.docker(["build", ...args], { env: { DOCKER_BUILDKIT: "0" }, timeoutMs: 100_000 });
+
+const run = async (tag: string, ...command: string[]) =>
+  (await engine.docker(["run", "--rm", tag, ...command])).stdout;
+
+test("the classic builder tells its steps in docker's words", async (t) => {
+  const directory = context({
+    Dockerfile:
+      "FROM busybox:test\nARG A\nCOPY f /f\nRUN echo out; echo err >&2; echo $A > /a\nCMD cat /a\n",
+    f: "f",
+  });
+  const args = ["-t", "classic:1", "--build-arg", "A=given", "--label", "x=y", directory];
+  const { code, stdout, stderr } = await classic(...args);
+  t.is(code, 0, stderr);
+  const ids = stdout.replace(/^Sending.*\n/, "").replace(/[0-9a-f]{12}/g, "ID");
+  t.is(
+    ids,
+    [
+      "Step 1/5 : FROM busybox:test",
+      " ---> ID",
+      "Step 2/5 : ARG A",
+      " ---> ID",
+      "Step 3/5 : COPY f /f",
+      " ---> ID",
+      "Step 4/5 : RUN echo out; echo err >&2; echo $A > /a",
+      " ---> Running in ID",
+      "out",
+      "\u001b[91merr",
+      "\u001b[0m ---> Removed intermediate container ID",
+      " ---> ID",
+      "Step 5/5 : CMD cat /a",
+      " ---> ID",
+      "Successfully built ID",
+      "Successfully tagged classic:1",
+      "",
+    ].join("\n"),
+  );
+  t.is(await run("classic:1"), "given\n");
+  const again = await classic(...args);
+  t.true(again.stdout.includes(" ---> Using cache\n"));
+  t.is(again.stdout.slice(-60), stdout.slice(-60), "the same build gives the same image");
+  const quiet = await classic("-q", directory, "--build-arg", "A=given");
+  t.regex(quiet.stdout, /^sha256:[0-9a-f]{64}\n$/);
+});
+
+const REFUSALS: readonly (readonly [what: string, dockerfile: string, words: RegExp])[] = [
+  [
+    "a command that fails",
+    "FROM busybox:test\nRUN exit 5\n",
+    /The command '\/bin\/sh -c exit 5' returned a non-zero code: 5/,
+  ],
+  [
+    "a file that is missing",
+    "FROM busybox:test\nCOPY nope /\n",
+    /COPY failed: file not found in build context or excluded by \.dockerignore: stat nope: file does not exist/,
+  ],
+  [
+    "an instruction that nobody knows",
+    "FROM busybox:test\nFOO\n",
+    /dockerfile parse error on line 2: unknown instruction: FOO/,
+  ],
+];
+for (const [what, Dockerfile, words] of REFUSALS) {
+  test(`the classic builder refuses ${what} in docker's words`, async (t) => {
+    const { code, stderr } = await classic(context({ Dockerfile }));
+    t.not(code, 0);
+    t.regex(stderr, words);
+  });
+}
+
+for (const plugin of plugins) {
+  const suite = plugin.split("/").at(-2) ?? "";
+
+  /** Runs docker with this buildx. */
+  const buildx = (...args: string[]) => {
+    const config = join(host, `config-${suite}`);
+    mkdirSync(join(config, "cli-plugins"), { recursive: true });
+    const target = join(config, "cli-plugins/docker-buildx");
+    if (!readdirSync(join(config, "cli-plugins")).includes("docker-buildx")) {
+      copyFileSync(plugin, target);
+    }
+    return engine.docker(args, { env: { DOCKER_CONFIG: config }, timeoutMs: 100_000 });
+  };
+
+  test(`buildx of ${suite} builds with secrets, contexts, ignored files and an id`, async (t) => {
+    const other = context({ o: "other" });
+    const directory = context({
+      Dockerfile: [
+        "FROM busybox:test AS base",
+        "RUN --mount=type=secret,id=s cat /run/secrets/s > /seen",
+        "FROM base",
+        "COPY --from=oth o /o",
+        "COPY . /all",
+        "ARG WHO",
+        `RUN echo ${suite} $WHO`,
+      ].join("\n"),
+      ".dockerignore": "ignored\n",
+      ignored: "x",
+      kept: "x",
+    });
+    const secret = join(context({ s: "secret" }), "s");
+    const iid = join(host, `iid-${suite}`);
+    const { code, stderr } = await buildx(
+      ...["build", "--progress=plain", "-t", `built:${suite}`, "--build-arg", "WHO=me"],
+      ...["--secret", `id=s,src=${secret}`, "--build-context", `oth=${other}`, "--iidfile", iid],
+      directory,
+    );
+    t.is(code, 0, stderr);
+    t.regex(stderr, /\[stage-1 4\/4\] RUN echo/);
+    t.regex(stderr, new RegExp(`^#\\d+ [\\d.]+ ${suite} me$`, "m"));
+    t.is(
+      await run(`built:${suite}`, "sh", "-c", "cat /seen /o; echo; ls -A /all"),
+      "secretother\n.dockerignore\nDockerfile\nkept\n",
+    );
+    t.is(
+      (await engine.docker(["inspect", "-f", "{{.Id}}", `built:${suite}`])).stdout.trim(),
+      readFileSync(iid, "utf8").trim(),
+    );
+  });
+
+  test(`buildx of ${suite} shows the line of the Dockerfile that failed`, async (t) => {
+    const { code, stderr } = await buildx(
+      ...["build", "--progress=plain"],
+      context({ Dockerfile: "FROM busybox:test\nRUN exit 7\n" }),
+    );
+    t.is(code, 1);
+    t.regex(stderr, /^Dockerfile:2$/m);
+    t.regex(stderr, />>> RUN exit 7/);
+    t.regex(
+      stderr,
+      /failed to solve: process "\/bin\/sh -c exit 7" did not complete successfully: exit code: 7/,
+    );
+  });
+
+  test(`buildx of ${suite} writes files and archives instead of an image`, async (t) => {
+    const directory = context({ Dockerfile: "FROM scratch\nCOPY f /d/f\n", f: "file" });
+    const out = join(host, `out-${suite}`);
+    const files = await buildx("build", "-o", out, directory);
+    t.is(files.code, 0, files.stderr);
+    t.is(readFileSync(join(out, "d/f"), "utf8"), "file");
+    const tar = await buildx("build", "-o", `type=tar,dest=${out}.tar`, directory);
+    t.is(tar.code, 0, tar.stderr);
+    const listed = execFileSync("tar", ["tf", `${out}.tar`], { encoding: "utf8" });
+    t.deepEqual(listed.trim().split("\n"), ["d/", "d/f"]);
+  });
+
+  test(`buildx of ${suite} knows its builder and what the cache takes`, async (t) => {
+    const listed = await buildx("buildx", "ls");
+    t.regex(listed.stdout, /running/, listed.stderr);
+    const inspected = await buildx("buildx", "inspect");
+    t.regex(inspected.stdout, /Platforms:\s+linux\//, inspected.stderr);
+    const used = await buildx("buildx", "du");
+    t.regex(used.stdout, /Total:/, used.stderr);
+  });
+}
+
+test.serial("dockerode builds by the classic builder and by BuildKit", async (t) => {
+  const docker = new Docker({ socketPath: engine.socketPath });
+  const directory = context({
+    Dockerfile: "FROM busybox:test\nCOPY f /f\nRUN cat /f\n",
+    f: "rode",
+  });
+  for (const version of ["1", "2"] as const) {
+    const stream = await docker.buildImage(
+      { context: directory, src: ["Dockerfile", "f"] },
+      { t: `rode:${version}`, version },
+    );
+    const messages = await new Promise<readonly { error?: string }[]>((resolve, reject) => {
+      docker.modem.followProgress(stream, (error, output) =>
+        error === null ? resolve(output) : reject(error),
+      );
+    });
+    t.deepEqual(
+      messages.flatMap(({ error }) => error ?? []),
+      [],
+    );
+    t.is(await run(`rode:${version}`, "cat", "/f"), "rode");
+  }
+});
+
+test("a build whose client goes away ends, and leaves nothing behind", async (t) => {
+  const directory = context({ Dockerfile: "FROM busybox:test\nRUN sleep 100; echo over\n" });
+  const { code } = await engine
+    .docker(["build", directory], {
+      env: { DOCKER_BUILDKIT: "0" },
+      timeoutMs: 4000,
+    })
+    .catch(() => ({ code: -1 }));
+  t.not(code, 0);
+  const steps = join(engine.dd.root, "build/steps");
+  for (let i = 0; i < 300 && readdirSync(steps).length > 0; i++) {
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  t.deepEqual(readdirSync(steps), []);
+});
