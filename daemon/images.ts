@@ -13,7 +13,12 @@ import type { JsonObject } from "../api/engine/json.ts";
 import { ApiError } from "../api/errors.ts";
 import type { ApiVersion } from "../api/version.ts";
 import { chainIds } from "../sentry/image/chain-id.ts";
-import { parseAuthConfig, parseAuthHeader, registryOf } from "../sentry/image/credentials.ts";
+import {
+  type Credentials,
+  parseAuthConfig,
+  parseAuthHeader,
+  registryOf,
+} from "../sentry/image/credentials.ts";
 import { type Digest, hexOf } from "../sentry/image/digest.ts";
 import { historyOf } from "../sentry/image/history.ts";
 import { listImages, truth } from "../sentry/image/image-filter.ts";
@@ -302,7 +307,7 @@ export class Images implements ImagesEngine {
 
   /** How to reach a registry for a client, and what it shows there. */
   private registry({ auth }: RegistryChoice): RegistryOptions {
-    return { credentials: parseAuthHeader(auth), settings: this.context.registries() };
+    return { credentials: credentialsIn(auth), settings: this.context.registries() };
   }
 
   /** The containers there are, as far as images are concerned. */
@@ -457,6 +462,15 @@ class PushTelling {
         break;
       }
     }
+  }
+}
+
+/** What cannot be read is nothing, as docker has it: some clients send odd things. */
+function credentialsIn(header: string | undefined): Credentials | undefined {
+  try {
+    return parseAuthHeader(header);
+  } catch {
+    return undefined;
   }
 }
 
