@@ -248,6 +248,17 @@ means what is in the directory SRC. Symlinks in the container lead within the co
     load: () => import("./commands/export.ts"),
   }),
   command({
+    name: "container prune",
+    group: "end",
+    usage: "",
+    operands: { min: 0, max: 0 },
+    summary: "Remove all containers that do not run",
+    about: `Filters: label, label!.`,
+    options: options.CONTAINER_PRUNE_OPTIONS,
+    examples: [["ddcli container prune", "free what ended containers have written"]],
+    load: () => import("./commands/container-prune.ts"),
+  }),
+  command({
     name: "pause",
     aliases: ["container pause"],
     group: "end",

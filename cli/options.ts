@@ -224,13 +224,19 @@ export const START_OPTIONS = [
 
 export const EXEC_OPTIONS = [
   { name: "detach", short: "d", help: "Do not wait for it and drop its output" },
+  { name: "privileged", help: "Let its root do everything, inside" },
   ...PROCESS,
 ] as const satisfies Rows;
 
 export const PS_OPTIONS = [
   { name: "all", short: "a", help: "Also those that do not run" },
   { name: "latest", short: "l", help: "Only the one created last, running or not" },
+  { name: "size", short: "s", help: "Show how much each has written" },
   ...LISTING,
+] as const satisfies Rows;
+
+export const CONTAINER_PRUNE_OPTIONS = [
+  { name: "filter", short: "f", value: "KEY=VALUE", repeat: true, help: "Only those that match" },
 ] as const satisfies Rows;
 
 export const LOGS_OPTIONS = [

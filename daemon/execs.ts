@@ -66,6 +66,7 @@ export class Execs implements ExecsEngine {
         user: config.user,
         tty: config.tty,
         hostname: "",
+        privileged: config.privileged,
       }),
     );
     const id = randomBytes(32).toString("hex");

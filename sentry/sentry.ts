@@ -15,7 +15,7 @@ import { EpollReactor } from "./host/epoll-reactor.ts";
 import { close as closeFd } from "./host/io.ts";
 import type { Reactor } from "./host/reactor.ts";
 import { connectMessages, listenMessages } from "./host/unix-stream.ts";
-import { initialCredentials } from "./kernel/capabilities.ts";
+import { ALL_CAPABILITIES, initialCredentials } from "./kernel/capabilities.ts";
 import { FdTable } from "./kernel/fd-table.ts";
 import { Kernel } from "./kernel/kernel.ts";
 import { type Limit, Limits, RLIM_INFINITY } from "./kernel/limits.ts";
@@ -359,7 +359,8 @@ export class Sentry implements SentryContainer {
     return this.#handle(started, terminal);
   }
 
-  #credentials({ uid, gid, groups }: ProcessSpec) {
+  #credentials({ uid, gid, groups, privileged }: ProcessSpec) {
+    if (privileged === true) return initialCredentials(uid, gid, groups, ALL_CAPABILITIES);
     const { capabilities } = this.#spec.privileges ?? {};
     return capabilities === undefined
       ? initialCredentials(uid, gid, groups)

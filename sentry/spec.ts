@@ -279,6 +279,8 @@ export interface ProcessSpec {
   readonly gid: number;
   /** Supplementary groups. */
   readonly groups: readonly number[];
+  /** Its root has every capability, whatever the container's has. */
+  readonly privileged?: boolean;
 }
 
 /** Size of a terminal in characters. */

@@ -25,6 +25,7 @@ export async function main(
     user: values.user,
     tty: values.tty,
     hostname: "",
+    privileged: values.privileged,
   };
   const config = execConfig(container.record.process, choice);
   const nothing = openSync("/dev/null", "r+");

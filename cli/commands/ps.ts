@@ -1,11 +1,12 @@
 import { toText } from "../../sentry/abi/bytes.ts";
+import { writtenBytes } from "../../sentry/container/disk-usage.ts";
 import type { Container, ContainerState } from "../../sentry/container/record.ts";
 import { openContainers } from "../context.ts";
 import { EXIT } from "../errors.ts";
 import { applyFilters, hasLabel, type Matchers } from "../filter.ts";
 import type { Values } from "../option.ts";
 import type { PS_OPTIONS } from "../options.ts";
-import { duration, printRows, type Row } from "../output.ts";
+import { duration, printRows, type Row, size } from "../output.ts";
 
 const COMMAND_LENGTH_MAX = 20;
 const SHORT_ID = 12;
@@ -19,6 +20,7 @@ const COLUMNS = [
   ["MODE", "Mode"],
   ["NAMES", "Names"],
 ] as const;
+const SIZE = ["SIZE", "Size"] as const;
 
 const MATCHERS: Matchers<Container> = {
   id: ({ record }, value) => record.spec.id.startsWith(value),
@@ -30,18 +32,20 @@ const MATCHERS: Matchers<Container> = {
 };
 
 export function main(values: Values<typeof PS_OPTIONS>): number {
-  const all = openContainers().list();
+  const store = openContainers();
+  const all = store.list();
   const askedForStatus = values.filter.some((filter) => filter.startsWith("status="));
   const shown = values.latest
     ? all.slice(0, 1)
     : all.filter(({ state }) => values.all || askedForStatus || state.status === "running");
-  const rows = applyFilters(shown, values.filter, MATCHERS).map((container) =>
-    rowOf(container, values["no-trunc"]),
-  );
+  const rows = applyFilters(shown, values.filter, MATCHERS).map((container): Row => ({
+    ...rowOf(container, values["no-trunc"]),
+    ...(values.size ? { Size: size(writtenBytes(store, container.record.spec.id)) } : {}),
+  }));
   if (values.quiet) {
     for (const row of rows) process.stdout.write(`${row["ID"]}\n`);
   } else {
-    printRows(rows, COLUMNS, values);
+    printRows(rows, values.size ? [...COLUMNS, SIZE] : COLUMNS, values);
   }
   return EXIT.ok;
 }

@@ -214,11 +214,19 @@ export function parseRequest(value: unknown): Request | string {
 function parseExec(value: Record<string, unknown>): Request | string {
   const { process, terminal } = value;
   if (!isObject(process)) return "an exec has no process";
-  const { argv, env, cwd, user } = process;
+  const { argv, env, cwd, user, groupAdd, privileged } = process;
   if (!isWords(argv) || argv.length === 0 || !isWords(env)) return "an exec's words are malformed";
   if (!isBytes(cwd) || !cwd.startsWith("/")) return "an exec's directory is malformed";
   if (typeof user !== "string" || user.includes("\0")) return "an exec's user is malformed";
-  const config = { argv, env, cwd, user };
+  const areGroups = groupAdd === undefined || isTexts(groupAdd);
+  if (!areGroups || (privileged !== undefined && typeof privileged !== "boolean")) {
+    return "an exec's rights are malformed";
+  }
+  const config: ProcessConfig = {
+    ...{ argv, env, cwd, user },
+    ...(groupAdd === undefined ? {} : { groupAdd }),
+    ...(privileged === undefined ? {} : { privileged }),
+  };
   if (terminal === undefined) return { op: "exec", process: config };
   const size = parseSize(terminal);
   return size === undefined
@@ -276,6 +284,14 @@ function isFlag(value: unknown): value is boolean {
 function isBytes(value: unknown): value is ByteString {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: every byte but NUL is allowed
   return typeof value === "string" && /^[\u0001-\u00ff]*$/.test(value);
+}
+
+function isTexts(value: unknown): value is string[] {
+  return (
+    Array.isArray(value) &&
+    value.length <= WORDS_MAX &&
+    value.every((each) => typeof each === "string" && !each.includes("\0"))
+  );
 }
 
 function isWords(value: unknown): value is ByteString[] {

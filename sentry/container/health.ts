@@ -92,6 +92,11 @@ export class HealthMonitor {
   }
 
   private run(): void {
+    // As docker: what is frozen is not asked how it is.
+    if (this.sentry.isPaused) {
+      this.timer = this.schedule();
+      return;
+    }
     const start = Date.now();
     this.probe = new Probe(this.sentry, this.check, this.process, (exitCode, output) => {
       this.probe = undefined;

@@ -26,6 +26,8 @@ export interface ProcessChoice {
   readonly user: string | undefined;
   readonly tty: boolean;
   readonly hostname: string;
+  /** Of an exec. */
+  readonly privileged?: boolean;
 }
 
 /**
@@ -73,6 +75,8 @@ export function execConfig(container: ProcessConfig, choice: ProcessChoice): Pro
     env: mergeEnv([], env).map(fromText),
     cwd: choice.workdir === undefined ? container.cwd : fromText(checkWorkdir(choice.workdir)),
     user: choice.user ?? container.user,
+    ...(container.groupAdd === undefined ? {} : { groupAdd: container.groupAdd }),
+    ...(choice.privileged === true ? { privileged: true } : {}),
   };
 }
 

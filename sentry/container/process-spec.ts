@@ -19,6 +19,7 @@ export function processSpec(sentry: SentryContainer, config: ProcessConfig): Pro
     uid: user.uid,
     gid: user.gid,
     groups: [...new Set([...user.groups, ...added])],
+    ...(config.privileged === true ? { privileged: true } : {}),
   };
 }
 

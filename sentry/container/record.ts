@@ -12,6 +12,8 @@ export interface ProcessConfig {
   readonly user: string;
   /** Further groups, by name or number. */
   readonly groupAdd?: readonly string[];
+  /** Its root has every capability, whatever the container's has. */
+  readonly privileged?: boolean;
 }
 
 /** What never changes about a container: `container.json`. */
