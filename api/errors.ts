@@ -58,6 +58,10 @@ const ERRORS = {
   ALREADY_PAUSED: [409, (id = "") => `Container ${id} is already paused`],
   NOT_PAUSED: [409, (id = "") => `Container ${id} is not paused`],
   IS_PAUSED: [409, (id = "") => `container ${id} is paused, unpause the container before exec`],
+  ATTACH_PAUSED: [
+    409,
+    (id = "") => `container ${id} is paused, unpause the container before attach.`,
+  ],
   IS_RESTARTING: [
     409,
     (id = "") => `Container ${id} is restarting, wait until the container is running`,

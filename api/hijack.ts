@@ -11,9 +11,19 @@ import { checkBody, parseJson } from "./check.ts";
 import { converse } from "./conversation.ts";
 import { ApiError, describeError } from "./errors.ts";
 import { commonHeaders } from "./headers.ts";
+import { frame, STDOUT } from "./multiplex.ts";
 import { checkVersion, parseTarget } from "./paths.ts";
 import { decodeQuery, type RawQuery } from "./query.ts";
-import type { Answer, Exchange, HijackRow, Row, TunnelRow } from "./row.ts";
+import type {
+  Answer,
+  Exchange,
+  HijackAnswer,
+  HijackRow,
+  ProcessStreams,
+  Row,
+  TunnelRow,
+} from "./row.ts";
+import { atLeast } from "./version.ts";
 
 const BODY_BYTES_MAX = 1 << 20;
 const MESSAGE_BYTES_MAX = 16 << 20;
@@ -24,12 +34,20 @@ export interface HijackOptions {
   readonly rows: readonly Row[];
   /** Told about faults of ours. */
   readonly onFault: (error: unknown) => void;
+  /**
+   * Waits until the client has read what was written. Some clients (docker-py) read the head with a buffer
+   * that they then throw away: the first byte of a stream must not come before they have done so.
+   */
+  readonly untilTaken?: ((socket: Socket) => Promise<void>) | undefined;
   /** Throws when this client may not be served. */
   readonly admit: (request: IncomingMessage) => void;
 }
 
 /** Takes over the requests of `server` that ask for another protocol. */
-export function serveUpgrades(server: Server, { rows, onFault, admit }: HijackOptions): void {
+export function serveUpgrades(
+  server: Server,
+  { rows, onFault, admit, untilTaken }: HijackOptions,
+): void {
   const sockets = new WebSocketServer({ noServer: true, maxPayload: MESSAGE_BYTES_MAX });
   const table = rows
     .filter((row) => row.kind !== "route")
@@ -88,13 +106,29 @@ export function serveUpgrades(server: Server, { rows, onFault, admit }: HijackOp
       answerRaw(socket, answer);
       return;
     }
-    const { version } = exchange;
-    const type = streamType(answer.streams.tty, version.major > 1 || version.minor >= 42);
+    const type = streamType(answer.tty, atLeast(exchange.version, "1.42"));
     socket.write(switching(`Content-Type: ${type}\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n`));
-    converse(socket, answer.streams, {
-      framed: !answer.streams.tty,
-      detachKeys: answer.detachKeys,
-    });
+    await untilTaken?.(socket);
+    await begin(answer, socket, !answer.tty);
+  }
+
+  /** Once the protocol is switched, what goes wrong can only be told in the stream. */
+  async function begin(
+    { begin: join, detachKeys }: HijackAnswer & { kind: "streams" },
+    connection: Duplex,
+    framed: boolean,
+  ): Promise<void> {
+    let streams: ProcessStreams;
+    try {
+      streams = await join();
+    } catch (error) {
+      const { message, isFault } = describeError(error);
+      if (isFault) onFault(error);
+      const bytes = Buffer.from(`${message}\r\n`);
+      connection.end(framed ? frame(STDOUT, bytes) : bytes);
+      return;
+    }
+    converse(connection, streams, { framed, detachKeys });
   }
 
   async function overWebSocket(
@@ -108,11 +142,10 @@ export function serveUpgrades(server: Server, { rows, onFault, admit }: HijackOp
       answerRaw(socket, answer);
       return;
     }
-    const { streams, detachKeys } = answer;
     sockets.handleUpgrade(request, socket, Buffer.alloc(0), (connection) => {
       const duplex = createWebSocketStream(connection, { allowHalfOpen: true });
       duplex.on("error", () => duplex.destroy());
-      converse(duplex, streams, { framed: false, detachKeys });
+      void begin(answer, duplex, false);
     });
   }
 }

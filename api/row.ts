@@ -85,9 +85,12 @@ export interface HijackRow extends RowBase {
 export type HijackAnswer =
   | {
       readonly kind: "streams";
-      readonly streams: ProcessStreams;
+      /** Bytes are not to be framed. */
+      readonly tty: boolean;
       /** See detach-keys.ts. */
       readonly detachKeys: string | undefined;
+      /** Joins the streams; called when the client has been told that they follow. */
+      readonly begin: () => Promise<ProcessStreams>;
     }
   | Answer;
 

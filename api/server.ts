@@ -26,6 +26,8 @@ export interface ServerOptions {
   readonly log: (level: "error" | "warn" | "debug", message: string, fields: object) => void;
   /** Throws an {@link ApiError} when a request may not be served; for listeners others can reach. */
   readonly admit?: (request: IncomingMessage) => void;
+  /** See {@link import("./hijack.ts").HijackOptions.untilTaken}. */
+  readonly untilTaken?: (socket: Socket) => Promise<void>;
 }
 
 /** The server, ready to listen on any address. */
@@ -87,7 +89,7 @@ export async function buildServer(options: ServerOptions): Promise<ApiServer> {
   for (const row of rows) register(app, row);
   await app.ready();
   if (server === undefined) throw new Error("fastify has made no server");
-  serveUpgrades(server, { rows, onFault, admit });
+  serveUpgrades(server, { rows, onFault, admit, untilTaken: options.untilTaken });
   const listening = server;
   // Those that are no HTTP any more as well.
   const connections = new Set<Socket>();
@@ -217,14 +219,15 @@ async function joinStreams(
 ): Promise<unknown> {
   const answer = await row.open(exchange);
   if (answer.kind !== "streams") return send(reply, answer, row);
-  const { streams, detachKeys } = answer;
+  const { tty, detachKeys, begin } = answer;
+  const streams = await begin();
   reply.hijack();
   const { raw } = reply;
   raw.useChunkedEncodingByDefault = false;
   raw.shouldKeepAlive = false;
   raw.writeHead(200, { ...commonHeaders(), "Content-Type": streamType(true, false) });
   raw.flushHeaders();
-  const framed = !streams.tty;
+  const framed = !tty;
   const connection = Duplex.from({ readable: request.raw, writable: raw });
   connection.on("error", () => raw.destroy());
   converse(connection, streams, { framed, detachKeys });

@@ -311,11 +311,22 @@ export class Containers implements ContainersEngine {
     return samples(this.context, this.find(reference), choice, gone);
   }
 
-  attach(reference: string, choice: AttachChoice): Promise<ProcessStreams> {
+  async attach(
+    reference: string,
+    choice: AttachChoice,
+  ): Promise<{ tty: boolean; begin(): Promise<ProcessStreams> }> {
     const container = this.find(reference);
-    const { id } = container.record.spec;
+    const { record, state } = container;
+    const { id } = record.spec;
     if (this.supervisor.isRestarting(id)) throw new ApiError("IS_RESTARTING", id);
-    return refusing(id, () => attachTo(this.context, this.supervisor, container, choice));
+    if (state.status === "running" && state.paused === true)
+      throw new ApiError("ATTACH_PAUSED", id);
+    const join = () =>
+      refusing(id, () => attachTo(this.context, this.supervisor, container, choice));
+    if (state.status === "running") return { tty: record.tty, begin: join };
+    // Before the client is told: it starts the container when it has been.
+    const joined = await join();
+    return { tty: record.tty, begin: async () => joined };
   }
 
   async logs(

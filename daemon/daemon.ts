@@ -19,6 +19,7 @@ import { createEngine } from "./engine.ts";
 import { DaemonError } from "./errors.ts";
 import { EventLog } from "./events.ts";
 import { listenOnLoopback, loopbackGuard } from "./loopback.ts";
+import { untilTaken } from "./untaken.ts";
 
 const SOCKET_NAME = "docker.sock";
 const LOCK_NAME = "daemon.lock";
@@ -77,7 +78,7 @@ export class Daemon {
     };
     const makeApi = async (engine: Engine) => (await buildServer({ engine, log })).server;
     const running = createEngine(context, makeApi);
-    const { server, close } = await buildServer({ engine: running.engine, log });
+    const { server, close } = await buildServer({ engine: running.engine, log, untilTaken });
     const { tcpPort } = options;
     const tcp =
       tcpPort === undefined

@@ -1,7 +1,13 @@
 import { randomBytes } from "node:crypto";
 import { closeSync, openSync } from "node:fs";
 import { PassThrough, Readable } from "node:stream";
-import type { ConsoleSize, ExecConfig, ExecStart, ExecsEngine } from "../api/engine/execs.ts";
+import type {
+  ConsoleSize,
+  ExecConfig,
+  ExecStart,
+  ExecsEngine,
+  PreparedExec,
+} from "../api/engine/execs.ts";
 import type { JsonObject } from "../api/engine/json.ts";
 import { ApiError } from "../api/errors.ts";
 import type { ProcessStreams } from "../api/row.ts";
@@ -85,11 +91,22 @@ export class Execs implements ExecsEngine {
     return id;
   }
 
-  async start(id: string, choice: ExecStart): Promise<ProcessStreams | undefined> {
+  prepare(id: string, choice: ExecStart): PreparedExec {
     const exec = this.find(id);
     if (exec.state === "running") throw new ApiError("EXEC_STARTED", id);
     if (exec.state === "ended") throw new ApiError("EXEC_ENDED", id);
     const container = this.runningContainer(exec.containerId);
+    exec.state = "running";
+    const { tty, detachKeys } = exec.config;
+    return { tty, detachKeys, start: () => this.start(exec, container, choice) };
+  }
+
+  private async start(
+    exec: Exec,
+    container: Container,
+    choice: ExecStart,
+  ): Promise<ProcessStreams | undefined> {
+    const { id } = exec;
     const { config } = exec;
     const attached = (wanted: boolean) => wanted && !choice.detach;
     const tty = config.tty;
@@ -106,7 +123,6 @@ export class Execs implements ExecsEngine {
       process: exec.process,
       ...(tty ? { terminal } : {}),
     };
-    exec.state = "running";
     this.emit("exec_start", container, id, config.argv);
     try {
       exec.client = refusing(exec.containerId, () =>
@@ -143,10 +159,6 @@ export class Execs implements ExecsEngine {
         if (!tty) stdin?.stream.end();
       },
     };
-  }
-
-  detachKeysOf(id: string): string | undefined {
-    return this.find(id).config.detachKeys;
   }
 
   async resize(id: string, size: ConsoleSize): Promise<void> {

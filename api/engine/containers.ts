@@ -95,7 +95,11 @@ export interface ContainersEngine {
     choice: { readonly stream: boolean; readonly oneShot: boolean },
     gone: AbortSignal,
   ): Promise<AsyncIterable<JsonObject>>;
-  attach(reference: string, choice: AttachChoice): Promise<ProcessStreams>;
+  /** Makes sure that it can be attached to. @returns what joins the streams. */
+  attach(
+    reference: string,
+    choice: AttachChoice,
+  ): Promise<{ readonly tty: boolean; begin(): Promise<ProcessStreams> }>;
   /** @returns whether the container has a terminal, and its log. */
   logs(
     reference: string,

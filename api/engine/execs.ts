@@ -28,15 +28,21 @@ export interface ExecStart {
   readonly consoleSize: ConsoleSize | undefined;
 }
 
+export interface PreparedExec {
+  readonly tty: boolean;
+  readonly detachKeys: string | undefined;
+  /** Starts it. @returns undefined when it is detached. */
+  start(): Promise<ProcessStreams | undefined>;
+}
+
 export interface ExecsEngine {
   /** @returns its id. */
   create(container: string, config: ExecConfig): Promise<string>;
   /**
-   * Starts it. The exit code is there to be asked for before the streams end.
-   * @returns undefined when it is detached.
+   * Makes sure that it can be started; nothing has happened yet.
+   * @returns what starts it. The exit code is there to be asked for before the streams end.
    */
-  start(id: string, choice: ExecStart): Promise<ProcessStreams | undefined>;
-  detachKeysOf(id: string): string | undefined;
+  prepare(id: string, choice: ExecStart): PreparedExec;
   resize(id: string, size: ConsoleSize): Promise<void>;
   inspect(id: string): Promise<JsonObject>;
 }

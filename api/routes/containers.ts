@@ -50,17 +50,16 @@ export function containerRows(containers: ContainersEngine): readonly Row[] {
       summary: "Be joined with the streams of its first process",
       over,
       query: ATTACH_QUERY,
-      open: async ({ params: { id = "" }, query: choice }) => ({
-        kind: "streams",
-        streams: await containers.attach(id, {
+      open: async ({ params: { id = "" }, query: choice }) => {
+        const { tty, begin } = await containers.attach(id, {
           stdin: choice.stdin ?? false,
           stdout: choice.stdout ?? false,
           stderr: choice.stderr ?? false,
           logs: choice.logs ?? false,
           stream: choice.stream ?? false,
-        }),
-        detachKeys: choice.detachKeys,
-      }),
+        });
+        return { kind: "streams", tty, detachKeys: choice.detachKeys, begin };
+      },
     });
   return [
     route({

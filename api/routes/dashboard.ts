@@ -1,9 +1,9 @@
 import type { DashboardEngine } from "../engine/dashboard.ts";
 import type { ExecsEngine } from "../engine/execs.ts";
-import { ApiError } from "../errors.ts";
 import { jsonLines } from "../json-lines.ts";
 import { hijack, json, type Row, route } from "../row.ts";
 import { query, queryOf } from "../schema.ts";
+import { execStreams } from "./execs.ts";
 
 /** Beyond docker's API: what `ddcli ui` and the page it opens need. */
 export function dashboardRows(dashboard: DashboardEngine, execs: ExecsEngine): readonly Row[] {
@@ -29,9 +29,7 @@ export function dashboardRows(dashboard: DashboardEngine, execs: ExecsEngine): r
       over: "websocket",
       open: async ({ params: { id = "" } }) => {
         const choice = { detach: false, tty: undefined, consoleSize: undefined };
-        const streams = await execs.start(id, choice);
-        if (streams === undefined) throw new ApiError("INVALID", "it is to run detached");
-        return { kind: "streams", streams, detachKeys: undefined };
+        return execStreams(execs.prepare(id, choice));
       },
     }),
   ];

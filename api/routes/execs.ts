@@ -1,7 +1,7 @@
 import { Type } from "@sinclair/typebox";
-import type { ConsoleSize, ExecsEngine } from "../engine/execs.ts";
+import type { ConsoleSize, ExecsEngine, PreparedExec } from "../engine/execs.ts";
 import { ApiError } from "../errors.ts";
-import { created, done, hijack, json, type Row, route } from "../row.ts";
+import { created, done, type HijackAnswer, hijack, json, type Row, route } from "../row.ts";
 import { flag, list, members, query, queryOf, text, texts, words } from "../schema.ts";
 
 const SIZE_QUERY = queryOf({
@@ -23,6 +23,20 @@ export function clampSize(rows: number, cols: number): ConsoleSize {
     throw new ApiError("INVALID", "a terminal has at most 65535 rows and columns");
   }
   return { rows, cols };
+}
+
+/** The streams of an exec that is not detached. */
+export function execStreams({ tty, detachKeys, start }: PreparedExec): HijackAnswer {
+  return {
+    kind: "streams",
+    tty,
+    detachKeys,
+    begin: async () => {
+      const streams = await start();
+      if (streams === undefined) throw new ApiError("INVALID", "it is to run detached");
+      return streams;
+    },
+  };
 }
 
 export function execRows(execs: ExecsEngine): readonly Row[] {
@@ -71,13 +85,15 @@ export function execRows(execs: ExecsEngine): readonly Row[] {
       over: "tcp",
       body: members({ Detach: flag(), Tty: flag(), ConsoleSize: list(Type.Integer()) }),
       open: async ({ params: { id = "" }, body }) => {
-        const streams = await execs.start(id, {
-          detach: body.Detach ?? false,
+        const detach = body.Detach ?? false;
+        const prepared = execs.prepare(id, {
+          detach,
           tty: body.Tty ?? undefined,
           consoleSize: consoleSizeOf(body.ConsoleSize),
         });
-        if (streams === undefined) return done(200);
-        return { kind: "streams", streams, detachKeys: execs.detachKeysOf(id) };
+        if (!detach) return execStreams(prepared);
+        await prepared.start();
+        return done(200);
       },
     }),
     route({
