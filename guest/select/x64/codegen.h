@@ -298,6 +298,8 @@ class Codegen : private emit::x64::Assembler {
 
   // vector.cc
   void FinishV(const ir::Op& op, Xmm reg);
+  // Where an operation's last instruction may write to, before FinishV.
+  Xmm Last(const ir::Op& op);
   bool VMulBytes(const ir::Op& op);
   // permute.cc
   void Deinterleave(const ir::Op& op, bool odd, Xmm target);

@@ -54,7 +54,10 @@ bool Codegen::VZip(const Op& op) {
     V(*kUnpackLow[width], kX15, a, b);
     if (op.lane == 1) PshiftBytes(false, kX15, kX15, 8);
   } else {
-    V(op.lane == 0 ? *kUnpackLow[width] : *kUnpackHigh[width], kX15, a, b);
+    const Xmm last = Last(op);
+    V(op.lane == 0 ? *kUnpackLow[width] : *kUnpackHigh[width], last, a, b);
+    FinishV(op, last);
+    return true;
   }
   FinishV(op, kX15);
   return true;
@@ -95,8 +98,9 @@ void Codegen::Deinterleave(const Op& op, bool odd, Xmm target) {
 
 bool Codegen::VUzp(const Op& op) {
   if (op.width > Width::k64) return false;
-  Deinterleave(op, op.lane == 1, kX15);
-  FinishV(op, kX15);
+  const Xmm last = Last(op);
+  Deinterleave(op, op.lane == 1, last);
+  FinishV(op, last);
   return true;
 }
 
@@ -105,8 +109,9 @@ bool Codegen::VPair(const Op& op) {
   if (vex_op == nullptr || IsScalar(op)) return false;
   Deinterleave(op, false, kX14);
   Deinterleave(op, true, kX15);
-  V(*vex_op, kX15, kX14, kX15);
-  FinishV(op, kX15);
+  const Xmm last = Last(op);
+  V(*vex_op, last, kX14, kX15);
+  FinishV(op, last);
   return true;
 }
 
@@ -157,7 +162,10 @@ bool Codegen::VExt(const Op& op) {
     V(vex::kPunpcklqdq, kX15, a, b);
     PshiftBytes(false, kX15, kX15, from);
   } else {
-    Palignr(kX15, b, a, from);
+    const Xmm last = Last(op);
+    Palignr(last, b, a, from);
+    FinishV(op, last);
+    return true;
   }
   FinishV(op, kX15);
   return true;
@@ -221,12 +229,13 @@ void Codegen::Widen(const Op& op, ir::Ref ref, Xmm target) {
 
 bool Codegen::VWiden(const Op& op) {
   if (op.width > Width::k32 || IsScalar(op)) return false;
-  Widen(op, op.a, kX15);
+  const Xmm last = TargetV(op.dst, kX15);
+  Widen(op, op.a, last);
   if (op.imm != 0) {
-    PshiftImm(static_cast<Size>(static_cast<uint8_t>(op.width) + 1), kLeft, kX15, kX15,
+    PshiftImm(static_cast<Size>(static_cast<uint8_t>(op.width) + 1), kLeft, last, last,
               static_cast<uint8_t>(op.imm));
   }
-  DefineV(op.dst, kX15, Upper::kUnknown);
+  DefineV(op.dst, last, Upper::kUnknown);
   return true;
 }
 
@@ -234,14 +243,15 @@ bool Codegen::VMulWide(const Op& op) {
   if (op.width > Width::k32 || IsScalar(op)) return false;
   Widen(op, op.a, kX14);
   Widen(op, op.b, kX15);
+  const Xmm last = TargetV(op.dst, kX15);
   if (op.width == Width::k8) {
-    V(vex::kPmullw, kX15, kX15, kX14);
+    V(vex::kPmullw, last, kX15, kX14);
   } else if (op.width == Width::k16) {
-    V(vex::kPmulld, kX15, kX15, kX14);
+    V(vex::kPmulld, last, kX15, kX14);
   } else {
-    V(IsSigned(op) ? vex::kPmuldq : vex::kPmuludq, kX15, kX15, kX14);
+    V(IsSigned(op) ? vex::kPmuldq : vex::kPmuludq, last, kX15, kX14);
   }
-  DefineV(op.dst, kX15, Upper::kUnknown);
+  DefineV(op.dst, last, Upper::kUnknown);
   return true;
 }
 

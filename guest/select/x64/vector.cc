@@ -83,6 +83,10 @@ void Codegen::FinishV(const Op& op, Xmm reg) {
   }
 }
 
+Xmm Codegen::Last(const Op& op) {
+  return IsHalf(op) || IsScalar(op) ? kX15 : TargetV(op.dst, kX15);
+}
+
 bool Codegen::VMov(const Op& op) {
   if (!ScalarFits(op)) return false;
   const Xmm a = UseV(op.a, kX15);
@@ -217,8 +221,9 @@ bool Codegen::VMulBytes(const Op& op) {
   PshiftImm(Size::k16, 2, kX14, b, 8);
   V(vex::kPmullw, kX14, kX14, kX13);
   PshiftImm(Size::k16, 6, kX14, kX14, 8);
-  V(vex::kPor, kX15, kX15, kX14);
-  FinishV(op, kX15);
+  const Xmm last = Last(op);
+  V(vex::kPor, last, kX15, kX14);
+  FinishV(op, last);
   return true;
 }
 
@@ -241,13 +246,14 @@ bool Codegen::VBinary(const Op& op) {
 bool Codegen::VNot(const Op& op) {
   const bool alone = op.code == OpCode::kVNot;
   const Xmm b = UseV(alone ? op.a : op.b, kX14);
+  const Xmm last = Last(op);
   if (op.code == OpCode::kVAndNot) {
-    WithV(op.a, [&](auto a) { V(vex::kPandn, kX15, b, a); });
+    WithV(op.a, [&](auto a) { V(vex::kPandn, last, b, a); });
   } else {
-    V(vex::kPxor, kX15, b, Constant(offsetof(ConstantPool, all_ones)));
-    if (!alone) WithV(op.a, [&](auto a) { V(vex::kPor, kX15, kX15, a); });
+    V(vex::kPxor, alone ? last : kX15, b, Constant(offsetof(ConstantPool, all_ones)));
+    if (!alone) WithV(op.a, [&](auto a) { V(vex::kPor, last, kX15, a); });
   }
-  FinishV(op, kX15);
+  FinishV(op, last);
   return true;
 }
 
@@ -255,8 +261,9 @@ bool Codegen::VSelect(const Op& op) {
   const Xmm mask = UseV(op.c, kX13);
   WithV(op.a, [&](auto a) { V(vex::kPand, kX14, mask, a); });
   WithV(op.b, [&](auto b) { V(vex::kPandn, kX15, mask, b); });
-  V(vex::kPor, kX15, kX15, kX14);
-  FinishV(op, kX15);
+  const Xmm last = Last(op);
+  V(vex::kPor, last, kX15, kX14);
+  FinishV(op, last);
   return true;
 }
 
@@ -367,7 +374,12 @@ bool Codegen::VShift(const Op& op) {
       V(vex::kPor, kX15, kX15, kX14);
     }
   } else {
-    PshiftImm(size, left ? kLeft : is_signed ? kArithmetic : kRight, kX15, from, count);
+    const Xmm last = insert ? kX15 : Last(op);
+    PshiftImm(size, left ? kLeft : is_signed ? kArithmetic : kRight, last, from, count);
+    if (!insert) {
+      FinishV(op, last);
+      return true;
+    }
   }
   if (insert) {
     // What the shift leaves free comes from a.
