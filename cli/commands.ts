@@ -219,7 +219,7 @@ means what is in the directory SRC. Symlinks in the container lead within the co
     examples: [
       ["ddcli cp web:/var/log/app.log .", "a file out of a container"],
       ["ddcli cp ./site web:/srv/www", "a directory into one"],
-      ["ddcli cp job:/out - | tar -t", "as a tar"],
+      ["ddcli cp job:/out -", "as a tar on standard output"],
     ],
     load: () => import("./commands/cp.ts"),
   }),

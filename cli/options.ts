@@ -186,7 +186,7 @@ export const CREATE_OPTIONS = [
     name: "log-opt",
     value: "NAME=VALUE",
     repeat: true,
-    help: "max-size=10m, max-file=3, labels=..., env=..., tag=...",
+    help: "For json-file and local: max-size=10m, max-file=3, labels=a,b, env=NAME, tag=T",
   },
   { name: "cidfile", value: "FILE", complete: "file", help: "Write the container's id to FILE" },
   {

@@ -38,10 +38,12 @@ export function main(values: Values<typeof PS_OPTIONS>): number {
   const shown = values.latest
     ? all.slice(0, 1)
     : all.filter(({ state }) => values.all || askedForStatus || state.status === "running");
-  const rows = applyFilters(shown, values.filter, MATCHERS).map((container): Row => ({
-    ...rowOf(container, values["no-trunc"]),
-    ...(values.size ? { Size: size(writtenBytes(store, container.record.spec.id)) } : {}),
-  }));
+  const rows = applyFilters(shown, values.filter, MATCHERS).map(
+    (container): Row => ({
+      ...rowOf(container, values["no-trunc"]),
+      ...(values.size ? { Size: size(writtenBytes(store, container.record.spec.id)) } : {}),
+    }),
+  );
   if (values.quiet) {
     for (const row of rows) process.stdout.write(`${row["ID"]}\n`);
   } else {
