@@ -2,7 +2,16 @@
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 
-const FILES = ["calls", "processes", "start", "memory", "pull", "docker-run", "net"] as const;
+const FILES = [
+  "calls",
+  "processes",
+  "start",
+  "memory",
+  "pull",
+  "docker-run",
+  "net",
+  "build",
+] as const;
 
 for (const name of FILES) {
   const file = fileURLToPath(new URL(`./${name}.js`, import.meta.url));
