@@ -12,6 +12,7 @@ import type {
 import type { JsonObject } from "../api/engine/json.ts";
 import { ApiError } from "../api/errors.ts";
 import type { ApiVersion } from "../api/version.ts";
+import { imageUsers } from "../sentry/container/image-users.ts";
 import { chainIds } from "../sentry/image/chain-id.ts";
 import {
   type Credentials,
@@ -249,7 +250,7 @@ export class Images implements ImagesEngine {
     const { images } = this.context;
     return refusingImages(async () => {
       const image = await images.get(name);
-      const { records } = await images.remove(name, { ...options, users: this.users() });
+      const { records } = await images.remove(name, { ...options, users: () => this.users() });
       return records.map((record) => this.removed(image, record));
     });
   }
@@ -257,7 +258,7 @@ export class Images implements ImagesEngine {
   async prune(filters: ImageFilters): Promise<JsonObject> {
     const { images } = this.context;
     return refusingImages(async () => {
-      const { records, reclaimed } = await pruneImages(images, filters, this.users());
+      const { records, reclaimed } = await pruneImages(images, filters, () => this.users());
       const deleted = records.map((record) => this.removed(undefined, record));
       this.context.events.emit("image", "prune", "", { reclaimed: String(reclaimed) });
       return { ImagesDeleted: deleted.length === 0 ? null : deleted, SpaceReclaimed: reclaimed };
@@ -312,11 +313,7 @@ export class Images implements ImagesEngine {
 
   /** The containers there are, as far as images are concerned. */
   users(): ImageUser[] {
-    return this.context.store.list().map(({ record, state }) => ({
-      id: record.spec.id,
-      image: record.spec.rootfs.image,
-      running: state.status === "running",
-    }));
+    return imageUsers(this.context.store);
   }
 
   /** What images take, for `GET /system/df`. */

@@ -1,4 +1,5 @@
 import { createInterface } from "node:readline/promises";
+import { imageUsers } from "../../sentry/container/image-users.ts";
 import { ContainerStore } from "../../sentry/container/store.ts";
 import { ImageStore } from "../../sentry/image/image-store.ts";
 import { pruneImages } from "../../sentry/image/prune.ts";
@@ -6,7 +7,6 @@ import { openDirectories } from "../context.ts";
 import { EXIT, usageError } from "../errors.ts";
 import { filtersOf } from "../image-filters.ts";
 import type { IMAGE_PRUNE_OPTIONS } from "../image-options.ts";
-import { imageUsers } from "../image-users.ts";
 import type { Values } from "../option.ts";
 import { size } from "../output.ts";
 
@@ -14,11 +14,9 @@ export async function main(values: Values<typeof IMAGE_PRUNE_OPTIONS>): Promise<
   const directories = openDirectories();
   if (!values.force && !(await agreed(values.all))) return EXIT.ok;
   const filters = { ...filtersOf(values.filter), dangling: [String(!values.all)] };
-  const users = imageUsers(new ContainerStore(directories));
-  const { records, reclaimed } = await pruneImages(
-    new ImageStore(directories.root),
-    filters,
-    users,
+  const containers = new ContainerStore(directories);
+  const { records, reclaimed } = await pruneImages(new ImageStore(directories.root), filters, () =>
+    imageUsers(containers),
   );
   for (const record of records) {
     const line =

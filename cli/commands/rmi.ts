@@ -1,3 +1,4 @@
+import { imageUsers } from "../../sentry/container/image-users.ts";
 import { HOST_IMAGE } from "../../sentry/container/run-image.ts";
 import { ContainerStore } from "../../sentry/container/store.ts";
 import { ImageStore } from "../../sentry/image/image-store.ts";
@@ -5,7 +6,6 @@ import { openDirectories } from "../context.ts";
 import { each } from "../each.ts";
 import { CliError } from "../errors.ts";
 import type { RMI_OPTIONS } from "../image-options.ts";
-import { imageUsers } from "../image-users.ts";
 import type { Values } from "../option.ts";
 
 export function main(
@@ -19,7 +19,7 @@ export function main(
     if (name === HOST_IMAGE) {
       throw new CliError("HOST_IMAGE", "The image host is this machine: it cannot be removed");
     }
-    const users = imageUsers(containers);
+    const users = () => imageUsers(containers);
     const { force, "no-prune": noPrune } = values;
     const { records } = await images.remove(name, { force, noPrune, users });
     return records

@@ -63,8 +63,8 @@ export interface RemoveOptions {
   readonly force?: boolean;
   /** Leaves parents that nobody needs any more. */
   readonly noPrune?: boolean;
-  /** The containers there are. */
-  readonly users?: readonly ImageUser[];
+  /** The containers there are; asked for again and again, as others make some meanwhile. */
+  readonly users?: () => readonly ImageUser[];
 }
 
 export interface Removed {
@@ -242,7 +242,7 @@ export class ImageStore {
    * @throws {ImageError} IMAGE_NOT_FOUND, or IMAGE_CONFLICT in docker's words
    */
   async remove(name: string, options: RemoveOptions = {}): Promise<Removed> {
-    const { force = false, noPrune = false, users = [] } = options;
+    const { force = false, noPrune = false, users = () => [] } = options;
     // Before there is a store to lock, there is nothing in it.
     await this.#resolve(name, await this.#references.read());
     const { removal, reclaimed } = await this.#references.update(async (table) => {
@@ -252,10 +252,9 @@ export class ImageStore {
       const images = await this.#removable();
       const known = named ? canonical : undefined;
       const request = { id, name: known, called: name, force, prune: !noPrune };
-      const plan = planRemoval(request, table, images, users);
+      const plan = planRemoval(request, table, images, users());
       for (const gone of plan.images) {
-        if (users.some(({ image }) => image === gone)) await this.#keep(gone);
-        else await this.#files.withdraw(this.#configDirectory(gone));
+        await this.#keep(gone);
         this.#facts.delete(gone);
       }
       return { removal: plan, reclaimed: await this.#reclaimable(images, plan.images) };
@@ -264,7 +263,10 @@ export class ImageStore {
     return { records: removal.records, reclaimed };
   }
 
-  /** Hides an image of which a container is left: docker leaves such a container its files, too. */
+  /**
+   * Hides an image. A container may be left of it, or just be made of it: docker leaves such a container its
+   * files, too. Who collects sees whether there is one.
+   */
   async #keep(id: Digest): Promise<void> {
     await mkdir(this.#files.kept, { recursive: true, mode: 0o700 });
     await this.#files.publish(this.#configDirectory(id), join(this.#files.kept, hexOf(id)));
@@ -312,7 +314,7 @@ export class ImageStore {
    * Removes layers that no image has and nobody claims; where others are at work they stay for the next time.
    * @param users undefined: not known, and every image that was kept for one is kept
    */
-  async #collect(users: readonly ImageUser[] | undefined): Promise<void> {
+  async #collect(users: (() => readonly ImageUser[]) | undefined): Promise<void> {
     await this.#files.tryAlone(async () => {
       await this.#files.sweep();
       const used = new Set<Digest>();
@@ -321,7 +323,7 @@ export class ImageStore {
       }
       for (const id of await this.#keptIds()) {
         const path = join(this.#files.kept, hexOf(id));
-        if (users?.every(({ image }) => image !== id)) await this.#files.withdraw(path);
+        if (users?.().every(({ image }) => image !== id)) await this.#files.withdraw(path);
         else {
           const { diffIds } = parseImageConfig(await readFile(join(path, CONFIG_NAME)));
           for (const diffId of diffIds) used.add(diffId);

@@ -17,7 +17,7 @@ export interface Pruned {
 export async function pruneImages(
   store: ImageStore,
   filters: ImageFilters,
-  users: readonly ImageUser[],
+  users: () => readonly ImageUser[],
 ): Promise<Pruned> {
   const { images, danglingOnly } = await prunable(store, filters);
   const records: RemovalRecord[] = [];

@@ -24,7 +24,7 @@ export function defaultRoot(environment: NodeJS.ProcessEnv = process.env): strin
 export class StoreFiles {
   readonly layers: string;
   readonly configs: string;
-  /** Configs of images that were removed by force while a container had them. */
+  /** Configs of images that were removed, as long as a container may have them. */
   readonly kept: string;
   readonly claims: string;
   readonly staging: string;

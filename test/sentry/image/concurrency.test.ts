@@ -60,7 +60,7 @@ test("images are pulled, built, tagged, saved, pruned and removed at once, and w
   const pruner = async (): Promise<void> => {
     const store = new ImageStore(root);
     for (let i = 0; i < ROUNDS; i++) {
-      await pruneImages(store, { dangling: [String(i % 2 === 0)] }, []);
+      await pruneImages(store, { dangling: [String(i % 2 === 0)] }, () => []);
       for (const image of await store.list()) {
         const saved = await unlessGone(save(store, [image.id]));
         if (saved !== undefined) await unlessGone(drain(saved));
@@ -78,7 +78,7 @@ test("images are pulled, built, tagged, saved, pruned and removed at once, and w
       t.is(digestOf(archive), diffId);
     }
   }
-  await pruneImages(store, { dangling: ["false"] }, []);
+  await pruneImages(store, { dangling: ["false"] }, () => []);
   t.deepEqual(await store.list(), []);
   const images = join(root, "images");
   t.deepEqual(readdirSync(join(images, "layers-2")), []);

@@ -15,6 +15,7 @@ import { openImage } from "../../../sentry/image/merged-tree.ts";
 import { parsePlatform } from "../../../sentry/image/platform.ts";
 import { pruneImages } from "../../../sentry/image/prune.ts";
 import { parseReference } from "../../../sentry/image/reference.ts";
+import type { ImageUser } from "../../../sentry/image/removal.ts";
 import { defaultRoot } from "../../../sentry/image/store-files.ts";
 import { storedLayers } from "../../../sentry/image/stored-layers.ts";
 import { pieces, scratch, tar } from "./tar-fixture.ts";
@@ -152,8 +153,8 @@ test("an image that a container has is not removed; by force it goes, but not th
   const store = new ImageStore(root);
   const { id, config } = await importRoot(store, pieces(ROOT), { reference: "a" });
   const user = { id: "0123456789abcdef", image: id, running: false };
-  const stopped = { users: [user] };
-  const running = { users: [{ ...user, running: true }] };
+  const stopped = { users: () => [user] };
+  const running = { users: () => [{ ...user, running: true }] };
   const refusal = "conflict: unable to remove repository reference";
   t.is(
     await conflict(t, store.remove("a", stopped)),
@@ -187,6 +188,18 @@ test("an image that a container has is not removed; by force it goes, but not th
   await importRoot(store, pieces(OTHER), { reference: "b" });
   await store.remove("b");
   t.throws(() => storedLayers(root, id), { instanceOf: ImageError });
+});
+
+test("a container that is made while its image goes keeps its layers", async (t) => {
+  const root = scratch(t);
+  const store = new ImageStore(root);
+  const { id } = await importRoot(store, pieces(ROOT));
+  const made = { id: "0123456789ab", image: id, running: false };
+  let asked = 0;
+  // It is not there yet when the removal is decided.
+  await store.remove(id, { users: () => (asked++ === 0 ? [] : [made]) });
+  t.is(await store.find(id), undefined);
+  openImage(storedLayers(root, id)).close();
 });
 
 test("digests go with the last tag of their repository, parents without a name with their child", async (t) => {
@@ -261,7 +274,8 @@ test("pruning removes what has no tag, or everything that no container has", asy
   const used = await importRoot(store, pieces(ROOT), { reference: "used" });
   const dangling = await importRoot(store, pieces(OTHER));
   await importRoot(store, pieces(OTHER), { reference: "tagged", changes: ["LABEL keep=1"] });
-  const users = [{ id: "0123456789ab", image: used.id, running: false }];
+  const user = { id: "0123456789ab", image: used.id, running: false };
+  const users = (): ImageUser[] => [user];
   const first = await pruneImages(store, {}, users);
   t.deepEqual(first, { records: [{ deleted: dangling.id }], reclaimed: 0 });
   const kept = await pruneImages(store, { dangling: ["false"], "label!": ["keep"] }, users);

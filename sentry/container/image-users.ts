@@ -1,5 +1,5 @@
-import type { ContainerStore } from "../sentry/container/store.ts";
-import type { ImageUser } from "../sentry/image/removal.ts";
+import type { ImageUser } from "../image/removal.ts";
+import type { ContainerStore } from "./store.ts";
 
 /** The containers there are, as far as images are concerned. */
 export function imageUsers(containers: ContainerStore): ImageUser[] {
