@@ -7,6 +7,7 @@ import { explainProfile } from "../profiles/explain.ts";
 import { layoutHeader } from "../profiles/linux/header.ts";
 import { executorProfile, sentryProfile } from "../profiles/profiles.ts";
 import { SYSCALLS } from "../sentry/syscalls/table.ts";
+import { arm64Coverage } from "./arm64.ts";
 import { compatibility } from "./compat.ts";
 import { embed } from "./embed.ts";
 import { compileSchema, hasFlatc } from "./flatbuffers.ts";
@@ -27,6 +28,7 @@ const GENERATED: Record<string, () => string> = {
       "executor profile": explainProfile(executorProfile),
       "sentry profile": explainProfile(sentryProfile),
     }),
+  "docs/arm64.md": arm64Coverage,
   "docs/ddcli.md": () => reference(COMMANDS),
   "docs/syscalls.md": () => compatibility(SYSCALLS),
   "guest/confine/confinement_layout.h": layoutHeader,
