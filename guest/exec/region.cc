@@ -27,6 +27,7 @@ class Former {
     if (!AddBlock(pc)) return false;
     for (uint32_t i = 0; i < queued_; i++) AddTarget(queue_[i]);
     Sort();
+    KeepOneNest();
     formed->region = {blocks_, count_};
     formed->low = formed->high = pc;
     for (uint32_t i = 0; i < count_; i++) {
@@ -133,6 +134,47 @@ class Former {
     }
   }
 
+  // Where a loop that ends with this block begins.
+  uint32_t LoopBegin(uint32_t end) const {
+    const Op& last = blocks_[end].ops[blocks_[end].op_count - 1];
+    const bool conditional = ir::IsConditional(last.code);
+    if (!conditional && last.code != OpCode::kJump) return kNoLoop;
+    for (uint32_t to = 0; to <= end; to++) {
+      if (blocks_[to].pc == static_cast<uint64_t>(last.imm) ||
+          (conditional && blocks_[to].pc == blocks_[end].next_pc)) {
+        return to;
+      }
+    }
+    return kNoLoop;
+  }
+
+  // Loops that do not lie in each other would compete for homes, and it cannot be told which one is
+  // hot: what begins with the second one is left to regions of its own.
+  void KeepOneNest() {
+    uint32_t begin[kBlocksPerRegion];
+    uint32_t first = kNoLoop;
+    for (uint32_t i = 0; i < count_; i++) {
+      begin[i] = LoopBegin(i);
+      if (begin[i] < first) first = begin[i];
+    }
+    if (first == kNoLoop) return;
+    uint32_t nest_end = first;
+    for (bool grows = true; grows;) {
+      grows = false;
+      for (uint32_t i = nest_end + 1; i < count_; i++) {
+        if (begin[i] > nest_end) continue;
+        nest_end = i;
+        grows = true;
+      }
+    }
+    uint32_t second = kNoLoop;
+    for (uint32_t i = nest_end + 1; i < count_; i++) {
+      if (begin[i] < second) second = begin[i];
+    }
+    if (second != kNoLoop) count_ = second;
+  }
+
+  static constexpr uint32_t kNoLoop = ~0u;
   static constexpr uint32_t kQueue = 4 * kBlocksPerRegion;
 
   Translator* t_;
