@@ -1,0 +1,1 @@
+perl -e 'my %h; $h{$_ % 97} .= chr(65 + $_ % 26) for 1..50000; my $s = join ",", map { length $h{$_} } sort { $a <=> $b } keys %h; print length $s, " ", unpack("%32C*", $s), "\n"; printf "%.12g %s\n", exp(1) ** 3.5, join "-", sort { $b <=> $a } 3, 10, 2; print "ok\n" if "aaabbb" =~ /^(a+)(??{ "b" x length $1 })$/;'
