@@ -1,17 +1,26 @@
-import type { Engine } from "./engine.ts";
-import { allRows } from "./routes.ts";
-import type { Row } from "./row.ts";
+import { json, type Row, route } from "./row.ts";
 import { API_VERSION } from "./version.ts";
 
 const DESCRIPTION =
   "The part of the Docker Engine API that dd serves, made from the schemas requests are checked against. " +
   "Paths may begin with a version, from /v1.24 on.";
 
+/** The route that describes `rows`, and itself. */
+export function openapiRow(rows: readonly Row[]): Row {
+  const own: Row = route({
+    method: "GET",
+    url: "/openapi.json",
+    summary: "This description",
+    handle: async () => json(await describeApi([...rows, own])),
+  });
+  return own;
+}
+
 /**
  * The OpenAPI document of what is served, made from the routes themselves. What it takes is loaded when
  * somebody asks, and forgotten again: an idle daemon pays nothing for it.
  */
-export async function describeApi(): Promise<object> {
+async function describeApi(rows: readonly Row[]): Promise<object> {
   const [{ default: fastify }, { default: swagger }] = await Promise.all([
     import("fastify"),
     import("@fastify/swagger"),
@@ -26,8 +35,7 @@ export async function describeApi(): Promise<object> {
       info: { title: "dd", version: API_VERSION, description: DESCRIPTION },
     },
   });
-  // Handlers are not called, so no row asks the engine for anything.
-  for (const row of allRows({} as Engine)) {
+  for (const row of rows) {
     app.route({
       method: row.method,
       url: row.url,

@@ -1,4 +1,5 @@
 import type { Engine } from "./engine.ts";
+import { openapiRow } from "./openapi.ts";
 import { absentRows } from "./routes/absent.ts";
 import { authRows } from "./routes/auth.ts";
 import { buildRows } from "./routes/build.ts";
@@ -16,7 +17,7 @@ import type { Row } from "./row.ts";
 
 /** Every route there is. One file per resource; to add a resource, add its rows here. */
 export function allRows(engine: Engine): readonly Row[] {
-  return [
+  const rows = [
     ...systemRows(engine.system),
     ...containerRows(engine.containers),
     ...execRows(engine.execs),
@@ -31,4 +32,5 @@ export function allRows(engine: Engine): readonly Row[] {
     ...networkRows(engine.networks),
     ...volumeRows(engine.volumes),
   ];
+  return [...rows, openapiRow(rows)];
 }

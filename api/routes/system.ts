@@ -94,15 +94,6 @@ export function systemRows(system: SystemEngine): readonly Row[] {
     }),
     route({
       method: "GET",
-      url: "/openapi.json",
-      summary: "This description",
-      handle: async () => {
-        const { describeApi } = await import("../openapi.ts");
-        return json(await describeApi());
-      },
-    }),
-    route({
-      method: "GET",
       url: "/",
       summary: "A word for whoever looks with a browser",
       handle: () => text("dd: the Docker Engine API is served here\n"),
