@@ -18,6 +18,7 @@ import type { DaemonContext, LogLevel } from "./context.ts";
 import { createEngine } from "./engine.ts";
 import { DaemonError } from "./errors.ts";
 import { EventLog } from "./events.ts";
+import { IdleCollector } from "./idle.ts";
 import { listenOnLoopback, loopbackGuard } from "./loopback.ts";
 import { untilTaken } from "./untaken.ts";
 
@@ -93,12 +94,15 @@ export class Daemon {
       lock.release();
       throw error;
     }
+    const idle = new IdleCollector();
+    server.on("request", () => idle.stir());
     log("info", `listening on ${socketPath}`);
     const address = tcp?.server.address();
     if (typeof address === "object" && address !== null) {
       log("info", `listening on tcp://${address.address}:${address.port}`);
     }
     return new Daemon(socketPath, async () => {
+      idle.close();
       running.close();
       await close();
       await tcp?.close();

@@ -47,6 +47,8 @@ await build({
   },
   outfile: output,
   bundle: true,
+  // Half of the modules is indentation and comments, which every start would read.
+  minifyWhitespace: true,
   platform: "node",
   target: "node20",
   format: "cjs",
