@@ -42,7 +42,7 @@ const BANNED: readonly (readonly [RegExp, string])[] = [
 const QUOTES_BANNED_WORDS = ["tools/tidy.ts", "tools/tap.ts", "test/tools/tidy.test.ts"];
 
 /** Rows of shell, perl and python programs as data: breaking their lines would change the programs. */
-const QUOTES_PROGRAMS = /^test\/e2e\/(program-rows|terminal\.test)\.ts$/;
+const QUOTES_PROGRAMS = /^test\/(e2e\/(program-rows|terminal\.test)\.ts$|arm64\/programs\/)/;
 
 const VAGUE_NAME =
   /^(utils?|helpers?|manager|misc|common|stuff)[.-]|[-_](utils?|helpers?|manager)\./;
