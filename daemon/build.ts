@@ -144,7 +144,7 @@ export class Builds implements BuildEngine {
     const upload = choice.remote === "" ? new ArchiveContext(choice.upload) : undefined;
     const work = (async () => {
       try {
-        const result = await this.#buildkit.solve(job, options, upload);
+        const result = await this.#buildkit.solve(job, options, { upload });
         const order = { type: "moby", attributes: new Map([["name", choice.names.join(",")]]) };
         return await this.#buildkit.export(job, result, order);
       } finally {

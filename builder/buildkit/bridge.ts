@@ -5,11 +5,13 @@ import { fileIn } from "../context/loaded.ts";
 import { type Call, type Method, unary } from "../grpc/server.ts";
 import { GrpcError } from "../grpc/status.ts";
 import { codec } from "../proto/messages.ts";
+import { imageDocument } from "../solve/solver.ts";
 import { resolvePath } from "../solve/tree-path.ts";
+import { type Definition, resultDefinition } from "./definition.ts";
 import type { BuildkitEngine } from "./engine.ts";
 import { goMode } from "./file-sync.ts";
 import type { HeldResult, Job } from "./jobs.ts";
-import { refuseDefinitions, refuseFrontend } from "./refusals.ts";
+import { refuseDefinition, refuseFrontend } from "./refusals.ts";
 import { workerRecord } from "./worker.ts";
 
 const SERVICE = "/moby.buildkit.v1.frontend.LLBBridge/";
@@ -40,10 +42,10 @@ const CAPABILITIES = [
 const EMPTY = codec<object>("Empty");
 const PONG = codec<object>("PongResponse");
 const SOLVE = codec<{
-  readonly Definition: { readonly def: readonly Uint8Array[] } | null;
+  readonly Definition: Definition | null;
   readonly Frontend: string;
   readonly FrontendOpt: Readonly<Record<string, string>>;
-  readonly FrontendInputs: Readonly<Record<string, object>>;
+  readonly FrontendInputs: Readonly<Record<string, Definition>>;
 }>("SolveRequest");
 const SOLVED = codec<object>("SolveResponse");
 const RETURN = codec<{
@@ -90,7 +92,7 @@ export function bridgeMethods(engine: BuildkitEngine): readonly Method[] {
     })),
     unary(`${SERVICE}Solve`, SOLVE, SOLVED, async (call) => {
       const { Definition, Frontend, FrontendOpt, FrontendInputs } = call.request;
-      refuseDefinitions(Definition, FrontendInputs);
+      refuseDefinition(Definition);
       if (Frontend === "") return { result: { ref: { id: "" } } };
       const options = new Map(Object.entries(FrontendOpt));
       refuseFrontend(Frontend, options);
@@ -98,8 +100,9 @@ export function bridgeMethods(engine: BuildkitEngine): readonly Method[] {
       const stop = () => current.abort.abort();
       call.signal.addEventListener("abort", stop);
       try {
-        const { id } = await engine.solve(current, options);
-        return { result: { ref: { id } } };
+        const { id, solved } = await engine.solve(current, options, { inputs: FrontendInputs });
+        const metadata = { "containerimage.config": imageDocument(solved.state) };
+        return { result: { ref: { id, def: resultDefinition(id) }, metadata } };
       } catch (error) {
         current.failure ??= error;
         throw error;

@@ -2,9 +2,10 @@ import { type Call, type Method, serverStream, unary } from "../grpc/server.ts";
 import { GrpcError } from "../grpc/status.ts";
 import { codec, timestamp } from "../proto/messages.ts";
 import type { CacheRecord } from "../solve/step-cache.ts";
+import type { Definition } from "./definition.ts";
 import type { BuildkitEngine, ExportOrder } from "./engine.ts";
 import type { Job } from "./jobs.ts";
-import { refuseDefinitions, refuseFrontend } from "./refusals.ts";
+import { refuseDefinition, refuseFrontend } from "./refusals.ts";
 import { STATUS_RESPONSE, statusOf } from "./status-messages.ts";
 import { VERSION, workerRecord } from "./worker.ts";
 
@@ -15,7 +16,7 @@ const SERVING = 1;
 const EMPTY = codec<object>("Empty");
 const SOLVE = codec<{
   readonly Ref: string;
-  readonly Definition: { readonly def: readonly Uint8Array[] } | null;
+  readonly Definition: Definition | null;
   readonly Exporter: string;
   readonly ExporterAttrs: Readonly<Record<string, string>>;
   readonly Exporters: readonly {
@@ -25,7 +26,6 @@ const SOLVE = codec<{
   readonly Session: string;
   readonly Frontend: string;
   readonly FrontendAttrs: Readonly<Record<string, string>>;
-  readonly FrontendInputs: Readonly<Record<string, object>>;
 }>("ControlSolveRequest");
 type SolveRequest = ReturnType<typeof SOLVE.decode>;
 const USAGE = codec<object>("UsageRecord");
@@ -54,7 +54,11 @@ export function controlMethods(engine: BuildkitEngine): readonly Method[] {
       STATUS_RESPONSE,
       async function* (call) {
         const job = engine.jobs.get(call.request.Ref);
-        for await (const event of job.events(call.signal)) yield statusOf(event);
+        try {
+          for await (const event of job.events(call.signal)) yield statusOf(event);
+        } finally {
+          engine.jobs.leave(call.request.Ref);
+        }
       },
     ),
     unary(
@@ -117,10 +121,11 @@ async function solve(
   engine: BuildkitEngine,
   call: Call<SolveRequest>,
 ): Promise<Readonly<Record<string, string>>> {
-  const { Ref, Session, Frontend, FrontendAttrs, Definition, FrontendInputs } = call.request;
-  refuseDefinitions(Definition, FrontendInputs);
+  const { Ref, Session, Frontend, FrontendAttrs, Definition } = call.request;
+  refuseDefinition(Definition);
   const job = engine.jobs.get(Ref);
   job.sessionId = Session;
+  job.began = true;
   const stop = () => {
     job.abort.abort();
     job.answer({ kind: "error", code: 1, message: "context canceled" });

@@ -10,18 +10,24 @@ import { BuildError } from "../errors.ts";
 import { builtArchive, builtFiles } from "../export/files.ts";
 import { exportImage } from "../export/image.ts";
 import { serveGrpc } from "../grpc/server.ts";
-import type { FileSource, StepRunner } from "../solve/request.ts";
+import type { NamedContext, StepRunner } from "../solve/request.ts";
 import { type Solved, solve } from "../solve/solver.ts";
+import type { StageState } from "../solve/stage-state.ts";
 import { StepCache } from "../solve/step-cache.ts";
 import { WorkDirectory } from "../solve/work-directory.ts";
 import { StoreImages } from "../store-images.ts";
 import { bridgeMethods } from "./bridge.ts";
 import { controlMethods } from "./control.ts";
+import { type Definition, sourceOf } from "./definition.ts";
 import { describeError } from "./failure.ts";
 import { sendArchive, sendFiles } from "./file-send.ts";
-import { type FrontendOptions, frontendRequest } from "./frontend.ts";
+import { ClientDirectory } from "./file-sync.ts";
+import { type FrontendLoans, type FrontendOptions, frontendRequest } from "./frontend.ts";
 import { type HeldResult, type Job, Jobs } from "./jobs.ts";
 import { type ClientSession, Sessions } from "./sessions.ts";
+
+/** Results that are remembered for builds that stand on them. */
+const REMEMBERED_MAX = 64;
 
 /** What a client wants of a result. */
 export interface ExportOrder {
@@ -43,6 +49,8 @@ export class BuildkitEngine {
   readonly jobs = new Jobs();
   readonly cache: StepCache;
   readonly #options: BuildkitOptions;
+  /** Results by their ids, for builds that stand on other builds. */
+  readonly #built = new Map<string, StageState>();
 
   constructor(options: BuildkitOptions) {
     this.#options = options;
@@ -63,9 +71,14 @@ export class BuildkitEngine {
 
   /**
    * Builds what a client's options say, and holds the result until the job's end.
-   * @param upload the context with the Dockerfile in it, where the client does not lend it by its session
    */
-  async solve(job: Job, options: FrontendOptions, upload?: FileSource): Promise<HeldResult> {
+  async solve(
+    job: Job,
+    options: FrontendOptions,
+    loans: Pick<FrontendLoans, "upload"> & {
+      readonly inputs?: Readonly<Record<string, Definition>>;
+    } = {},
+  ): Promise<HeldResult> {
     const { store, directories, steps } = this.#options;
     const { signal } = job.abort;
     const session = () => this.sessions.get(job.sessionId);
@@ -80,7 +93,10 @@ export class BuildkitEngine {
     });
     const whole = (async () => {
       try {
-        const wanted = await frontendRequest(options, session, job.progress, work, signal, upload);
+        const wanted = await frontendRequest(options, session, job.progress, work, signal, {
+          upload: loans.upload,
+          inputs: this.#inputs(loans.inputs ?? {}, session),
+        });
         const request = {
           ...wanted,
           secrets: {
@@ -118,7 +134,33 @@ export class BuildkitEngine {
     };
     const holding = { id, solved: result, release: done };
     job.results.set(id, holding);
+    this.#remember(id, result.state);
     return holding;
+  }
+
+  #remember(id: string, state: StageState): void {
+    this.#built.set(id, state);
+    const [oldest] = this.#built.keys();
+    if (this.#built.size > REMEMBERED_MAX && oldest !== undefined) this.#built.delete(oldest);
+  }
+
+  /** What definitions stand for. @throws {BuildError} BUILD_UNSUPPORTED, BUILD_NOT_FOUND */
+  #inputs(
+    definitions: Readonly<Record<string, Definition>>,
+    session: () => Promise<ClientSession>,
+  ): ReadonlyMap<string, NamedContext> {
+    return new Map(
+      Object.entries(definitions).map(([key, definition]): [string, NamedContext] => {
+        const { kind, name } = sourceOf(definition);
+        if (kind === "image") return [key, { kind: "image", reference: name }];
+        if (kind === "local") {
+          return [key, { kind: "files", source: new ClientDirectory(session, { name }) }];
+        }
+        const state = this.#built.get(name);
+        if (state !== undefined) return [key, { kind: "built", state }];
+        throw new BuildError("BUILD_NOT_FOUND", `the result ${name} is no longer known`);
+      }),
+    );
   }
 
   /** The image of that name, pulled where it is missing. */

@@ -32,6 +32,14 @@ export type FrontendRequest = Pick<
   | "shmBytes"
 >;
 
+/** What a build has been given besides its options. */
+export interface FrontendLoans {
+  /** The context with the Dockerfile in it, where the client does not lend it by its session. */
+  readonly upload?: FileSource | undefined;
+  /** Contexts by the names that `input:NAME` has. */
+  readonly inputs?: ReadonlyMap<string, NamedContext>;
+}
+
 /**
  * Reads a client's options, and fetches the Dockerfile that they name.
  * @throws {BuildError}
@@ -42,7 +50,7 @@ export async function frontendRequest(
   progress: Progress,
   work: WorkDirectory,
   signal: AbortSignal,
-  upload?: FileSource,
+  { upload, inputs = new Map() }: FrontendLoans = {},
 ): Promise<FrontendRequest> {
   if (options.has("requestid")) {
     throw new BuildError("BUILD_UNSUPPORTED", `unsupported request ${options.get("requestid")}`);
@@ -58,7 +66,7 @@ export async function frontendRequest(
     remote !== undefined
       ? await remoteInput(remote, filename, progress, work, signal)
       : await clientInput(options, filename, session, progress, work, signal);
-  return { ...input, ...settings(options), contexts: namedContexts(options, session) };
+  return { ...input, ...settings(options), contexts: namedContexts(options, session, inputs) };
 }
 
 type Input = Pick<BuildRequest, "dockerfile" | "dockerfileName" | "context">;
@@ -157,10 +165,12 @@ function platformOf(text: string | undefined): Platform | undefined {
 function namedContexts(
   options: FrontendOptions,
   session: () => Promise<ClientSession>,
+  inputs: ReadonlyMap<string, NamedContext>,
 ): ReadonlyMap<string, NamedContext> {
   const found = new Map<string, NamedContext>();
   for (const [key, place] of prefixed(options, "context:")) {
-    found.set(key.replace(/::.*$/, ""), contextOf(key, place, session));
+    const input = place.startsWith("input:") ? inputs.get(place.slice("input:".length)) : undefined;
+    found.set(key.replace(/::.*$/, ""), input ?? contextOf(key, place, session));
   }
   return found;
 }

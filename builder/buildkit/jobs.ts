@@ -29,6 +29,8 @@ export class Job {
   failure: unknown;
   /** Of the session that belongs to the build. */
   sessionId = "";
+  /** Whether somebody has asked for the build, and not only for its events. */
+  began = false;
   answer: (returned: Returned) => void = () => {};
   readonly #events: ProgressEvent[] = [];
   #listeners: (() => void)[] = [];
@@ -97,6 +99,11 @@ export class Jobs {
 
   find(ref: string): Job | undefined {
     return this.#jobs.get(ref);
+  }
+
+  /** Somebody has asked for its events, and asks no more. */
+  leave(ref: string): void {
+    if (this.#jobs.get(ref)?.began === false) this.#jobs.delete(ref);
   }
 
   /** Forgets the job in a while: its events may still be read. */

@@ -1,11 +1,9 @@
 import { BuildError } from "../errors.ts";
+import type { Definition } from "./definition.ts";
 
 /** Graphs of steps are made by frontends; here the only one is our own, on this side. */
-export function refuseDefinitions(
-  definition: { readonly def: readonly Uint8Array[] } | null,
-  inputs: Readonly<Record<string, object>>,
-): void {
-  if ((definition?.def.length ?? 0) === 0 && Object.keys(inputs).length === 0) return;
+export function refuseDefinition(definition: Definition | null): void {
+  if ((definition?.def.length ?? 0) === 0) return;
   throw new BuildError(
     "BUILD_UNSUPPORTED",
     "builds from LLB definitions are not supported: only Dockerfiles are",

@@ -11,7 +11,11 @@ message Any { string type_url = 1; bytes value = 2; }
 message RpcStatus { int32 code = 1; string message = 2; repeated Any details = 3; }
 
 message Platform { string Architecture = 1; string OS = 2; string Variant = 3; }
-message Definition { repeated bytes def = 1; }
+message OperationMetadata { bool ignore_cache = 1; }
+message Definition { repeated bytes def = 1; map<string, OperationMetadata> metadata = 2; }
+message OperationInput { string digest = 1; int64 index = 2; }
+message SourceOperation { string identifier = 1; map<string, string> attrs = 2; }
+message Operation { repeated OperationInput inputs = 1; SourceOperation source = 3; }
 message Position { int32 line = 1; int32 character = 2; }
 message Range { Position start = 1; Position end = 2; }
 message SourceInfo { string filename = 1; bytes data = 2; }

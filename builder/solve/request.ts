@@ -3,6 +3,7 @@ import type { Platform } from "../../sentry/image/platform.ts";
 import type { MountSpec } from "../../sentry/spec.ts";
 import type { Instruction } from "../dockerfile/instruction.ts";
 import type { VertexReport } from "./progress.ts";
+import type { StageState } from "./stage-state.ts";
 
 /** Files from outside of the build: the context, a named context, what ADD fetches. */
 export interface FileSource {
@@ -22,7 +23,9 @@ export interface FileSource {
 /** Something that `FROM`, `COPY --from` and mounts can name beside stages. */
 export type NamedContext =
   | { readonly kind: "image"; readonly reference: string }
-  | { readonly kind: "files"; readonly source: FileSource };
+  | { readonly kind: "files"; readonly source: FileSource }
+  /** What another build has made. */
+  | { readonly kind: "built"; readonly state: StageState };
 
 /** Gives what a step may be told and an image must not keep. */
 export interface SecretSource {

@@ -149,6 +149,7 @@ class Solver {
     const found = await Promise.all(
       this.#needed.map(async ({ base, baseName, platform, stage }) => {
         const context = sources.named(baseName);
+        if (context?.kind === "built") return (context.state.config.OnBuild ?? []).length > 0;
         if (base !== undefined || baseName === "scratch" || context?.kind === "files") return false;
         const image = await sources
           .image(context?.reference ?? baseName, platform)
@@ -210,6 +211,7 @@ class Solver {
           `the context ${JSON.stringify(baseName)} is files, which a stage cannot stand on`,
         );
       }
+      if (context?.kind === "built") return context.state.derive();
       if (baseName === "scratch" && context === undefined) return StageState.scratch(wanted);
       return StageState.of(await sources.image(context?.reference ?? baseName, platform));
     })().catch((error: unknown) => {
@@ -329,28 +331,24 @@ function aboutImage(error: unknown, range: SourceRange): unknown {
   return error;
 }
 
-/** The id that an image of the state would have; see export/image.ts. */
-function imageId({
-  image,
-  platform,
-  config,
-  layers,
-  history,
-  author,
-  created,
-}: StageState): Digest {
-  if (history.length === 0 && image !== undefined) return image.id;
+/** The id that an image of the state would have. */
+function imageId(state: StageState): Digest {
+  if (state.history.length === 0 && state.image !== undefined) return state.image.id;
+  return digestOf(imageDocument(state));
+}
+
+/** The config that an image of the state would have; see export/image.ts. */
+export function imageDocument(state: StageState): Uint8Array {
+  const { image, platform, config, layers, history, author, created } = state;
   const before = image === undefined ? [] : readDocument(image.configBytes).history;
-  return digestOf(
-    encodeDocument({
-      platform,
-      ...(created === undefined ? {} : { created }),
-      ...(author === undefined ? {} : { author }),
-      config,
-      diffIds: layers,
-      history: [...before, ...history],
-    }),
-  );
+  return encodeDocument({
+    platform,
+    ...(created === undefined ? {} : { created }),
+    ...(author === undefined ? {} : { author }),
+    config,
+    diffIds: layers,
+    history: [...before, ...history],
+  });
 }
 
 const STEPS: ReadonlySet<string> = new Set(["RUN", "COPY", "ADD", "WORKDIR"]);

@@ -125,6 +125,9 @@ export class Sources {
     if (context?.kind === "files") {
       return this.files(context.source, `[context ${name}] load from client`, undefined);
     }
+    if (context?.kind === "built") {
+      return { directories: this.#trees.directories(context.state.layers), isContext: false };
+    }
     if (name === "scratch") return { directories: [], isContext: false };
     const image = await this.image(context?.reference ?? name);
     return { directories: image.layerDirectories, isContext: false };

@@ -188,6 +188,25 @@ for (const plugin of plugins) {
     t.deepEqual(listed.trim().split("\n"), ["d/", "d/f"]);
   });
 
+  test(`buildx of ${suite} builds one target of a bake file on another`, async (t) => {
+    const base = "FROM busybox:test\nENV FROM_BASE=1\nRUN echo base > /base\n";
+    const app = "FROM base\nRUN echo $FROM_BASE > /env\nCOPY --from=base /base /copied\n";
+    const file = join(host, `bake-${suite}.json`);
+    const target = {
+      base: { context: host, "dockerfile-inline": base },
+      app: {
+        context: host,
+        contexts: { base: "target:base" },
+        tags: [`baked:${suite}`],
+        "dockerfile-inline": app,
+      },
+    };
+    writeFileSync(file, JSON.stringify({ target }));
+    const { code, stderr } = await buildx("buildx", "bake", "-f", file, "--progress=plain", "app");
+    t.is(code, 0, stderr);
+    t.is(await run(`baked:${suite}`, "cat", "/env", "/copied"), "1\nbase\n");
+  });
+
   test(`buildx of ${suite} knows its builder and what the cache takes`, async (t) => {
     const listed = await buildx("buildx", "ls");
     t.regex(listed.stdout, /running/, listed.stderr);
