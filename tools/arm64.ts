@@ -44,13 +44,15 @@ export function arm64Coverage(): string {
   });
   return `# arm64 instructions
 
-Generated from the rows of \`guest/isa/a64\` by \`npm run gen\`. What an arm64 guest can execute where its code is translated: ARMv8.2-A user
-mode with the extensions AES, PMULL, SHA1, SHA2, SHA3, SHA512, CRC32, LSE, FP16, RDM, DotProd, FHM, FCMA, JSCVT, LRCPC and DPB, as
-\`AT_HWCAP\` says (\`guest/isa/a64/features.h\`). Pointer authentication and BTI in hint space do nothing. Everything else is undefined: SIGILL at
-the instruction.
+Generated from the rows of \`guest/isa/a64\` by \`npm run gen\`. What an arm64 guest can execute where
+its code is translated: ARMv8.2-A user mode with the extensions AES, PMULL, SHA1, SHA2, SHA3, SHA512,
+CRC32, LSE, FP16, RDM, DotProd, FHM, FCMA, JSCVT, LRCPC and DPB, as \`AT_HWCAP\` says
+(\`guest/isa/a64/features.h\`). Pointer authentication and BTI in hint space do nothing. Everything else
+is undefined: SIGILL at the instruction.
 
-System registers that can be read: FPCR, FPSR, NZCV, TPIDR_EL0 (these also written), TPIDRRO_EL0, CTR_EL0, DCZID_EL0, CNTVCT_EL0, CNTFRQ_EL0, and
-the identification registers of EL1 as Linux emulates them.
+System registers that can be read: FPCR, FPSR, NZCV, TPIDR_EL0 (these also written), TPIDRRO_EL0,
+CTR_EL0, DCZID_EL0, CNTVCT_EL0, CNTFRQ_EL0, and the identification registers of EL1 as Linux emulates
+them.
 
 In the bits, 0 and 1 are fixed, letters are fields, \`x\` is ignored, \`H\` is a field that is not 0.
 

@@ -21,3 +21,10 @@ for (const [build, perRow, sequences] of SIZES) {
     },
   );
 }
+
+for (const build of ["plain", "with AddressSanitizer"] as const) {
+  test(`any bytes are lowered to blocks that are whole, ${build}`, (t) => {
+    const blocks = (build === "plain" ? 100_000 : 20_000) * EFFORT;
+    t.log(runNativeTest(t, build, "translator-lowering-fuzz", [blocks, EFFORT]).trim());
+  });
+}

@@ -14,6 +14,7 @@ namespace {
 // Attempts at a vector of a row, when most of its encodings cannot be compared.
 constexpr uint32_t kAttempts = 20;
 constexpr uint32_t kReports = 3;
+constexpr uint64_t kSequencesPerProgram = 10;
 
 class Comparison {
  public:
@@ -90,6 +91,9 @@ int Compare(Machine& expected, Machine& actual, const Selection& selection, Allo
     if (maker.Sequence(&vector)) vectors.push_back(vector);
   }
   comparison.Run(vectors, "sequences");
+  std::vector<dd_vector> programs(selection.sequences / kSequencesPerProgram);
+  for (dd_vector& program : programs) maker.Program(&program);
+  comparison.Run(programs, "programs");
   printf("%u vectors compared, %u differ\n", comparison.compared(), comparison.failed());
   return comparison.failed() == 0 && comparison.compared() > 0 ? 0 : 1;
 }

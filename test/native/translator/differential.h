@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "guest/ir/state.h"
+#include "guest/ir/ir.h"
 #include "guest/isa/a64/rows.h"
 #include "test/native/expect.h"
 #include "test/native/translator/vector.h"
@@ -63,14 +63,17 @@ class VectorMaker {
   // window. False when this attempt gave an instruction that cannot be compared (its result is
   // unpredictable, or it goes where no test can follow).
   bool One(isa::a64::Id id, dd_vector* to);
-  // Some instructions that neither branch nor touch memory.
+  // Some instructions that do not branch; they touch the window only.
   bool Sequence(dd_vector* to);
+  // A few instructions that belong together: exclusive pairs, system registers.
+  void Program(dd_vector* to);
 
  private:
   void FillState(dd_vector* to);
   uint64_t General();
   uint64_t Float();
   bool AimAtWindow(dd_vector* to);
+  static bool StaysInWindow(const ir::Block& block);
 
   Random random_;
 };

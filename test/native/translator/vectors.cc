@@ -19,6 +19,9 @@ constexpr uint64_t kStart = DD_CODE_ADDRESS + DD_CODE_START;
 constexpr uint64_t kWindow = DD_MEMORY_ADDRESS + DD_WINDOW_START;
 // The most that one instruction transfers: four vectors.
 constexpr uint32_t kReach = 64;
+// The register by which sequences address the window, and where in it that points to.
+constexpr ir::Ref kSequenceBase = ir::Ref::G(28);
+constexpr int64_t kSequenceOffset = 96;
 
 const Row& RowOf(Id id) { return kRows[static_cast<uint32_t>(id)]; }
 
@@ -306,9 +309,24 @@ bool VectorMaker::One(Id id, dd_vector* to) {
   return literal || AimAtWindow(to);
 }
 
+// Whether every access of the block is a constant away from the register of sequences and stays in
+// the window, and nothing changes that register.
+bool VectorMaker::StaysInWindow(const ir::Block& block) {
+  for (uint32_t i = 0; i < block.op_count; i++) {
+    const ir::Op& op = block.ops[i];
+    if (op.dst == kSequenceBase || op.b == kSequenceBase) return false;
+    if (!IsMemory(op)) continue;
+    if (op.a != kSequenceBase || HasIndex(op)) return false;
+    const int64_t offset = kSequenceOffset + op.imm;
+    if (offset < 0 || offset > DD_WINDOW_BYTES - kReach) return false;
+  }
+  return true;
+}
+
 bool VectorMaker::Sequence(dd_vector* to) {
   FillState(to);
   to->count = 0;
+  to->g[kSequenceBase.index()] = kWindow + kSequenceOffset;
   alignas(16) static uint8_t memory[1 << 16];
   ir::Arena arena(memory, sizeof memory);
   const uint32_t count = 2 + random_.Below(DD_WORDS_MAX - 2);
@@ -316,15 +334,58 @@ bool VectorMaker::Sequence(dd_vector* to) {
     const uint32_t index = random_.Below(isa::a64::kRowCount);
     const Id id = static_cast<Id>(index);
     if (!Testable(id) || IsBranch(id) || HasIncomparable(id)) continue;
-    const uint32_t word =
+    uint32_t word =
         kRows[index].value | (static_cast<uint32_t>(random_.Next()) & ~kRows[index].mask);
     ir::Block block{};
     if (isa::a64::Decode(word) != id || !LowerOne(word, &arena, &block)) continue;
-    bool usable = block.ops[block.op_count - 1].code == ir::OpCode::kJump;
-    for (uint32_t i = 0; i < block.op_count; i++) usable = usable && !IsMemory(block.ops[i]);
-    if (usable) to->words[to->count++] = word;
+    bool touches = false;
+    for (uint32_t i = 0; i < block.op_count; i++) touches = touches || IsMemory(block.ops[i]);
+    if (touches) {
+      word = (word & ~(31u << 5)) | kSequenceBase.index() << 5;
+      const bool long_offset = (word >> 24 & 0x3b) == 0x39;
+      if (long_offset) word &= ~(0xff8u << 10);
+      if (isa::a64::Decode(word) != id || !LowerOne(word, &arena, &block)) continue;
+    }
+    const bool goes_on = block.ops[block.op_count - 1].code == ir::OpCode::kJump;
+    if (goes_on && StaysInWindow(block)) to->words[to->count++] = word;
   }
   return to->count == count;
+}
+
+namespace {
+
+// Short programs of instructions that mean something together; x1 is in the window.
+constexpr uint32_t kPrograms[][DD_WORDS_MAX] = {
+    {0xc85f7c20, 0xc8027c23},              // ldxr x0, [x1]; stxr w2, x3, [x1]
+    {0x085ffc20, 0x0802fc23},              // ldaxrb w0, [x1]; stlxrb w2, w3, [x1]
+    {0x485f7c20, 0x48027c23},              // ldxrh w0, [x1]; stxrh w2, w3, [x1]
+    {0x885ffc20, 0x8802fc23},              // ldaxr w0, [x1]; stlxr w2, w3, [x1]
+    {0xc87f1020, 0xc8221423},              // ldxp x0, x4, [x1]; stxp w2, x3, x5, [x1]
+    {0x887f9020, 0x88229423},              // ldaxp w0, w4, [x1]; stlxp w2, w3, w5, [x1]
+    {0xc85f7c20, 0xd5033f5f, 0xc8027c23},  // with clrex between
+    {0xc85f7c20, 0xf9000028, 0xc8027c23},  // with a store of x8 between
+    {0xc85f7c20, 0xc8027c23, 0xc8067c27},  // and a second store
+    {0xd53b4202, 0xd51b4203},              // mrs x2, nzcv; msr nzcv, x3
+    {0xd53b4404, 0xd53b4426},              // mrs x4, fpcr; mrs x6, fpsr
+    {0x1e621820, 0xd53b4426},              // fdiv d0, d1, d2; mrs x6, fpsr
+    {0xd51b4405, 0x1e621820, 0xd53b4404},  // msr fpcr, x5; fdiv d0, d1, d2; mrs x4, fpcr
+    {0xd51b4427, 0x1e621820, 0xd53b4426},  // msr fpsr, x7; fdiv d0, d1, d2; mrs x6, fpsr
+    {0xd51bd043, 0xd53bd042},              // msr tpidr_el0, x3; mrs x2, tpidr_el0
+    {0x54000040, 0xd2800020, 0xd2800041},  // b.eq over mov x0, #1; mov x1, #2
+    {0xa9410422},                          // ldp x2, x1, [x1, #16]
+    {0xa9400821},                          // ldp x1, x2, [x1]
+};
+
+}  // namespace
+
+void VectorMaker::Program(dd_vector* to) {
+  FillState(to);
+  const uint32_t(&words)[DD_WORDS_MAX] =
+      kPrograms[random_.Below(sizeof kPrograms / sizeof *kPrograms)];
+  for (uint32_t i = 0; i < DD_WORDS_MAX && words[i] != 0; i++) to->words[to->count++] = words[i];
+  to->g[1] = kWindow + 16 * random_.Below((DD_WINDOW_BYTES - kReach) / 16);
+  to->g[5] &= ir::kFpcrMask;
+  to->g[7] &= ir::kFpsrMask;
 }
 
 std::string Describe(const dd_vector& vector) {
