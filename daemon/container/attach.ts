@@ -51,7 +51,8 @@ export async function attachTo(
     leaveEarly = () => supervisor.removeEarly(id, client);
   }
   context.events.emit("container", "attach", id, attributesOf(record));
-  const ended = supervisor.nextExit(id);
+  const left = new AbortController();
+  const ended = supervisor.nextExit(id, left.signal);
   return {
     stdin: pipes.stdin?.stream,
     stdout: pipes.stdout?.stream,
@@ -59,6 +60,7 @@ export async function attachTo(
     tty: record.tty,
     ended,
     close: () => {
+      left.abort();
       leaveEarly();
       for (const pipe of [pipes.stdin, pipes.stdout, pipes.stderr]) pipe?.stream.destroy();
     },
