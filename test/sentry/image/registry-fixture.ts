@@ -65,7 +65,7 @@ export async function startRegistry(
   t.teardown(() => child.kill("SIGKILL"));
   for (let tries = 0; ; tries++) {
     if (await connects(port)) return `127.0.0.1:${port}`;
-    if (tries === 200) throw new Error("docker-registry does not answer");
+    if (tries === 1200) throw new Error("docker-registry does not answer");
     await sleep(50);
   }
 }

@@ -102,7 +102,7 @@ test("a registry with its own authority is reached through a proxy, by its certi
   const settings = { ...PLAIN, certificates: [certificates], proxies };
   const store = new ImageStore(scratch(t));
   const { id } = await importRoot(store, pieces(ROOT), { reference: `${host}/app` });
-  const options = { settings, credentials: undefined, stallMs: 5000 };
+  const options = { settings, credentials: undefined };
   const refused = (): Promise<ImageError> =>
     t.throwsAsync(push(store, `${host}/app`, options), {
       instanceOf: ImageError,
@@ -166,7 +166,7 @@ test("mirrors are asked before the hub, one after the other", async (t) => {
   }
   const settings = { ...PLAIN, mirrors: [empty.origin, `${mirror.origin}/prefix`] };
   const store = new ImageStore(scratch(t));
-  const { image: pulled } = await pull(store, "app", { settings, stallMs: 2000 });
+  const { image: pulled } = await pull(store, "app", { settings });
   t.deepEqual(pulled.tags, ["app:latest"]);
   t.deepEqual(empty.requests, ["/v2/library/app/manifests/latest"]);
   t.true(mirror.requests.every((path) => path.startsWith("/prefix/v2/library/app/")));
