@@ -24,6 +24,7 @@ import { sendArchive, sendFiles } from "./file-send.ts";
 import { ClientDirectory } from "./file-sync.ts";
 import { type FrontendLoans, type FrontendOptions, frontendRequest } from "./frontend.ts";
 import { type HeldResult, type Job, Jobs } from "./jobs.ts";
+import { sessionMethod } from "./session-call.ts";
 import { type ClientSession, Sessions } from "./sessions.ts";
 
 /** Results that are remembered for builds that stand on them. */
@@ -60,7 +61,7 @@ export class BuildkitEngine {
 
   /** Speaks with a client that has asked for `/grpc`. */
   serve(connection: Duplex): void {
-    const methods = [...controlMethods(this), ...bridgeMethods(this)];
+    const methods = [...controlMethods(this), sessionMethod(this), ...bridgeMethods(this)];
     serveGrpc(connection, methods, describeError);
   }
 

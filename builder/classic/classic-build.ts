@@ -10,12 +10,12 @@ import { parseDockerfile } from "../dockerfile/parse.ts";
 import { BuildError } from "../errors.ts";
 import { exportImage } from "../export/image.ts";
 import { DOCKERFILE_BYTES_MAX } from "../limits.ts";
+import { Messages } from "../solve/messages.ts";
 import { Progress } from "../solve/progress.ts";
 import type { BuildRequest, FileSource, InstructionListener } from "../solve/request.ts";
 import { solve } from "../solve/solver.ts";
 import { isPredefined } from "../solve/variables.ts";
 import { WorkDirectory } from "../solve/work-directory.ts";
-import { Messages } from "./messages.ts";
 
 const SHORT_ID = 12;
 

@@ -17,11 +17,14 @@ export interface Call<Request> {
   readonly signal: AbortSignal;
 }
 
-/** A method of a service: one request, and any number of responses. */
+/** A method of a service. */
 export interface Method {
   /** `/package.Service/Method`. */
   readonly path: string;
-  readonly answer: (request: Uint8Array, call: Call<undefined>) => AsyncIterable<Uint8Array>;
+  readonly answer: (
+    requests: AsyncGenerator<Uint8Array, void, void>,
+    call: Call<undefined>,
+  ) => AsyncIterable<Uint8Array>;
 }
 
 /** A method with one response. */
@@ -45,18 +48,43 @@ export function serverStream<Request, Response>(
 ): Method {
   return {
     path,
-    async *answer(bytes, call) {
-      let decoded: Request;
-      try {
-        decoded = request.decode(bytes);
-      } catch (error) {
-        throw new GrpcError("INVALID_ARGUMENT", (error as Error).message);
-      }
+    async *answer(requests, call) {
+      const next = await requests.next();
+      const decoded = decode(request, next.done === true ? new Uint8Array() : next.value);
       for await (const message of handle({ ...call, request: decoded })) {
         yield response.encode(message);
       }
     },
   };
+}
+
+/** A method with streams of requests and of responses. */
+export function conversation<Request, Response>(
+  path: string,
+  request: Codec<Request>,
+  response: Codec<Response>,
+  handle: (
+    requests: AsyncIterable<Request>,
+    call: Call<undefined>,
+  ) => AsyncIterable<Partial<Response>>,
+): Method {
+  return {
+    path,
+    async *answer(requests, call) {
+      const decoded = async function* () {
+        for await (const bytes of requests) yield decode(request, bytes);
+      };
+      for await (const message of handle(decoded(), call)) yield response.encode(message);
+    },
+  };
+}
+
+function decode<T>(codec: Codec<T>, bytes: Uint8Array): T {
+  try {
+    return codec.decode(bytes);
+  } catch (error) {
+    throw new GrpcError("INVALID_ARGUMENT", (error as Error).message);
+  }
 }
 
 /** What an error becomes for the client. */
@@ -100,9 +128,8 @@ async function serve(
     if (method === undefined) {
       throw new GrpcError("UNIMPLEMENTED", `unknown method ${path.slice(0, 200)}`);
     }
-    const [request] = await first(messages(stream));
     const call = { request: undefined, headers, signal: gone.signal };
-    for await (const response of method.answer(request ?? new Uint8Array(), call)) {
+    for await (const response of method.answer(messages(stream), call)) {
       if (gone.signal.aborted) return;
       if (!stream.write(frame(response))) await drained(stream);
     }
@@ -110,11 +137,6 @@ async function serve(
     failure = describe(error);
   }
   stream.end();
-}
-
-async function first<T>(source: AsyncGenerator<T, void, void>): Promise<readonly T[]> {
-  const next = await source.next();
-  return next.done === true ? [] : [next.value];
 }
 
 function drained(stream: ServerHttp2Stream): Promise<void> {
