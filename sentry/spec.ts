@@ -408,7 +408,7 @@ export interface SentryOptions {
 export interface EgressAttempt {
   /** Milliseconds since the epoch. */
   readonly time: number;
-  readonly protocol: TransportProtocol | "dns";
+  readonly protocol: TransportProtocol | "icmp" | "dns";
   /** Address, or for `dns` the name that was asked for. */
   readonly host: string;
   readonly port: number;

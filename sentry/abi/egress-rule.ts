@@ -10,7 +10,7 @@ export interface EgressRule {
     | { readonly kind: "subnet"; readonly subnet: Subnet }
     /** `below`: the names below it, not itself. */
     | { readonly kind: "name"; readonly name: string; readonly below: boolean };
-  /** The ports it is about, both included. */
+  /** The ports it is about, both included; from 0 on (what has no ports) when it names none. */
   readonly ports: readonly [first: number, last: number];
 }
 
@@ -23,8 +23,9 @@ export function parseEgressRule(text: string): EgressRule | undefined {
     /^(\[[^\]]*\]|[^:]*|[0-9a-f:]*:[0-9a-f:.]*\/[0-9]+)(?::([0-9]+)(?:-([0-9]+))?)?$/i.exec(text);
   const [, host = "", first, last] = parts ?? [];
   const ports: [number, number] =
-    first === undefined ? [1, PORT_MAX] : [Number(first), Number(last ?? first)];
-  if (ports[0] < 1 || ports[1] > PORT_MAX || ports[0] > ports[1]) return undefined;
+    first === undefined ? [0, PORT_MAX] : [Number(first), Number(last ?? first)];
+  if ((first !== undefined && ports[0] < 1) || ports[1] > PORT_MAX || ports[0] > ports[1])
+    return undefined;
   const target = parseTarget(host.replace(/^\[(.*)\]$/, "$1").toLowerCase());
   return parts === null || target === undefined ? undefined : { text, target, ports };
 }

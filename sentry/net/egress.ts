@@ -28,7 +28,7 @@ export class EgressPolicy {
   }
 
   /** Whether a destination may be reached; the attempt is recorded. @param alias its name if it has a fixed one. */
-  mayReach(to: Endpoint, protocol: TransportProtocol, alias?: string): boolean {
+  mayReach(to: Endpoint, protocol: TransportProtocol | "icmp", alias?: string): boolean {
     const names = [...this.#namesOf(to.ip), ...(alias === undefined ? [] : [alias])];
     const rule = this.#rules.find((each) => ruleAllows(each, to.ip, to.port, names));
     const allowed = this.mode === "open" || rule !== undefined;

@@ -55,7 +55,7 @@ export interface NetworkOptions {
    */
   readonly mode: "none" | "bridge" | "host";
   /** Whether a destination outside may be reached; default: none may. */
-  readonly egress?: (to: Endpoint, protocol: TransportProtocol, alias?: string) => boolean;
+  readonly egress?: (to: Endpoint, protocol: TransportProtocol | "icmp", alias?: string) => boolean;
   /** Whether sockets of the host that lie in bind mounts can be connected to; default: no. */
   readonly hostSockets?: boolean;
   /** The networks it is in; default in `bridge`: docker's first address, and nobody else there. */
@@ -327,9 +327,9 @@ export class NetworkNamespace implements PeerReceiver, SharedWith, NetworkInfo {
   }
 
   /** How to reach a destination. @returns `ENETUNREACH`, also when the policy forbids it; `EHOSTUNREACH`. */
-  route(to: Endpoint, protocol: TransportProtocol): Route | Errno {
+  route(to: Endpoint, protocol: TransportProtocol | "icmp"): Route | Errno {
     if (this.isLocal(to.ip)) {
-      const elsewhere = this.#elsewhere(to, protocol);
+      const elsewhere = protocol === "icmp" ? undefined : this.#elsewhere(to, protocol);
       return elsewhere === undefined ? LOCAL : { kind: "network", network: elsewhere };
     }
     const hub = this.#joined === undefined ? undefined : this.#shared?.hub;

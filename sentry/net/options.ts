@@ -26,6 +26,7 @@ import {
   SO_SNDTIMEO,
   SO_TIMESTAMP,
   SOL_NETLINK,
+  SOL_RAW,
   SOL_SOCKET,
 } from "../abi/socket.ts";
 import { Timeval } from "../abi/structs.ts";
@@ -71,6 +72,7 @@ const SETTABLE: ReadonlyMap<string, { readonly kind: Kind; readonly initial: num
       [IPPROTO_UDP, 1, "flag", 0], // UDP_CORK
       [IPPROTO_IP, 1, "int", 0], // IP_TOS
       [IPPROTO_IP, 2, "int", 64], // IP_TTL
+      [IPPROTO_IP, 7, "flag", 0], // IP_RETOPTS
       [IPPROTO_IP, 8, "flag", 0], // IP_PKTINFO
       [IPPROTO_IP, 10, "int", 1], // IP_MTU_DISCOVER
       [IPPROTO_IP, 11, "flag", 0], // IP_RECVERR
@@ -90,6 +92,7 @@ const SETTABLE: ReadonlyMap<string, { readonly kind: Kind; readonly initial: num
       [IPPROTO_IPV6, 51, "flag", 0], // IPV6_RECVHOPLIMIT
       [IPPROTO_IPV6, 66, "flag", 0], // IPV6_RECVTCLASS
       [IPPROTO_IPV6, 67, "int", 0], // IPV6_TCLASS
+      [SOL_RAW, 1, "int", 0], // ICMP_FILTER
       [SOL_NETLINK, 1, "int", 0], // NETLINK_ADD_MEMBERSHIP
       [SOL_NETLINK, 3, "flag", 0], // NETLINK_PKTINFO
       [SOL_NETLINK, 10, "flag", 0], // NETLINK_CAP_ACK

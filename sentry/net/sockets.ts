@@ -11,6 +11,7 @@ import {
   AF_INET6,
   AF_NETLINK,
   AF_UNIX,
+  IPPROTO_ICMP,
   IPPROTO_TCP,
   IPPROTO_UDP,
   SOCK_DGRAM,
@@ -23,6 +24,7 @@ import type { Reactor } from "../host/reactor.ts";
 import type { Owner } from "../vfs/anonymous.ts";
 import { parseEndpoint } from "./address.ts";
 import { HostSocket } from "./host-inet.ts";
+import { IcmpSocket } from "./icmp.ts";
 import { anyAddress } from "./inet.ts";
 import type { NetworkNamespace } from "./namespace.ts";
 import { NetlinkSocket } from "./netlink.ts";
@@ -131,10 +133,16 @@ export class Sockets {
         if (protocol !== 0 && protocol !== IPPROTO_TCP) return EPROTONOSUPPORT;
         return new TcpSocket(this.#reactor, this.#net, family, flags, owner);
       case SOCK_DGRAM:
+        if (protocol === IPPROTO_ICMP && family === AF_INET) {
+          return IcmpSocket.create(this.#reactor, this.#net, type, flags, owner);
+        }
         if (protocol !== 0 && protocol !== IPPROTO_UDP) return EPROTONOSUPPORT;
         return new UdpSocket(this.#reactor, this.#net, family, flags, owner);
       case SOCK_RAW:
-        return EPERM;
+        // Docker leaves CAP_NET_RAW to root.
+        return protocol === IPPROTO_ICMP && family === AF_INET && owner.uid === 0
+          ? IcmpSocket.create(this.#reactor, this.#net, type, flags, owner)
+          : EPERM;
       default:
         return ESOCKTNOSUPPORT;
     }

@@ -199,7 +199,7 @@ export const SOCKET: readonly Syscall[] = [
   syscall("socket", {
     support: {
       partial:
-        "AF_UNIX, AF_INET, AF_INET6 and NETLINK_ROUTE; raw sockets with the host's network only",
+        "AF_UNIX, AF_INET, AF_INET6 and NETLINK_ROUTE; raw sockets for ICMP echo, others with the host's network only",
     },
     args: { domain: int, type: int, protocol: int },
     run: (task, { domain, type, protocol }) => {

@@ -70,6 +70,8 @@ for (const mode of MODES) {
     t.is(await peer(own, "ask", ip.replace(/\d+$/, "99"), "80"), "EHOSTUNREACH");
     t.is(await peer(trust, "ask", ip, "80"), "EHOSTUNREACH", "from another network");
 
+    t.is(await peer(own, "ping", web), `${ip} 0 payload`);
+
     const seen = await ddcli(
       ...["run", "--rm", ...own, "--hostname", "me", "host", "sh", "-c"],
       `getent hosts ${web} www; getent hosts ${ip}; getent hosts host.docker.internal; hostname -i;
