@@ -26,12 +26,20 @@ const Entry* EntryForCode(void* context, uint64_t pc) {
   return EntryOf(static_cast<Translator*>(context), pc);
 }
 
+void AddPageUse(Translator* t, uint32_t translation, uint64_t page) {
+  const auto bucket = static_cast<uint32_t>(Hash(page) >> 50);
+  const uint32_t number = t->page_use_count++;
+  t->page_uses[number] = {page, translation, t->page_buckets[bucket]};
+  __atomic_store_n(&t->page_buckets[bucket], number, __ATOMIC_RELEASE);
+}
+
 void AddPageUses(Translator* t, uint32_t translation, uint64_t low, uint64_t high) {
-  for (uint64_t page = low >> kPageBits; page <= (high - 1) >> kPageBits; page++) {
-    const uint32_t bucket = static_cast<uint32_t>(Hash(page) >> 50);
-    const uint32_t number = t->page_use_count++;
-    t->page_uses[number] = {page, translation, t->page_buckets[bucket]};
-    __atomic_store_n(&t->page_buckets[bucket], number, __ATOMIC_RELEASE);
+  const uint64_t first = low >> kPageBits;
+  const uint64_t last = (high - 1) >> kPageBits;
+  for (uint64_t page = first; page <= last; page++) AddPageUse(t, translation, page);
+  for (uint32_t i = 0; i < t->peeked_count; i++) {
+    const uint64_t page = t->peeked_pages[i];
+    if (page < first || page > last) AddPageUse(t, translation, page);
   }
 }
 
@@ -104,6 +112,7 @@ Made MakeTranslation(Translator* t, uint64_t pc, Batch* batch) {
   bool made = false;
   for (const uint32_t blocks : kReleasedBlocks) {
     if (!FormRegion(t, pc, blocks, &formed)) return Made::kNothing;
+    t->peeked_count = 0;
     made = select::x64::Select(t->workspace, t->environment, formed.region, base, &code);
     if (made || t->entry_count == t->entry_limit) break;
   }
@@ -113,7 +122,7 @@ Made MakeTranslation(Translator* t, uint64_t pc, Batch* batch) {
   const size_t point_bytes = code.point_count * sizeof(FaultPoint);
   if (at + code.code_bytes > t->code_end || t->data_at + point_bytes > t->data_end ||
       t->translation_count == t->translation_limit ||
-      t->page_use_count + pages > t->page_use_limit) {
+      t->page_use_count + pages + kPeekedPages > t->page_use_limit) {
     return Made::kNoRoom;
   }
   Copy(at, code.code, code.code_bytes);
@@ -152,6 +161,7 @@ uint64_t Translate(Translator* t, uint64_t pc, bool* no_room) {
   }
   t->environment.context = t;
   t->environment.entry_of = EntryForCode;
+  t->environment.flags_wanted = FlagsWanted;
   Batch batch;
   batch.Want(pc);
   for (uint32_t i = 0; i < batch.count; i++) {

@@ -26,7 +26,8 @@ struct Translation {
   select::x64::Homes homes;
 };
 
-// That a translation was made from bytes of a guest page.
+// That a translation was made from bytes of a guest page, or relies on what is there when the page
+// is none of its own.
 struct PageUse {
   uint64_t page;
   uint32_t translation;
@@ -39,6 +40,8 @@ constexpr uint64_t kPageBytes = uint64_t{1} << kPageBits;
 constexpr uint32_t kPageBuckets = 1u << 14;
 constexpr size_t kRoutineBytes = 4096;
 constexpr size_t kFormerBytes = 8192;
+constexpr size_t kPeekArenaBytes = 32768;
+constexpr uint32_t kPeekedPages = 16;
 
 // A thread inside of Run.
 struct Runner {
@@ -80,7 +83,10 @@ struct Translator {
   select::x64::ConstantPool* constants;
   select::x64::Environment environment;
   select::x64::Workspace* workspace;
-  void* former;  // kFormerBytes
+  void* former;                         // kFormerBytes
+  void* peek_arena;                     // kPeekArenaBytes
+  uint64_t peeked_pages[kPeekedPages];  // that the region at hand relies on
+  uint32_t peeked_count;
   void* arena;
   size_t arena_bytes;
   uint8_t* window;  // guest bytes of one page
@@ -100,6 +106,9 @@ Entry* EntryOf(Translator* t, uint64_t pc);          // null: no room
 uint64_t Translate(Translator* t, uint64_t pc, bool* no_room);
 // Forgets everything; no thread is in code.
 void Reset(Translator* t);
+
+// Whether code at `pc` may read flags that were set before it; `context` is the Translator.
+bool FlagsWanted(void* context, uint64_t pc);
 
 // routines.cc: emits what translations and Run share, at the beginning of the code.
 void EmitRoutines(Translator* t);

@@ -63,8 +63,10 @@ void Drop(Translator* t, const Translation& translation) {
 // Threads inside of what has been dropped leave it.
 void InvalidateLocked(Translator* t, uint64_t begin, uint64_t end) {
   bool any = false;
-  const auto visit = [&](const Translation& translation) {
-    if (translation.low >= end || translation.high <= begin) return;
+  const auto visit = [&](const Translation& translation, uint64_t page) {
+    const bool own =
+        page >= translation.low >> kPageBits && page <= (translation.high - 1) >> kPageBits;
+    if (own && (translation.low >= end || translation.high <= begin)) return;
     if (translation.entry->host != translation.code) return;
     Drop(t, translation);
     any = true;
@@ -75,11 +77,15 @@ void InvalidateLocked(Translator* t, uint64_t begin, uint64_t end) {
     for (uint64_t page = first; page <= last; page++) {
       const uint32_t bucket = static_cast<uint32_t>((page * 0x9e3779b97f4a7c15) >> 50);
       for (uint32_t i = t->page_buckets[bucket]; i != 0; i = t->page_uses[i].next) {
-        if (t->page_uses[i].page == page) visit(t->translations[t->page_uses[i].translation]);
+        const PageUse& use = t->page_uses[i];
+        if (use.page == page) visit(t->translations[use.translation], page);
       }
     }
   } else {
-    for (uint32_t i = 1; i < t->translation_count; i++) visit(t->translations[i]);
+    for (uint32_t i = 1; i < t->page_use_count; i++) {
+      const PageUse& use = t->page_uses[i];
+      if (use.page >= first && use.page <= last) visit(t->translations[use.translation], use.page);
+    }
   }
   if (any) CallAllOut(t);
 }

@@ -16,27 +16,50 @@ bool LiveBefore(const Block& block, bool live) {
   return live;
 }
 
-bool LiveAlong(int16_t edge, uint64_t live_in) {
-  if (edge == kNoEdge) return false;
-  return edge == kOutside || (live_in >> edge & 1) != 0;
+bool LiveInside(int16_t edge, uint64_t live_in) { return edge >= 0 && (live_in >> edge & 1) != 0; }
+
+// Whether the block has anything to tell: flags that it sets, or that come through it. Cheap to
+// find out, and saves looking where it does not matter.
+bool SetsFlags(const Region& region) {
+  for (uint32_t b = 0; b < region.block_count; b++) {
+    const Block& block = region.blocks[b];
+    for (uint32_t i = 0; i < block.op_count; i++) {
+      if (WritesFlags(block.ops[i])) return true;
+    }
+  }
+  return false;
 }
 
-bool LiveAfter(const BlockFlow& flow, uint64_t live_in) {
+bool WantedOutside(const Block& block, const BlockFlow& flow, const Outside& outside) {
+  const Op& last = block.ops[block.op_count - 1];
+  const auto target = static_cast<uint64_t>(last.imm);
+  if (last.code == OpCode::kCall) return outside.flags_wanted(outside.context, target);
   if (flow.taken == kNoEdge && flow.next == kNoEdge) return true;
-  return LiveAlong(flow.taken, live_in) || LiveAlong(flow.next, live_in);
+  return (flow.taken == kOutside && outside.flags_wanted(outside.context, target)) ||
+         (flow.next == kOutside && outside.flags_wanted(outside.context, block.next_pc));
 }
 
 }  // namespace
 
-void FindFlagsWanted(const Region& region, const Flow& flow, uint64_t* wanted_after,
-                     uint64_t* live_in) {
+void FindFlagsWanted(const Region& region, const Flow& flow, const Outside& outside,
+                     uint64_t* wanted_after, uint64_t* live_in, uint64_t* live_outside) {
   *live_in = 0;
+  *live_outside = 0;
+  const bool matters = SetsFlags(region);
+  for (uint32_t b = 0; b < region.block_count; b++) {
+    if (!matters || WantedOutside(region.blocks[b], flow.blocks[b], outside)) {
+      *live_outside |= uint64_t{1} << b;
+    }
+  }
+  const auto live_after = [&](uint32_t b) {
+    return (*live_outside >> b & 1) != 0 || LiveInside(flow.blocks[b].taken, *live_in) ||
+           LiveInside(flow.blocks[b].next, *live_in);
+  };
   for (bool changed = true; changed;) {
     changed = false;
     for (uint32_t i = region.block_count; i-- > 0;) {
       const uint64_t bit = uint64_t{1} << i;
-      if ((*live_in & bit) == 0 &&
-          LiveBefore(region.blocks[i], LiveAfter(flow.blocks[i], *live_in))) {
+      if ((*live_in & bit) == 0 && LiveBefore(region.blocks[i], live_after(i))) {
         *live_in |= bit;
         changed = true;
       }
@@ -45,7 +68,7 @@ void FindFlagsWanted(const Region& region, const Flow& flow, uint64_t* wanted_af
   uint32_t first = 0;
   for (uint32_t b = 0; b < region.block_count; b++) {
     const Block& block = region.blocks[b];
-    bool live = LiveAfter(flow.blocks[b], *live_in);
+    bool live = live_after(b);
     for (uint32_t i = block.op_count; i-- > 0;) {
       Op& op = block.ops[i];
       const uint32_t at = first + i;

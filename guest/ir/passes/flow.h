@@ -25,10 +25,16 @@ struct Flow {
 // Blocks are in the order of their addresses, but for block 0, which is the entry.
 void FindFlow(const Region& region, Flow* flow);
 
+// What is known of code outside of the region.
+struct Outside {
+  void* context;
+  bool (*flags_wanted)(void* context, uint64_t pc);
+};
+
 // Clears kSetsFlags where nobody reads the flags, and says after which operations the flags that
-// are there then are still wanted: a bit per operation, blocks one after another. `live_in`: a bit
-// per block. Flags are wanted by whatever comes after the region.
-void FindFlagsWanted(const Region& region, const Flow& flow, uint64_t* wanted_after,
-                     uint64_t* live_in);
+// are there then are still wanted: a bit per operation, blocks one after another. `live_in` and
+// `live_outside`: a bit per block, of flags wanted where it begins, and where it leaves the region.
+void FindFlagsWanted(const Region& region, const Flow& flow, const Outside& outside,
+                     uint64_t* wanted_after, uint64_t* live_in, uint64_t* live_outside);
 
 }  // namespace dd::ir

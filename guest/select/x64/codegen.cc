@@ -83,7 +83,8 @@ void Codegen::AssignHomes() {
 
 void Codegen::Plan() {
   ir::FindFlow(*region_, &flow_);
-  ir::FindFlagsWanted(*region_, flow_, wanted_after_, &flags_live_in_);
+  ir::FindFlagsWanted(*region_, flow_, {env_->context, env_->flags_wanted}, wanted_after_,
+                      &flags_live_in_, &flags_live_outside_);
   AssignHomes();
   const uint32_t count = region_->block_count;
   for (uint32_t b = 0; b < count; b++) {

@@ -84,6 +84,7 @@ struct Stub {
   uint64_t pc;       // kExit, kInterrupt
   ir::RegisterSet dirty;
   FlagsPlace flags;
+  bool wants_flags;   // kExit
   bool conditional;   // kKernel
   uint8_t places[4];  // kKernel: host registers of dst, a, b, c, or kNowhere
 };
@@ -259,6 +260,8 @@ class Codegen : private emit::x64::Assembler {
   // Before EFLAGS are changed by something that has nothing to do with the guest's.
   void ClobberFlags();
   void SaveFlags();
+  // Where the block leaves the region.
+  void SaveFlagsOutside();
   void ReloadFlags();
   void FlagsAre(InEflags place) { flags_ = {place, false}; }
   Condition TestOf(ir::Cond cond);
@@ -322,6 +325,7 @@ class Codegen : private emit::x64::Assembler {
   BlockPlan blocks_[ir::kBlocksPerRegion];
   uint64_t wanted_after_[ir::kOpsPerRegion / 64];
   uint64_t flags_live_in_ = 0;
+  uint64_t flags_live_outside_ = 0;
   uint32_t block_ = 0;
   uint32_t op_number_ = 0;  // in the region
   uint32_t op_in_block_ = 0;

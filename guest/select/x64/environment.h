@@ -76,6 +76,8 @@ struct Environment {
   void* context;
   // Null: no room.
   const Entry* (*entry_of)(void* context, uint64_t pc);
+  // Whether code at `pc` may read flags that were set before it.
+  bool (*flags_wanted)(void* context, uint64_t pc);
 
   // Routines, within 2 GiB.
   uint64_t leave;        // eax: Left; State is true but for pinned registers

@@ -20,6 +20,7 @@ Stub* Codegen::NewStub(Stub::Kind kind) {
   stub->dirty = RegisterSet{};
   stub->flags = FlagsPlace{};
   stub->conditional = false;
+  stub->wants_flags = true;
   return stub;
 }
 
@@ -42,6 +43,10 @@ void Codegen::StoreDirty(const RegisterSet& dirty) {
       Mov(Size::k64, pinned.home, HomeInState(ir::Ref::G(pinned.g)));
     }
   }
+}
+
+void Codegen::SaveFlagsOutside() {
+  if ((flags_live_outside_ >> block_ & 1) != 0) SaveFlags();
 }
 
 void Codegen::ExitTo(uint64_t pc) {
@@ -98,7 +103,7 @@ void Codegen::GoOn(int16_t edge, uint64_t pc) {
     Jmp(&blocks_[edge].label);
     return;
   }
-  SaveFlags();
+  SaveFlagsOutside();
   StoreDirty(DirtyNow());
   ExitTo(pc);
 }
@@ -118,6 +123,7 @@ void Codegen::Fork(const Op& op, const Condition& test) {
     stub->pc = next_pc;
     stub->dirty = DirtyNow();
     stub->flags = flags_;
+    stub->wants_flags = (flags_live_outside_ >> block_ & 1) != 0;
     JumpUnless(test, &stub->label);
     return;
   }
@@ -128,6 +134,7 @@ void Codegen::Fork(const Op& op, const Condition& test) {
     stub->pc = static_cast<uint64_t>(op.imm);
     stub->dirty = DirtyNow();
     stub->flags = flags_;
+    stub->wants_flags = (flags_live_outside_ >> block_ & 1) != 0;
     JumpIf(test, &stub->label);
   }
   GoOn(flow.next, next_pc);
@@ -190,7 +197,7 @@ bool Codegen::Terminator(const Op& op) {
       return true;
     }
     case OpCode::kCall:
-      SaveFlags();
+      SaveFlagsOutside();
       StoreDirty(DirtyNow());
       ExitTo(static_cast<uint64_t>(op.imm));
       return true;
@@ -247,7 +254,7 @@ void Codegen::EmitStubs() {
       case Stub::kExit:
         Bind(&stub->label);
         flags_ = stub->flags;
-        SaveFlags();
+        if (stub->wants_flags) SaveFlags();
         StoreDirty(stub->dirty);
         ExitTo(stub->pc);
         break;
