@@ -1,5 +1,7 @@
 import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
+import { createServer, request as httpRequest, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import test, { type ExecutionContext } from "ava";
@@ -126,6 +128,63 @@ test("an image made here is pushed as docker does, with all its tags, to a regis
   t.is(out.manifest.config.digest, id);
   t.throws(() => copyOut(t, `${registry}/not-mine`, ...login));
 });
+
+test("a token server is asked for leave to push, and to mount from where the layer is", async (t) => {
+  const registry = await startRegistry(t);
+  const asked: string[][] = [];
+  const tokens = createServer((request, response) => {
+    const scopes = new URL(request.url ?? "", "http://x").searchParams.getAll("scope");
+    asked.push(scopes);
+    response.end(JSON.stringify({ token: Buffer.from(scopes.join(" ")).toString("base64url") }));
+  });
+  const realm = `http://${await listening(t, tokens)}/token`;
+  // A registry that lets through who has a token for what it is about.
+  const front = createServer((request, response) => {
+    const { authorization = "", ...headers } = request.headers;
+    const granted = Buffer.from(authorization.replace("Bearer ", ""), "base64url").toString();
+    const [, repository = ""] = /^\/v2\/(.+)\/(?:blobs|manifests)\//.exec(request.url ?? "") ?? [];
+    const action = request.method === "GET" || request.method === "HEAD" ? "pull" : "pull,push";
+    if (!granted.includes(`repository:${repository}:pull`) || !granted.includes(action)) {
+      response.setHeader("www-authenticate", `Bearer realm="${realm}",service="s"`);
+      response.writeHead(401).end();
+      request.resume();
+      return;
+    }
+    const [host, port] = registry.split(":");
+    const { method, url: path } = request;
+    const sent = httpRequest({ host, port, method, path, headers }, (answer) => {
+      response.writeHead(answer.statusCode ?? 500, answer.headers);
+      answer.pipe(response);
+    });
+    sent.on("error", () => response.destroy());
+    request.pipe(sent);
+  });
+  const host = await listening(t, front);
+  const store = new ImageStore(scratch(t));
+  const { id } = await importRoot(store, pieces(BASE), { reference: `${host}/one:1` });
+  const credentials = { username: "u", password: "p" };
+  const first = await pushed(store, `${host}/one:1`, { credentials });
+  t.deepEqual(first.events, ["image", "pushed", "done"]);
+  t.deepEqual(asked, [["repository:one:pull,push"]]);
+  await store.tag(id, `${host}/two:1`);
+  asked.length = 0;
+  const second = await pushed(store, `${host}/two:1`, { credentials });
+  t.deepEqual(second.events, ["image", "mounted from one", "done"]);
+  t.deepEqual(asked, [
+    ["repository:two:pull,push"],
+    ["repository:two:pull,push", "repository:one:pull"],
+  ]);
+  t.is(copyOut(t, `${registry}/two:1`).manifest.config.digest, id);
+});
+
+async function listening(t: ExecutionContext, server: Server): Promise<string> {
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  t.teardown(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return `127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
 
 test("what is not there, or is a digest, is not pushed", async (t) => {
   const store = new ImageStore(scratch(t));
