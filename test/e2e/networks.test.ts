@@ -61,16 +61,20 @@ for (const mode of MODES) {
     const ip = await addressOf(net, web);
     const there = ip.replace(/\d+$/, "3");
 
-    t.is(await peer(own, "ask", web, "80"), `${there} ${ip} hello ${there} ${ip}`);
-    t.is(
-      await peer(own, "ask", "www", "80", "x".repeat(60_000)),
-      `${there} ${ip} ${"x".repeat(60_000)} ${there} ${ip}`,
+    const long = "x".repeat(60_000);
+    const said = await peer(
+      own,
+      ...["ask", web, "80", "then", "ask", "www", "80", long, "then", "ask", web, "81", "then"],
+      ...["ask", ip.replace(/\d+$/, "99"), "80", "then", "ping", web],
     );
-    t.is(await peer(own, "ask", web, "81"), "ECONNREFUSED");
-    t.is(await peer(own, "ask", ip.replace(/\d+$/, "99"), "80"), "EHOSTUNREACH");
+    t.deepEqual(said.split("\n"), [
+      `${there} ${ip} hello ${there} ${ip}`,
+      `${there} ${ip} ${long} ${there} ${ip}`,
+      "ECONNREFUSED",
+      "EHOSTUNREACH",
+      `${ip} 0 payload`,
+    ]);
     t.is(await peer(trust, "ask", ip, "80"), "EHOSTUNREACH", "from another network");
-
-    t.is(await peer(own, "ping", web), `${ip} 0 payload`);
 
     const seen = await ddcli(
       ...["run", "--rm", ...own, "--hostname", "me", "host", "sh", "-c"],
@@ -182,7 +186,10 @@ test.serial(
     const holder = await hold("right", "second");
     await ddcli("network", "disconnect", "right", "both");
     t.is(await holder.end, "end", "connections end with the network");
-    t.regex(await peer(["--network", "right"], "ask", "second", "80"), /Name or service not known/);
+    t.regex(
+      await peer(["--network", "right"], "ask", "second", "80"),
+      /Name or service not known|Temporary failure/,
+    );
     t.regex(await peer(["--network", "left"], "ask", "both", "80"), /hello/);
 
     const refused = await dd.run(["network", "rm", "left"]);
@@ -227,7 +234,7 @@ test.serial("a killed sentry's connections end, and its place is free", async (t
   t.true(await until(async () => !(await ddcli("ps", "-q", "-f", "name=victim"))));
   const own = ["--network", "fragile"];
   t.is(await peer(own, "ask", "10.83.0.2", "80"), "ECONNREFUSED", "it is the asker's own by now");
-  t.regex(await peer(own, "ask", "victim", "80"), /Name or service not known/);
+  t.regex(await peer(own, "ask", "victim", "80"), /Name or service not known|Temporary failure/);
   await ddcli("rm", "-f", "victim");
   await ddcli("network", "rm", "fragile");
 });
@@ -287,7 +294,6 @@ test.serial(
     );
     const asked = await ddcli("exec", "hub", "python3", "/peer.py", "ask", "localhost", "81");
     t.regex(asked, /hello/, "the other way round");
-    t.regex(await peer(share, "ask", "outsider", "80"), /^10\.85\.0\.2 10\.85\.0\.3 hello/);
     t.regex(await peer(["--network", "common"], "ask", "hub", "81"), /hello .*10\.85\.0\.2$/);
     const clash = await dd.run([
       "run",
