@@ -56,7 +56,7 @@ function describePlace(
   network: NetworkRecord | undefined,
   place: LiveNetwork | undefined,
 ): { readonly settings: JsonObject } {
-  const { ipv4, ipv6, mac, aliases, links, driverOptions, priority } = settings;
+  const { ipv4, ipv6, linkLocal, mac, aliases, links, driverOptions, priority } = settings;
   const member = place?.member;
   const [address = "", prefix = "0"] = (member?.ipv4 ?? "").split("/");
   const [address6 = "", prefix6 = "0"] = (member?.ipv6 ?? "").split("/");
@@ -67,6 +67,7 @@ function describePlace(
   const chosen = {
     ...(ipv4 === undefined ? {} : { IPv4Address: ipv4 }),
     ...(ipv6 === undefined ? {} : { IPv6Address: ipv6 }),
+    ...(linkLocal === undefined ? {} : { LinkLocalIPs: linkLocal }),
   };
   return {
     settings: {

@@ -14,6 +14,7 @@ export function endpointSettings(body: EndpointBody | null | undefined): Endpoin
     links: body.Links ?? [],
     ...(IPAMConfig?.IPv4Address ? { ipv4: IPAMConfig.IPv4Address } : {}),
     ...(IPAMConfig?.IPv6Address ? { ipv6: IPAMConfig.IPv6Address } : {}),
+    ...(IPAMConfig?.LinkLocalIPs ? { linkLocal: IPAMConfig.LinkLocalIPs } : {}),
     ...(MacAddress ? { mac: MacAddress } : {}),
     driverOptions: textsOf(body.DriverOpts),
     priority: body.GwPriority ?? 0,

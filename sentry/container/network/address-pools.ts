@@ -53,17 +53,17 @@ export function makePools(
     (each) => !wanted.includes(each) && Object.values(each).some(Boolean),
   );
   if (incomplete !== undefined) throw invalid("every IPAM config needs a subnet");
-  const pools = wanted.map((request) => checkedPool(request, taken));
+  // As docker: without IPv6, what is said of its addresses means nothing.
+  const pools = wanted
+    .filter(({ subnet = "" }) => enableIPv6 || !subnet.includes(":"))
+    .map((request) => checkedPool(request, taken));
   const families = pools.map(({ subnet }) => subnet.includes(":"));
   if (new Set(families).size !== families.length) {
-    throw invalid("a network has at most one subnet of each family");
-  }
-  if (families.includes(true) && !enableIPv6) {
-    throw invalid("an IPv6 subnet needs IPv6 to be enabled");
+    throw invalid("bridge driver doesn't support multiple subnets");
   }
   if (!families.includes(false)) pools.unshift(freePool(taken));
   if (enableIPv6 && !families.includes(true)) pools.push(poolOf(uniqueLocalSubnet()));
-  return { pools, chosen: wanted.length > 0 };
+  return { pools, chosen: families.length > 0 };
 }
 
 function checkedPool(request: PoolRequest, taken: readonly Subnet[]): AddressPool {

@@ -16,7 +16,16 @@ export class EgressLog {
     this.path = join(directory, FILE);
   }
 
+  /** Writes down an attempt; without room on the disk it is lost, which must not end the container. */
   write(attempt: EgressAttempt): void {
+    try {
+      this.append(attempt);
+    } catch {
+      this.close();
+    }
+  }
+
+  private append(attempt: EgressAttempt): void {
     const line = Buffer.from(`${JSON.stringify(attempt)}\n`);
     if (this.fd !== undefined && this.bytes + line.length > BYTES_MAX) {
       this.close();

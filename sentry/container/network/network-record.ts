@@ -44,6 +44,8 @@ export interface EndpointSettings {
   readonly ipv4?: string;
   readonly ipv6?: string;
   readonly mac?: string;
+  /** Kept for who asks: nothing has such an address here. */
+  readonly linkLocal?: readonly string[];
   readonly driverOptions: Readonly<Record<string, string>>;
   /** The highest has the default route. */
   readonly priority: number;
