@@ -1,37 +1,19 @@
 // Host signals of threads whose guest code is translated.
+#include "guest/native/places.h"
 #include "guest/native/signals.h"
 #include "guest/translated/context.h"
-
-extern "C" {
-[[gnu::visibility("hidden")]] extern const char dd_wait_begin[];
-[[gnu::visibility("hidden")]] extern const char dd_wait_end[];
-[[gnu::visibility("hidden")]] extern const char dd_wait_aborted[];
-[[gnu::visibility("hidden")]] extern const char dd_access_begin[];
-[[gnu::visibility("hidden")]] extern const char dd_access_end[];
-[[gnu::visibility("hidden")]] extern const char dd_access_failed[];
-[[gnu::visibility("hidden")]] void dd_sigreturn();
-}
 
 namespace dd::native {
 namespace {
 
 constexpr uint64_t kXmmOffset = 160;  // of FXSAVE's image
 
-uint64_t Address(const void* p) { return reinterpret_cast<uint64_t>(p); }
-
-bool InRange(uint64_t rip, const char* begin, const char* end) {
-  return rip >= Address(begin) && rip < Address(end);
-}
-
 void OnFault(int signo, Siginfo* info, void* context) {
   auto* uc = static_cast<Ucontext*>(context);
   Mcontext& m = uc->mcontext;
   Thread* thread = Current();
   if (thread == nullptr) Die(71);
-  if (InRange(m.rip, dd_access_begin, dd_access_end)) {
-    m.rip = Address(dd_access_failed);
-    return;
-  }
+  if (FailAccess(&uc->mcontext)) return;
   Context* guest = thread->context;
   if (guest == nullptr) Die(71);
   auto* registers = reinterpret_cast<uint64_t*>(&m);
@@ -56,9 +38,7 @@ void OnKick(int, Siginfo*, void* context) {
   if (thread->context != nullptr) {
     std::atomic_ref(thread->context->state.interrupt).store(1, std::memory_order_relaxed);
   }
-  if (InRange(uc->mcontext.rip, dd_wait_begin, dd_wait_end)) {
-    uc->mcontext.rip = Address(dd_wait_aborted);
-  }
+  AbortWait(&uc->mcontext);
 }
 
 long Install(int signo, void (*handler)(int, Siginfo*, void*), uint64_t mask) {

@@ -1,8 +1,9 @@
 import { confirmThen } from "../dialog.ts";
-import { button, complain, element, fill } from "../dom.ts";
+import { button, element, fill } from "../dom.ts";
 import { get, part, remove } from "../engine.ts";
 import { ago, bytes, plain, shortId } from "../format.ts";
 import { type End, follow } from "../live.ts";
+import { makeForm } from "../make-form.ts";
 import { jsonLines } from "../stream.ts";
 import { Table } from "../table.ts";
 import { Progress, type ProgressMessage } from "./progress.ts";
@@ -16,11 +17,6 @@ interface Image {
 
 export function showImages(place: HTMLElement): End {
   const gone = new AbortController();
-  const reference = element("input", {
-    placeholder: "registry/name:tag",
-    "aria-label": "Image to pull",
-    required: true,
-  });
   const pulls = element("div");
   const pull = async (name: string) => {
     const progress = new Progress();
@@ -33,19 +29,7 @@ export function showImages(place: HTMLElement): End {
       progress.show(message);
     }
   };
-  const form = element(
-    "form",
-    {
-      class: "bar",
-      onsubmit: (event) => {
-        event.preventDefault();
-        pull(reference.value.trim()).catch(complain);
-      },
-    },
-    element("h2", {}, "Images"),
-    reference,
-    element("button", { type: "submit" }, "Pull"),
-  );
+  const form = makeForm("Images", "Image to pull: registry/name:tag", "Pull", pull);
   const table = new Table<Image>("Images", "There are no images", ({ Id }) => Id, [
     { title: "Name", cell: ({ RepoTags }) => plain((RepoTags ?? []).join(", ")) || "<none>" },
     { title: "Id", cell: ({ Id }) => shortId(Id) },

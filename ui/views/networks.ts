@@ -1,8 +1,9 @@
 import { confirmThen } from "../dialog.ts";
-import { button, complain, element } from "../dom.ts";
+import { button } from "../dom.ts";
 import { get, part, post, remove } from "../engine.ts";
 import { plain, shortId } from "../format.ts";
 import { type End, follow } from "../live.ts";
+import { makeForm } from "../make-form.ts";
 import { Table } from "../table.ts";
 
 interface Network {
@@ -16,24 +17,8 @@ interface Network {
 const PREDEFINED = new Set(["bridge", "host", "none"]);
 
 export function showNetworks(place: HTMLElement): End {
-  const name = element("input", {
-    placeholder: "name",
-    "aria-label": "New network",
-    required: true,
-  });
-  const form = element(
-    "form",
-    {
-      class: "bar",
-      onsubmit: (event) => {
-        event.preventDefault();
-        post("/networks/create", { Name: name.value, CheckDuplicate: true }).catch(complain);
-        name.value = "";
-      },
-    },
-    element("h2", {}, "Networks"),
-    name,
-    element("button", { type: "submit" }, "Create"),
+  const form = makeForm("Networks", "New network", "Create", (name) =>
+    post("/networks/create", { Name: name, CheckDuplicate: true }),
   );
   const table = new Table<Network>("Networks", "There are no networks", ({ Id }) => Id, [
     { title: "Name", cell: ({ Name }) => plain(Name) },

@@ -1,8 +1,9 @@
 import { confirmThen } from "../dialog.ts";
-import { button, complain, element } from "../dom.ts";
+import { button } from "../dom.ts";
 import { get, part, post, remove } from "../engine.ts";
 import { plain } from "../format.ts";
 import { type End, follow } from "../live.ts";
+import { makeForm } from "../make-form.ts";
 import { Table } from "../table.ts";
 
 interface Volume {
@@ -13,24 +14,8 @@ interface Volume {
 }
 
 export function showVolumes(place: HTMLElement): End {
-  const name = element("input", {
-    placeholder: "name",
-    "aria-label": "New volume",
-    required: true,
-  });
-  const form = element(
-    "form",
-    {
-      class: "bar",
-      onsubmit: (event) => {
-        event.preventDefault();
-        post("/volumes/create", { Name: name.value }).catch(complain);
-        name.value = "";
-      },
-    },
-    element("h2", {}, "Volumes"),
-    name,
-    element("button", { type: "submit" }, "Create"),
+  const form = makeForm("Volumes", "New volume", "Create", (name) =>
+    post("/volumes/create", { Name: name }),
   );
   const table = new Table<Volume>("Volumes", "There are no volumes", ({ Name }) => Name, [
     { title: "Name", cell: ({ Name }) => plain(Name) },

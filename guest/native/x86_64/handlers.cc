@@ -1,27 +1,12 @@
 // Host signals of threads whose guest code runs in place: calls, faults and kicks.
 #include "guest/native/context.h"
 #include "guest/native/fast.h"
+#include "guest/native/places.h"
 #include "guest/native/signals.h"
 #include "guest/native/syscalls.h"
 
-extern "C" {
-[[gnu::visibility("hidden")]] extern const char dd_wait_begin[];
-[[gnu::visibility("hidden")]] extern const char dd_wait_end[];
-[[gnu::visibility("hidden")]] extern const char dd_wait_aborted[];
-[[gnu::visibility("hidden")]] extern const char dd_access_begin[];
-[[gnu::visibility("hidden")]] extern const char dd_access_end[];
-[[gnu::visibility("hidden")]] extern const char dd_access_failed[];
-[[gnu::visibility("hidden")]] void dd_sigreturn();
-}
-
 namespace dd::native {
 namespace {
-
-uint64_t Address(const void* p) { return reinterpret_cast<uint64_t>(p); }
-
-bool InRange(uint64_t rip, const char* begin, const char* end) {
-  return rip >= Address(begin) && rip < Address(end);
-}
 
 bool InRuntime(const Thread* thread, uint64_t rip) {
   const Environment& environment = thread->space->environment;
@@ -74,10 +59,7 @@ void OnFault(int signo, Siginfo* info, void* context) {
   const uint64_t rip = uc->mcontext.rip;
   Thread* thread = Current();
   if (thread == nullptr) return Chain(signo, info, context);
-  if (InRange(rip, dd_access_begin, dd_access_end)) {
-    uc->mcontext.rip = Address(dd_access_failed);
-    return;
-  }
+  if (FailAccess(&uc->mcontext)) return;
   // Sent by somebody, or a mistake of ours.
   if (InRuntime(thread, rip)) Die(info->code <= 0 ? kDeadBySignal + signo : 71);
   RaiseFault(thread, reinterpret_cast<Context*>(uc), signo, info->code, info->addr);
@@ -88,10 +70,7 @@ void OnKick(int, Siginfo*, void* context) {
   const uint64_t rip = uc->mcontext.rip;
   Thread* thread = Current();
   if (thread == nullptr) return;
-  if (InRange(rip, dd_wait_begin, dd_wait_end)) {
-    uc->mcontext.rip = Address(dd_wait_aborted);
-    return;
-  }
+  if (AbortWait(&uc->mcontext)) return;
   if (InRange(rip, dd_fast_exit_begin, dd_fast_exit_end)) {
     // On its way back to guest code, perhaps already on the guest's stack: it looks for signals
     // again.
