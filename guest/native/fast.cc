@@ -56,6 +56,8 @@ FastResult Run(Thread* thread, const FastFrame* frame) {
   }
   if (result == kNotHere) {
     const Reply reply = ForwardCall(thread, nr, frame->args);
+    // Its process has been killed: a thread of the sentry's own process must not take that along.
+    if (reply.verb == ring::Verb::kExitThread) ExitThread(thread);
     if (reply.verb != ring::Verb::kReturn) Die(79);
     result = reply.result;
     if (result <= -kErestartsys && result >= -kErestartRestartblock) return Finish(frame, result);

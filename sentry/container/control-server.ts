@@ -136,7 +136,10 @@ class Connection {
   private exec: ProcessHandle | undefined;
   private relay: TerminalRelay | undefined;
   private transfer: Transfer | undefined;
+  private watchesOut = false;
   private waiting = false;
+  /** The answer to what is being done, should the container end by it. */
+  private owed: Reply | undefined;
   private watching = false;
   private closed = false;
 
@@ -154,6 +157,7 @@ class Connection {
   }
 
   finish(status: ExitStatus): void {
+    if (this.owed !== undefined) this.send(this.owed);
     if (this.waiting) this.send({ kind: "exited", status });
     this.close();
   }
@@ -201,9 +205,11 @@ class Connection {
         break;
       case "kill":
         if (request.final === true) this.container.willStop();
+        this.owed = { kind: "done" };
         this.main.signal(request.signo);
         // As docker: what is to end it must reach it.
         if (request.final === true) this.setPaused(false);
+        this.owed = undefined;
         this.send({ kind: "done" });
         break;
       case "stop":
@@ -287,7 +293,8 @@ class Connection {
 
   /** @returns whether that changed anything. */
   private setPaused(paused: boolean): boolean {
-    if (this.sentry.isPaused === paused) return false;
+    // A signal may have ended the container at once, and its state is written.
+    if (this.closed || this.sentry.isPaused === paused) return false;
     this.sentry.setPaused(paused);
     this.container.paused?.(paused);
     return true;
@@ -414,7 +421,10 @@ class Connection {
       }
       this.unsent = this.unsent.subarray(length);
     }
-    this.watch.setEvents(this.unsent.length > 0 ? POLLIN | POLLOUT : POLLIN);
+    const isFull = this.unsent.length > 0;
+    // Unchanged when the container has just ended, and the loop with it.
+    if (isFull !== this.watchesOut) this.watch.setEvents(isFull ? POLLIN | POLLOUT : POLLIN);
+    this.watchesOut = isFull;
   }
 
   private close(): void {

@@ -11,6 +11,7 @@ import type { RunResult } from "../fixtures/program.ts";
 
 const IMAGE = "busybox:test";
 const COUNTING = "i=0; while :; do i=$((i+1)); echo $i > /tmp/next; mv /tmp/next /tmp/n; done";
+const STATE = "{{.State.Status}} {{.State.ExitCode}} {{.State.Error}}";
 const RUNTIMES = ["trusted", "untrusted"] as const;
 const host = mkdtempSync(join(tmpdir(), "dd-docker-"));
 let engine: TestEngine;
@@ -70,6 +71,11 @@ for (const runtime of RUNTIMES) {
     await docker(t, "pause", name);
     await docker(t, "stop", "-t", "1", name);
     t.is(await docker(t, "inspect", "-f", "{{.State.Status}}", name), "exited");
+    await docker(t, "start", name);
+    await docker(t, "pause", name);
+    await docker(t, "kill", name);
+    t.true(await until(async () => /^exited/.test(await docker(t, "inspect", "-f", STATE, name))));
+    t.is(await docker(t, "inspect", "-f", STATE, name), "exited 137");
     await docker(t, "rm", name);
   });
 
