@@ -41,6 +41,12 @@ import { refusing } from "./refusals.ts";
 /** "-1" waits for ever: as long as a timer can. */
 const FOREVER_MS = 2 ** 31 - 1;
 
+/** An answer to SIGKILL waits so long for the end, as docker's does. */
+const KILLED_WITHIN_MS = 10_000;
+
+const aborted = (signal: AbortSignal) =>
+  new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve()));
+
 /** The containers of the store, for the API. */
 export class Containers implements ContainersEngine {
   private readonly context: DaemonContext;
@@ -174,11 +180,16 @@ export class Containers implements ContainersEngine {
       throw new ApiError("CANNOT_KILL", reference, `container ${id} is not running`);
     }
     const final = signo === SIGKILL || signo === record.stopSignal;
+    this.supervisor.attend(container);
+    const patience = AbortSignal.timeout(KILLED_WITHIN_MS);
+    const ended = signo === SIGKILL ? this.supervisor.nextExit(id, patience) : undefined;
     await this.tell(container, { op: "kill", signo, final });
     this.context.events.emit("container", "kill", id, {
       ...attributesOf(record),
       signal: String(signo),
     });
+    // Nothing survives it, so that clients take the container for ended when they have the answer.
+    if (ended !== undefined) await Promise.race([ended, aborted(patience)]);
   }
 
   async pause(reference: string): Promise<void> {

@@ -97,7 +97,9 @@ export class Execs implements ExecsEngine {
     if (exec.state === "ended") throw new ApiError("EXEC_ENDED", id);
     const container = this.runningContainer(exec.containerId);
     exec.state = "running";
-    const { tty, detachKeys } = exec.config;
+    // Not the terminal decides whether bytes are framed, but what the client expects.
+    const tty = choice.tty ?? false;
+    const { detachKeys } = exec.config;
     return { tty, detachKeys, start: () => this.start(exec, container, choice) };
   }
 

@@ -206,14 +206,18 @@ export class Sentry implements SentryContainer {
     const list: ProcessInfo[] = [];
     for (const process of this.#kernel.pids.processes()) {
       const usage = this.#machine.usage(process);
+      const running = process.state === "running";
+      const memory = running ? this.#kernel.memoryMap?.use(process) : undefined;
       const argv = process.program?.argv ?? [];
       list.push({
         pid: process.pid,
         ppid: process.parent?.pid ?? 0,
         uid: process.leader?.credentials.ruid ?? 0,
-        state: process.state === "running" ? "S" : "Z",
+        state: running ? "S" : "Z",
         threads: process.tasks.size,
         cpuMs: Number((usage.userNs + usage.systemNs) / 1_000_000n),
+        virtualBytes: memory?.virtual ?? 0,
+        residentBytes: memory?.resident ?? 0,
         startedAt:
           this.#startedAtMs + Number((process.startedNs - this.#kernel.bootNs) / 1_000_000n),
         command: argv.length > 0 ? argv.join(" ") : `[${process.leader?.name ?? ""}]`,

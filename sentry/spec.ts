@@ -342,6 +342,9 @@ export interface ProcessInfo {
   readonly state: string;
   readonly threads: number;
   readonly cpuMs: number;
+  /** Its address space, and what of that is in memory. */
+  readonly virtualBytes: number;
+  readonly residentBytes: number;
   /** Milliseconds since the epoch. */
   readonly startedAt: number;
   /** The arguments joined by blanks, or the name in brackets. */

@@ -23,7 +23,7 @@ export interface ConsoleSize {
 
 export interface ExecStart {
   readonly detach: boolean;
-  /** Absent: as the exec was made. */
+  /** The client expects bytes without frames; absent: it does not, whatever the exec was made with. */
   readonly tty: boolean | undefined;
   readonly consoleSize: ConsoleSize | undefined;
 }

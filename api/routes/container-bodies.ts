@@ -178,6 +178,8 @@ export const ENDPOINT = members({
 
 export const CREATE_BODY = members({
   ...CONFIG,
+  /** Where docker-py says it: outside of the host configuration. */
+  Runtime: text(),
   HostConfig: part(HOST_CONFIG),
   NetworkingConfig: part({ EndpointsConfig: map(ENDPOINT) }),
 });

@@ -4,7 +4,13 @@ import { Filters } from "../filters.ts";
 import { jsonLines } from "../json-lines.ts";
 import { created, done, type HijackRow, hijack, json, type Row, route } from "../row.ts";
 import { query, queryOf } from "../schema.ts";
-import { CREATE_BODY, UPDATE_BODY } from "./container-bodies.ts";
+import { type ApiVersion, atLeast } from "../version.ts";
+import {
+  CREATE_BODY,
+  type CreateBody,
+  type HostConfigBody,
+  UPDATE_BODY,
+} from "./container-bodies.ts";
 import { logsRow } from "./container-logs.ts";
 import { clampSize } from "./execs.ts";
 
@@ -41,6 +47,16 @@ const STOP_QUERY = queryOf({
   signal: query.text("Instead of the container's own"),
   t: query.integer("Seconds until SIGKILL; -1: never"),
 });
+
+/** What older clients leave to the engine, or say outside of the host configuration. */
+function hostConfigOf({ HostConfig, Runtime }: CreateBody, version: ApiVersion): HostConfigBody {
+  const config = HostConfig ?? {};
+  return {
+    ...config,
+    ...(Runtime && !config.Runtime ? { Runtime } : {}),
+    ...(config.IpcMode || atLeast(version, "1.40") ? {} : { IpcMode: "shareable" }),
+  };
+}
 
 export function containerRows(containers: ContainersEngine): readonly Row[] {
   const attach = (url: string, over: HijackRow["over"]) =>
@@ -93,13 +109,14 @@ export function containerRows(containers: ContainersEngine): readonly Row[] {
         platform: query.text("os[/arch[/variant]] of the image"),
       }),
       body: CREATE_BODY,
-      handle: async ({ query: { name, platform }, body }) => {
+      handle: async ({ query: { name, platform }, body, version }) => {
         if (Object.keys(body).length === 0) throw new ApiError("NO_CONFIG");
+        const HostConfig = hostConfigOf(body, version);
         return created(
           await containers.create({
             name: name?.replace(/^\//, "") || undefined,
             platform: platform || undefined,
-            body,
+            body: { ...body, HostConfig },
           }),
         );
       },

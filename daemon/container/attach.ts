@@ -1,12 +1,16 @@
-import type { AttachChoice } from "../../api/engine/containers.ts";
+import { join } from "node:path";
+import type { AttachChoice, LogChoice, LogPiece } from "../../api/engine/containers.ts";
 import { ApiError } from "../../api/errors.ts";
 import type { ProcessStreams } from "../../api/row.ts";
 import { ask } from "../../sentry/container/ask.ts";
 import type { ClientChoice } from "../../sentry/container/background.ts";
 import type { Container } from "../../sentry/container/record.ts";
+import { LOG_FILE } from "../../sentry/container/streams.ts";
 import type { DaemonContext } from "../context.ts";
 import { closeAll, type InputPipe, inputPipe, type OutputPipe, outputPipe } from "../pipes.ts";
 import { attributesOf } from "./attributes.ts";
+import { readPieces } from "./logs.ts";
+import { replay } from "./replay.ts";
 import type { Supervisor } from "./supervisor.ts";
 
 /** Pipes to a container for the streams a client wants. */
@@ -31,13 +35,28 @@ export async function attachTo(
 ): Promise<ProcessStreams> {
   const { record, state } = container;
   const { id } = record.spec;
-  const pipes = openPipes({
-    stdin: choice.stdin && record.openStdin,
-    // With a terminal there is one output, whichever was asked for.
+  // With a terminal there is one output, whichever was asked for.
+  const outputs = {
     stdout: record.tty ? choice.stdout || choice.stderr : choice.stdout,
     stderr: !record.tty && choice.stderr,
-  });
+  };
+  const replays = choice.logs && state.status !== "created" && record.log?.driver !== "none";
+  const lives = state.status === "running" && choice.stream;
+  const left = new AbortController();
   supervisor.attend(container);
+  // The log goes on with what is printed from now on: so nothing is missed, and nothing comes twice.
+  const logged = replays
+    ? replay(logOf(context, supervisor, id, { ...outputs, follow: lives }, left.signal), outputs)
+    : undefined;
+  if (logged !== undefined && !lives) {
+    const close = () => left.abort();
+    return { stdin: undefined, ...logged, tty: record.tty, close };
+  }
+  const pipes = openPipes({
+    stdin: choice.stdin && record.openStdin,
+    stdout: logged === undefined && outputs.stdout,
+    stderr: logged === undefined && outputs.stderr,
+  });
   let leaveEarly = () => {};
   if (state.status === "running") {
     await joinRunning(context, container, pipes);
@@ -55,8 +74,8 @@ export async function attachTo(
   const ended = supervisor.nextExit(id, left.signal);
   return {
     stdin: pipes.stdin?.stream,
-    stdout: pipes.stdout?.stream,
-    stderr: pipes.stderr?.stream,
+    stdout: logged?.stdout ?? pipes.stdout?.stream,
+    stderr: logged?.stderr ?? pipes.stderr?.stream,
     tty: record.tty,
     ended,
     close: () => {
@@ -65,6 +84,19 @@ export async function attachTo(
       for (const pipe of [pipes.stdin, pipes.stdout, pipes.stderr]) pipe?.stream.destroy();
     },
   };
+}
+
+function logOf(
+  context: DaemonContext,
+  supervisor: Supervisor,
+  id: string,
+  choice: Pick<LogChoice, "stdout" | "stderr" | "follow">,
+  gone: AbortSignal,
+): AsyncIterable<LogPiece> {
+  const ended = choice.follow ? supervisor.nextExit(id, gone) : undefined;
+  const everything = { tail: undefined, since: undefined, until: undefined };
+  const path = join(context.store.directoryOf(id), LOG_FILE);
+  return readPieces(path, { ...choice, ...everything }, ended, gone);
 }
 
 function openPipes(choice: ClientChoice): ClientPipes {

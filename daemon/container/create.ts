@@ -43,6 +43,10 @@ export async function createContainer(
   const { store, directories } = context;
   const hostConfig: HostConfigBody = body.HostConfig ?? {};
   const mode = modeOf(hostConfig, context.defaultMode);
+  const { Isolation } = hostConfig;
+  if (Isolation && Isolation.toLowerCase() !== "default") {
+    throw new ApiError("INVALID", `invalid isolation '${Isolation}' on linux`);
+  }
   const warnings: string[] = [];
   const imageName = body.Image ?? "";
   const { image, health: imageCheck } = await imageOf(context, imageName, platform);
@@ -154,6 +158,7 @@ function engineRecord(
   return {
     config: {
       ...config,
+      Env: environmentOf(config.Env ?? [], defaults.Env),
       Cmd: cmd.length === 0 ? null : cmd,
       Entrypoint:
         entrypoint?.filter((word, i) => i > 0 || word !== "") ?? defaults.Entrypoint ?? null,
@@ -163,6 +168,13 @@ function engineRecord(
     hostConfig: HostConfig ?? {},
     networking: NetworkingConfig ?? {},
   };
+}
+
+/** As docker keeps it: what was asked for, a name alone included, and the image's other variables. */
+function environmentOf(own: readonly string[], ofImage: readonly string[]): readonly string[] {
+  const nameOf = (word: string) => word.split("=", 1)[0] ?? "";
+  const names = new Set(own.map(nameOf));
+  return [...own, ...ofImage.filter((word) => !names.has(nameOf(word)))];
 }
 
 async function imageOf(

@@ -114,7 +114,7 @@ export function configOf(record: ContainerRecord): JsonObject {
     User: process.user,
     Tty: record.tty,
     OpenStdin: record.openStdin,
-    Env: process.env.map(toText),
+    Env: Array.isArray(asked["Env"]) ? asked["Env"] : process.env.map(toText),
     Image: record.imageName,
     WorkingDir: toText(process.cwd),
     Labels: record.labels,
@@ -139,7 +139,7 @@ function hostConfigOf(record: ContainerRecord): JsonObject {
     },
     AutoRemove: record.autoRemove,
     ReadonlyRootfs: spec.rootfs.readOnly,
-    Runtime: spec.mode,
+    Runtime: asked["Runtime"] || spec.mode,
     Memory: spec.limits.memoryBytes ?? 0,
     PidsLimit: spec.limits.pids ?? null,
     ShmSize: asked["ShmSize"] || SHM_BYTES,
@@ -162,9 +162,9 @@ const DEFAULTS = {
   CapAdd: null,
   CapDrop: null,
   CgroupnsMode: "private",
-  Dns: [],
-  DnsOptions: [],
-  DnsSearch: [],
+  Dns: null,
+  DnsOptions: null,
+  DnsSearch: null,
   ExtraHosts: null,
   GroupAdd: null,
   IpcMode: "private",
@@ -222,9 +222,11 @@ const DEFAULTS = {
 };
 
 /** Mounts as inspect and list tell them. */
-export function describeMounts({ spec }: ContainerRecord): JsonObject[] {
+export function describeMounts({ spec, engine }: ContainerRecord): JsonObject[] {
+  // `--tmpfs` is shown where it was asked for, in the host configuration; `--mount type=tmpfs` is shown here.
+  const hidden = new Set([INIT_TARGET, ...Object.keys(engine?.hostConfig["Tmpfs"] ?? {})]);
   return spec.mounts
-    .filter(({ target }) => toText(target) !== INIT_TARGET)
+    .filter(({ target }) => !hidden.has(toText(target)))
     .map((mount) => ({
       Type: mount.kind,
       ...(mount.kind === "volume" ? { Name: mount.name } : {}),

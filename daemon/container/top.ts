@@ -1,3 +1,4 @@
+import { totalmem } from "node:os";
 import type { JsonObject } from "../../api/engine/json.ts";
 import { toText } from "../../sentry/abi/bytes.ts";
 import type { ProcessInfo } from "../../sentry/spec.ts";
@@ -18,6 +19,12 @@ const COLUMNS: Readonly<Record<string, Column>> = {
   s: ["S", ({ state }) => state],
   time: ["TIME", ({ cpuMs }) => duration(cpuMs)],
   etime: ["ELAPSED", ({ startedAt }) => duration(Date.now() - startedAt)],
+  "%cpu": ["%CPU", ({ cpuMs, startedAt }) => share(cpuMs, Date.now() - startedAt)],
+  pcpu: ["%CPU", ({ cpuMs, startedAt }) => share(cpuMs, Date.now() - startedAt)],
+  "%mem": ["%MEM", ({ residentBytes }) => share(residentBytes, totalmem())],
+  pmem: ["%MEM", ({ residentBytes }) => share(residentBytes, totalmem())],
+  vsz: ["VSZ", ({ virtualBytes }) => kib(virtualBytes)],
+  rss: ["RSS", ({ residentBytes }) => kib(residentBytes)],
   nlwp: ["NLWP", ({ threads }) => String(threads)],
   cmd: ["CMD", ({ command }) => toText(command)],
   command: ["COMMAND", ({ command }) => toText(command)],
@@ -26,7 +33,10 @@ const COLUMNS: Readonly<Record<string, Column>> = {
 };
 
 const FULL = ["uid", "pid", "ppid", "c", "stime", "tty", "time", "cmd"];
-const BSD = ["user", "pid", "ppid", "tty", "stat", "start", "time", "command"];
+const BSD = [
+  ...["user", "pid", "%cpu", "%mem", "vsz", "rss"],
+  ...["tty", "stat", "start", "time", "command"],
+];
 
 /** Processes as `ps` with these arguments would list them; what it does not know is left out. */
 export function describeProcesses(processes: readonly ProcessInfo[], psArgs: string): JsonObject {
@@ -45,7 +55,15 @@ function chosen(psArgs: string): readonly string[] {
   const names = formats.flatMap((match) => (match[1] ?? "").split(","));
   const known = names.filter((name) => Object.hasOwn(COLUMNS, name));
   if (known.length > 0) return known;
-  return /(^|\s)-?a?ux/.test(psArgs) ? BSD : FULL;
+  return /(^|\s)-?[awx]*u[awx]*(\s|$)/.test(psArgs) ? BSD : FULL;
+}
+
+function kib(bytes: number): string {
+  return String(Math.floor(bytes / 1024));
+}
+
+function share(part: number, whole: number): string {
+  return whole <= 0 ? "0.0" : ((100 * part) / whole).toFixed(1);
 }
 
 function clock(time: number): string {

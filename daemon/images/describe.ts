@@ -116,7 +116,7 @@ export function describeImage(
     Metadata: { LastTagTime: taggedAt?.toISOString() ?? NEVER },
     ...(atLeast(version, "1.45")
       ? {}
-      : { Container: "", ContainerConfig: describeConfig({}, version) }),
+      : { Container: "", ContainerConfig: describeConfig(config, version) }),
   };
 }
 

@@ -52,10 +52,7 @@ export function checkLogOptions(driver: string, options: LogOptions): void {
     }
   }
   sizeOf(options["max-size"]);
-  const files = filesOf(options["max-file"]);
-  if (files !== undefined && files > 1 && driver === "json-file" && !options["max-size"]) {
-    throw invalid("max-size must be set when max-file is greater than 1");
-  }
+  filesOf(options["max-file"]);
   if (options["compress"] !== undefined && !/^(true|false|1|0)$/.test(options["compress"])) {
     throw invalid(`invalid value for compress: ${options["compress"]}`);
   }

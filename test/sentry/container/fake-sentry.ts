@@ -78,6 +78,8 @@ export class FakeSentry implements SentryContainer {
       state: "S",
       threads: 1,
       cpuMs: 1500,
+      virtualBytes: 8 << 20,
+      residentBytes: 1 << 20,
       startedAt: 0,
       command: spec.argv.join(" "),
     }));
