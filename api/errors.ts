@@ -73,6 +73,12 @@ const ERRORS = {
       `cannot remove container "/${name}": container is running: stop the container before ` +
       "removing or force remove",
   ],
+  CANNOT_REMOVE_RESTARTING: [
+    409,
+    (name = "") =>
+      `cannot remove container "/${name}": container is restarting: stop the container before ` +
+      "removing or force remove",
+  ],
   CANNOT_REMOVE_PAUSED: [
     409,
     (name = "") =>

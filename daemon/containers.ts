@@ -228,6 +228,8 @@ export class Containers implements ContainersEngine {
           }
           await this.supervisor.stop(container, SIGKILL, 0);
           container = this.context.store.read(id);
+        } else if (!force && container !== undefined && this.supervisor.isRestarting(id)) {
+          throw new ApiError("CANNOT_REMOVE_RESTARTING", container.record.name);
         }
         // With --rm it has removed itself as it ended.
         if (container !== undefined) await this.supervisor.remove(container, volumes);

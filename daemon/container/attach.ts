@@ -70,7 +70,6 @@ export async function attachTo(
     leaveEarly = () => supervisor.removeEarly(id, client);
   }
   context.events.emit("container", "attach", id, attributesOf(record));
-  const left = new AbortController();
   const ended = supervisor.nextExit(id, left.signal);
   return {
     stdin: pipes.stdin?.stream,

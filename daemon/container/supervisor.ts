@@ -300,13 +300,11 @@ export class Supervisor {
     });
     if (after !== undefined) containerNetworkEvents(this.context, "disconnect", record);
     const ended = { exitCode, error };
+    // Before anybody learns of the end: a container about to run again is not to be removed as an ended one.
+    if (after !== undefined) this.restarts.afterExit(id, record.restart, state, startedAt);
     notify(this.waiters, id, ended);
     this.reserve.prepare();
-    if (after === undefined) {
-      this.removed(container, ended);
-      return;
-    }
-    this.restarts.afterExit(id, record.restart, state, startedAt);
+    if (after === undefined) this.removed(container, ended);
   }
 
   private removed({ record }: Container, ended: Ended): void {

@@ -5,7 +5,7 @@ import { openEngine, type TestEngine } from "../fixtures/engine.ts";
 import { image, TREE } from "../fixtures/images.ts";
 import { runProgram } from "../fixtures/program.ts";
 
-const CASES = 17;
+const CASES = 23;
 let engine: TestEngine;
 
 test.before(async (t) => {
