@@ -1,15 +1,18 @@
-import { hostPlatform } from "../../sentry/image/platform.ts";
+import { runnablePlatforms } from "../../sentry/image/platform.ts";
 
 /** What clients print of us; its number says which of their requests we know. */
 export const VERSION = { package: "github.com/moby/buildkit", version: "v0.17.0+dd", revision: "" };
 
 /** The one worker that there is. */
 export function workerRecord(): object {
-  const { os, architecture, variant = "" } = hostPlatform();
   return {
     ID: "dd",
     Labels: { "org.mobyproject.buildkit.worker.executor": "dd" },
-    platforms: [{ OS: os, Architecture: architecture, Variant: variant }],
+    platforms: runnablePlatforms().map(({ os, architecture, variant = "" }) => ({
+      OS: os,
+      Architecture: architecture,
+      Variant: variant,
+    })),
     GCPolicy: [],
     BuildkitVersion: VERSION,
   };

@@ -1,3 +1,4 @@
+import type { Isa } from "../../sentry/abi/numbers.ts";
 import type { StoredImage } from "../../sentry/image/image-store.ts";
 import type { Platform } from "../../sentry/image/platform.ts";
 import type { MountSpec } from "../../sentry/spec.ts";
@@ -48,6 +49,7 @@ export interface ImageSource {
 
 /** A command to run in a container of its own, on a fresh writable layer. */
 export interface StepSpec {
+  readonly isa: Isa;
   /** Host directories of the layers it sees, bottom to top; at least one. */
   readonly layers: readonly string[];
   readonly mounts: readonly MountSpec[];

@@ -5,7 +5,7 @@ import { fromText } from "../../sentry/abi/bytes.ts";
 import type { Digest } from "../../sentry/image/digest.ts";
 import { writeLayer } from "../../sentry/image/layer-writer.ts";
 import { FileLock } from "../../sentry/image/lock.ts";
-import { hostPlatform, matches, platformName } from "../../sentry/image/platform.ts";
+import { hostPlatform, isaOf, platformName } from "../../sentry/image/platform.ts";
 import { writeTar } from "../../sentry/image/tar-writer.ts";
 import type { MountSpec } from "../../sentry/spec.ts";
 import { chomped, type Heredoc, heredocOf } from "../dockerfile/heredoc.ts";
@@ -39,13 +39,6 @@ interface StepMounts {
 export async function runStep(build: Build, run: StageRun, instruction: Run): Promise<void> {
   const { state } = run;
   const { request } = build;
-  if (!matches(hostPlatform(), state.platform)) {
-    throw new BuildError(
-      "BUILD_UNSUPPORTED",
-      `RUN in an image for ${platformName(state.platform)} is not supported on this host ` +
-        `(${platformName(hostPlatform())})`,
-    );
-  }
   if (instruction.security === "insecure") {
     throw new BuildError("BUILD_UNSUPPORTED", "security.insecure is not allowed");
   }
@@ -365,10 +358,19 @@ interface Execution {
 async function execute(build: Build, run: StageRun, execution: Execution): Promise<Digest> {
   const { request, images } = build;
   const { state } = run;
+  const isa = isaOf(state.platform);
+  if (isa === undefined) {
+    throw new BuildError(
+      "BUILD_UNSUPPORTED",
+      `RUN in an image for ${platformName(state.platform)} is not supported on this host ` +
+        `(${platformName(hostPlatform())})`,
+    );
+  }
   let layer: Digest | undefined;
   const end = await request.steps.run(
     {
       ...execution,
+      isa,
       layers: build.trees.directories(state.layers),
       cwd: state.workingDirectory,
       user: state.user,

@@ -3,7 +3,7 @@ import { type Digest, digestOf, hexOf } from "../../sentry/image/digest.ts";
 import { ImageBuilder } from "../../sentry/image/image-builder.ts";
 import { encodeDocument, readDocument } from "../../sentry/image/image-document.ts";
 import type { ImageStore } from "../../sentry/image/image-store.ts";
-import { hostPlatform, matches, platformName } from "../../sentry/image/platform.ts";
+import { hostPlatform, isaOf, platformName } from "../../sentry/image/platform.ts";
 import type { Instruction } from "../dockerfile/instruction.ts";
 import { csvFields } from "../dockerfile/mount-flag.ts";
 import { parseDockerfile, parseTrigger } from "../dockerfile/parse.ts";
@@ -87,7 +87,7 @@ class Solver {
   ) {
     const file = parseDockerfile(request.dockerfile);
     const platform = request.platform ?? hostPlatform();
-    if (!matches(hostPlatform(), platform)) {
+    if (isaOf(platform) === undefined) {
       throw new BuildError(
         "BUILD_UNSUPPORTED",
         `building for ${platformName(platform)} is not supported on this host: ` +

@@ -54,7 +54,7 @@ export class StepProcesses implements StepRunner {
       id,
       mode: this.#mode,
       hostname: fromText(step.hostname),
-      isa: process.arch === "arm64" ? "arm64" : "x86_64",
+      isa: step.isa,
       rootfs: {
         store: fromText(this.#directories.root),
         image: "",

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import type { Isa } from "../abi/numbers.ts";
 import type { StoredImage } from "../image/image-store.ts";
-import { platformName } from "../image/platform.ts";
+import { isaOf, platformName } from "../image/platform.ts";
 import { ContainerError } from "./errors.ts";
 import { DEFAULT_PATH, type ImageDefaults } from "./process-config.ts";
 
@@ -23,13 +23,11 @@ export interface RunImage {
   };
 }
 
-const ISAS: Readonly<Record<string, Isa>> = { amd64: "x86_64", arm64: "arm64" };
-
 /** A stored image as a container needs it. @throws {ContainerError} `BAD_PLATFORM`. */
 export function runImage(name: string, image: StoredImage): RunImage {
   const { id, layerDirectories: layers, config } = image;
-  const isa = ISAS[config.platform.architecture];
-  if (isa === undefined || config.platform.os !== "linux") {
+  const isa = isaOf(config.platform);
+  if (isa === undefined) {
     throw new ContainerError(
       "BAD_PLATFORM",
       `The image ${name} is for ${platformName(config.platform)}, which dd does not run`,

@@ -1,3 +1,4 @@
+import type { Isa } from "../abi/numbers.ts";
 import { ImageError } from "./errors.ts";
 
 /** What an image was made for, in Go's words, as manifests have it. */
@@ -20,6 +21,25 @@ const ARM64_DEFAULT_VARIANT = "v8";
 /** Linux on the host's instruction set. */
 export function hostPlatform(): Platform {
   return normalise("linux", process.arch === "x64" ? "amd64" : process.arch);
+}
+
+const ISAS: Readonly<Record<string, Isa>> = { amd64: "x86_64", arm64: "arm64" };
+/** What each host runs: its own programs as they are, others translated. */
+const RUNS: Readonly<Record<string, readonly string[]>> = {
+  amd64: ["amd64", "arm64"],
+  arm64: ["arm64"],
+};
+
+/** The platforms whose programs run here, the host's own first. */
+export function runnablePlatforms(): readonly Platform[] {
+  const { architecture } = hostPlatform();
+  return (RUNS[architecture] ?? []).map((each) => normalise("linux", each));
+}
+
+/** The instruction set of a platform's programs, or undefined where they do not run here. */
+export function isaOf(platform: Platform): Isa | undefined {
+  const runs = runnablePlatforms().some((each) => each.architecture === platform.architecture);
+  return runs && platform.os === "linux" ? ISAS[platform.architecture] : undefined;
 }
 
 /**
