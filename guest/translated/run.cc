@@ -1,5 +1,6 @@
 // The loop of a guest thread whose code is translated, and the parts of native/context.h that every
 // translated instruction set answers alike.
+#include "guest/ir/interpret.h"
 #include "guest/native/signals.h"
 #include "guest/native/syscalls.h"
 #include "guest/translated/context.h"
@@ -29,6 +30,16 @@ size_t Fetch(void* to, uint64_t pc, size_t limit) {
 }
 
 void Yield() { native::Host(native::kSchedYield); }
+
+// The counter of the guest's generic timer: nanoseconds of the monotonic clock.
+uint64_t VirtualCount() {
+  constexpr int kClockMonotonicId = 1;
+  constexpr uint64_t kNsPerSecond = 1000000000;
+  auto* clock = native::Current()->space->environment.clock_gettime;
+  native::Timespec now = {};
+  if (clock == nullptr || clock(kClockMonotonicId, &now) != 0) return 0;
+  return static_cast<uint64_t>(now.sec) * kNsPerSecond + static_cast<uint64_t>(now.nsec);
+}
 
 constexpr exec::HostServices kHost = {MapMemory, ProtectMemory, Fetch, Yield};
 
@@ -98,6 +109,7 @@ long PrepareSpace(AddressSpace* space) {
       Host(kMmap, 0, bytes, kProtRead | kProtWrite, kMapPrivate | kMapAnonymous, -1, 0);
   if (base < 0) return base;
   auto* translated = reinterpret_cast<Translated*>(base);
+  ir::virtual_count = translated::VirtualCount;
   translated->translator =
       exec::Make(translated::kHost, translated::kCacheBytes, translated::kLower);
   if (translated->translator == nullptr) return -kEnomem;
