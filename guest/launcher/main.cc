@@ -179,6 +179,7 @@ uint32_t Reap(const int* pidfds, uint32_t count) {
   environment.fork_flags = confine::kCloneFlagsForkToLauncher;
   environment.vfork_flags = confine::kCloneFlagsVforkToLauncher;
   environment.sentry_pid = g_untrusted ? 0 : static_cast<uint32_t>(g_sentry_pid);
+  environment.foreign_signals = native::kTransferSignals;
   environment.life_fd = g_untrusted ? -1 : native::kLifeFd;
 
   const int* fds = spawn.fds + spawn.request.reap_count;

@@ -96,7 +96,9 @@ enum Signal : int {
   kSigfpe = 8,
   kSigkill = 9,
   kSigsegv = 11,
+  kSigpipe = 13,
   kSigstop = 19,
+  kSigxfsz = 25,
   kSigsys = 31,
   // The host signal by which the sentry interrupts guest code. Guest signals are never host
   // signals.
@@ -109,6 +111,9 @@ constexpr uint64_t SignalBit(int signo) { return uint64_t{1} << (signo - 1); }
 constexpr uint64_t kSentrySignals =
     ~(SignalBit(kSigill) | SignalBit(kSigtrap) | SignalBit(kSigbus) | SignalBit(kSigfpe) |
       SignalBit(kSigsegv) | SignalBit(kSigsys) | SignalBit(kSigkick));
+// What the host raises when a transfer on the direct plane fails: the sentry is asked then, and
+// raises the guest's own signal if there is to be one.
+constexpr uint64_t kTransferSignals = SignalBit(kSigpipe) | SignalBit(kSigxfsz);
 constexpr uint64_t kUnblockable = SignalBit(kSigkill) | SignalBit(kSigstop);
 
 enum SigactionFlags : uint64_t {
