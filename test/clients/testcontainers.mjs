@@ -23,7 +23,10 @@ const peer = await new GenericContainer(IMAGE)
   .withNetwork(network)
   .withWaitStrategy(Wait.forLogMessage("ready"))
   .start();
-assert.equal((await peer.exec(["wget", "-q", "-O-", "http://web:8080/index.html"])).output, "hello");
+assert.equal(
+  (await peer.exec(["wget", "-q", "-O-", "http://web:8080/index.html"])).output,
+  "hello",
+);
 
 const healthy = await new GenericContainer(IMAGE)
   .withCommand(["sleep", "1000"])

@@ -22,7 +22,7 @@ export interface NetworkRequest {
   readonly labels?: Readonly<Record<string, string>> | undefined;
 }
 
-const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,254}$/;
+const NAME = /^[a-zA-Z0-9_][a-zA-Z0-9_.-]{0,254}$/;
 const ID = /^[0-9a-f]{64}$/;
 const ID_PREFIX = /^[0-9a-f]{1,64}$/;
 /** Begins names of directories being made or removed. */
@@ -96,7 +96,7 @@ export class NetworkStore {
     if (!NAME.test(name)) {
       throw new ContainerError(
         "INVALID_NAME",
-        `invalid network name ${name}: it has letters, digits, "_", "." and "-" and begins with a letter or digit`,
+        `invalid network name ${name}: it has letters, digits, "_", "." and "-" and begins with none of the last two`,
       );
     }
     const { driver = "bridge" } = request;
