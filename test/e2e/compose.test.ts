@@ -7,7 +7,10 @@ import test, { type ExecutionContext } from "ava";
 import { openEngine, type TestEngine } from "../fixtures/engine.ts";
 import { image, TREE } from "../fixtures/images.ts";
 
-const plugin = execFileSync(join(TREE, "test/fixtures/compose.sh"), { encoding: "utf8" }).trim();
+/** None, or one. */
+const plugins = execFileSync(join(TREE, "test/fixtures/compose.sh"), { encoding: "utf8" })
+  .split("\n")
+  .filter((line) => line !== "");
 const TIMES = 2;
 
 /** A store that becomes healthy, a job that needs it, and a built web server in front of it. */
@@ -58,9 +61,9 @@ test.before(async (t) => {
   writeFileSync(join(host, "web", "Dockerfile"), DOCKERFILE);
   writeFileSync(join(host, "web", "word"), CGI, { mode: 0o755 });
   engine = await openEngine();
-  const plugins = join(engine.env["DOCKER_CONFIG"] ?? "", "cli-plugins");
-  mkdirSync(plugins, { recursive: true });
-  if (plugin !== "") symlinkSync(plugin, join(plugins, "docker-compose"));
+  const directory = join(engine.env["DOCKER_CONFIG"] ?? "", "cli-plugins");
+  mkdirSync(directory, { recursive: true });
+  for (const plugin of plugins) symlinkSync(plugin, join(directory, "docker-compose"));
   await engine.dd.load(image("busybox"));
 });
 test.after.always(async () => {
@@ -84,35 +87,38 @@ const ids = async (...args: string[]) => {
   return stdout.split("\n").filter((line) => line !== "");
 };
 
-const withCompose = plugin === "" ? test.skip : test.serial;
+/** `.../trixie/docker-compose` */
+const suiteOf = (plugin: string) => plugin.split("/").at(-2);
 
-withCompose("a project comes up in order and goes without a trace, twice", async (t) => {
-  t.timeout(180_000);
-  const networks = await ids("network", "ls", "-q");
-  for (let i = 0; i < TIMES; i++) {
-    await compose(t, "up", "-d");
-    const shown = await compose(t, "ps", "-a", "--format", "{{.Service}} {{.State}} {{.Health}}");
-    t.deepEqual(
-      shown
-        .trimEnd()
-        .split("\n")
-        .map((line) => line.trim())
-        .sort(),
-      ["job exited", "store running healthy", "web running"],
-    );
-    const address = (await compose(t, "port", "web", "80")).trim();
-    const reply = await fetch(`http://${address}/cgi-bin/word`);
-    t.is(await reply.text(), "from compose: stocked\n");
-    t.regex(await compose(t, "logs", "--no-color", "job"), /stocked/);
-    const script = "wget -q -O- http://front/cgi-bin/word";
-    t.is(await compose(t, "exec", "-T", "store", "sh", "-c", script), "from compose: stocked\n");
-    // Nothing has changed: nothing is made anew.
-    const before = await ids("ps", "-q", "--no-trunc");
-    await compose(t, "up", "-d", "web");
-    t.deepEqual(await ids("ps", "-q", "--no-trunc"), before);
-    await compose(t, "down", "-v", "-t", "1");
-    t.deepEqual(await ids("ps", "-aq"), []);
-    t.deepEqual(await ids("volume", "ls", "-q"), []);
-    t.deepEqual((await ids("network", "ls", "-q")).sort(), [...networks].sort());
-  }
-});
+for (const plugin of plugins) {
+  test(`compose of ${suiteOf(plugin)}: a project comes up in order and goes without a trace, twice`, async (t) => {
+    t.timeout(180_000);
+    const networks = await ids("network", "ls", "-q");
+    for (let i = 0; i < TIMES; i++) {
+      await compose(t, "up", "-d");
+      const shown = await compose(t, "ps", "-a", "--format", "{{.Service}} {{.State}} {{.Health}}");
+      t.deepEqual(
+        shown
+          .trimEnd()
+          .split("\n")
+          .map((line) => line.trim())
+          .sort(),
+        ["job exited", "store running healthy", "web running"],
+      );
+      const address = (await compose(t, "port", "web", "80")).trim();
+      const reply = await fetch(`http://${address}/cgi-bin/word`);
+      t.is(await reply.text(), "from compose: stocked\n");
+      t.regex(await compose(t, "logs", "--no-color", "job"), /stocked/);
+      const script = "wget -q -O- http://front/cgi-bin/word";
+      t.is(await compose(t, "exec", "-T", "store", "sh", "-c", script), "from compose: stocked\n");
+      // Nothing has changed: nothing is made anew.
+      const before = await ids("ps", "-q", "--no-trunc");
+      await compose(t, "up", "-d", "web");
+      t.deepEqual(await ids("ps", "-q", "--no-trunc"), before);
+      await compose(t, "down", "-v", "-t", "1");
+      t.deepEqual(await ids("ps", "-aq"), []);
+      t.deepEqual(await ids("volume", "ls", "-q"), []);
+      t.deepEqual((await ids("network", "ls", "-q")).sort(), [...networks].sort());
+    }
+  });
+}
