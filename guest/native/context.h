@@ -27,9 +27,9 @@ void RestartCall(Context* context, long nr);
 bool StoreFrame(Thread* thread, Context* context, const ring::SignalFrame& signal, uint64_t sp,
                 const Stack& stack, uint64_t mask);
 // Memory below the stack pointer that a handler's frame must spare.
-extern const uint64_t kRedZone;
+[[gnu::visibility("hidden")]] extern const uint64_t kRedZone;
 // MINSIGSTKSZ: the least that sigaltstack(2) takes.
-extern const uint64_t kMinimumSignalStack;
+[[gnu::visibility("hidden")]] extern const uint64_t kMinimumSignalStack;
 
 // rt_sigreturn(2): takes the frame at the stack pointer back. False, with nothing changed, when it
 // cannot be read.
