@@ -35,7 +35,7 @@ export async function load(entry) {
 }
 
 function vmSource() {
-  return `(function (module, require) {${readFileSync(bundle, "utf8")}\n})`;
+  return `(function (module, require) {${readFileSync(bundle, "latin1")}\n})`;
 }
 
 function isFresh() {

@@ -49,6 +49,7 @@ await build({
   bundle: true,
   // Half of the modules is indentation and comments, which every start would read.
   minifyWhitespace: true,
+  legalComments: "none",
   platform: "node",
   target: "node20",
   format: "cjs",
@@ -59,6 +60,14 @@ const ownUrl = (place) => new URL(place, bundleUrl).href;`,
   plugins: [ownUrls],
   logLevel: "warning",
 });
+
+// One character beyond Latin-1 makes V8 hold all of the text at two bytes a character.
+const beyond = [...readFileSync(output, "utf8")].find((character) => character > "\u007f");
+if (beyond !== undefined) {
+  throw new Error(
+    `The program's text has ${beyond}: write it as an escape in the regular expression`,
+  );
+}
 
 const state = mkdtempSync(join(tmpdir(), "dd-bundle-"));
 rmSync(`${output}.cache`, { force: true });

@@ -13,10 +13,12 @@ const UNITS: Readonly<Record<string, number>> = {
 export function parseDuration(text: string): number | undefined {
   const [, sign, rest = ""] = /^([+-]?)(.*)$/s.exec(text) ?? [];
   if (rest === "0") return 0;
-  if (!/^(?:(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:ns|us|µs|μs|ms|s|m|h))+$/.test(rest))
+  if (!/^(?:(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:ns|us|\u00b5s|\u03bcs|ms|s|m|h))+$/.test(rest))
     return undefined;
   let total = 0;
-  for (const [, count = "", unit = ""] of rest.matchAll(/([0-9.]+)(ns|us|µs|μs|ms|s|m|h)/g)) {
+  for (const [, count = "", unit = ""] of rest.matchAll(
+    /([0-9.]+)(ns|us|\u00b5s|\u03bcs|ms|s|m|h)/g,
+  )) {
     total += Number(count) * (UNITS[unit] ?? 0);
   }
   return sign === "-" ? -Math.round(total) : Math.round(total);
