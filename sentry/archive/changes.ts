@@ -6,12 +6,6 @@ import type { TreeInode } from "../fs/tree/tree-inode.ts";
 import type { ImageNode } from "../image/tree.ts";
 import type { FileChange } from "../spec.ts";
 
-/** A change, and how a layer has to say it. */
-export interface TreeChange extends FileChange {
-  /** A directory that replaces the image's, of which nothing shows through. */
-  readonly opaque: boolean;
-}
-
 /**
  * What is made in every container so that something can be mounted there: no change of the user's, as long
  * as there is nothing in it. Docker keeps these in a layer of their own.
@@ -34,16 +28,17 @@ const MOUNT_POINTS: ReadonlySet<ByteString> = new Set([
 
 /**
  * All changes, a directory before what is in it, in the order of names. A directory is changed when
- * something in it is, or when its own owner, mode or attributes are.
+ * something in it is, or when its own owner, mode or attributes are; where it stands in the place of
+ * another, what both have alike is no change.
  */
-export function changesOf(fs: TreeFs): readonly TreeChange[] {
+export function changesOf(fs: TreeFs): readonly FileChange[] {
   const search = new ChangeSearch(fs);
   search.visit(fs.root, fs.lower?.root, "");
   return search.changes;
 }
 
 class ChangeSearch {
-  readonly changes: TreeChange[] = [];
+  readonly changes: FileChange[] = [];
   readonly #fs: TreeFs;
   /** Inodes of the image on the way to something that has changed in its place. */
   readonly #touched = new Set<ImageNode>();
@@ -97,7 +92,7 @@ class ChangeSearch {
 
   #compare(now: TreeInode | undefined, before: ImageNode | undefined, path: ByteString): void {
     if (now === undefined) {
-      if (before !== undefined) this.changes.push({ path, kind: "deleted", opaque: false });
+      if (before !== undefined) this.changes.push({ path, kind: "deleted" });
       return;
     }
     const isDirectory = now.type === S_IFDIR;
@@ -108,12 +103,7 @@ class ChangeSearch {
     if (MOUNT_POINTS.has(path) && !within && isEmptyMountPoint(now, before)) return;
     const own = before === undefined || isDifferent(now, before);
     if (!own && !within) return;
-    const change: TreeChange = {
-      path,
-      kind: before === undefined ? "added" : "modified",
-      opaque: isDirectory && wasDirectory && now.lower !== before,
-    };
-    this.changes.splice(at, 0, change);
+    this.changes.splice(at, 0, { path, kind: before === undefined ? "added" : "modified" });
   }
 }
 
@@ -139,6 +129,8 @@ function isDifferent(now: TreeInode, before: ImageNode): boolean {
     now.target !== before.target;
   if (differs) return true;
   const isFile = (now.mode & S_IFMT) === S_IFREG;
+  // Another file of the image that has been moved here may have the same length and time.
+  if (isFile && !now.blob && now.lower !== before) return true;
   if (isFile && (now.size !== before.size || now.mtimeNs !== before.mtime)) return true;
   const xattrs = before.xattrs();
   if (xattrs.size !== now.xattrs.size) return true;

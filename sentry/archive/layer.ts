@@ -7,13 +7,13 @@ import { Errno } from "../abi/errno.ts";
 import type { TreeFs } from "../fs/tree/tree-fs.ts";
 import type { TarEntry } from "../image/tar-reader.ts";
 import { encodeHeader } from "../image/tar-writer.ts";
+import type { FileChange } from "../spec.ts";
 import type { Actor } from "../vfs/fs-context.ts";
 import { lookup } from "../vfs/resolve.ts";
-import { changesOf, type TreeChange } from "./changes.ts";
+import { changesOf } from "./changes.ts";
 import { Packer, TAR_END } from "./pack.ts";
 
 const WHITEOUT = ".wh.";
-const OPAQUE = ".wh..wh..opq";
 
 /**
  * The tar of everything the writable layer has changed, straight from its journal's tree.
@@ -30,7 +30,7 @@ export function* layerOf(
   const packer = new Packer(actor);
   const changes = changesOf(fs);
   const stubs = mountStubs(changes, without);
-  for (const { path, kind, opaque } of changes) {
+  for (const { path, kind } of changes) {
     if (stubs.has(path)) continue;
     const name = path.slice(1);
     // Whoever reads the layer would take such a name for a whiteout: no layer can hold it.
@@ -43,14 +43,13 @@ export function* layerOf(
     // A running guest may have taken it away since.
     if (place instanceof Errno) continue;
     yield* packer.member(place, name);
-    if (opaque) yield encodeHeader(marker(`${name}/${OPAQUE}`));
   }
   yield TAR_END;
 }
 
 /** Of what was added, that in which there is nothing but points to mount on. */
 function mountStubs(
-  changes: readonly TreeChange[],
+  changes: readonly FileChange[],
   targets: ReadonlySet<ByteString>,
 ): ReadonlySet<ByteString> {
   const onTheWay = new Set<ByteString>();

@@ -180,7 +180,7 @@ test("an image is listed, inspected and its history told as docker does", async 
   const old = json(await ask("GET", `/v1.40/images/${image.id}/json`)) as Record<string, unknown>;
   t.is(old["VirtualSize"], image.size);
   t.like(old["Config"], { ...config, Hostname: "", AttachStdin: false, Image: "" });
-  t.like(old["ContainerConfig"], { Cmd: null });
+  t.like(old["ContainerConfig"], { Cmd: ["/top"] });
 
   t.deepEqual(json(await ask("GET", "/images/app:1/history")), [
     {

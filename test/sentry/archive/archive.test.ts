@@ -258,8 +258,10 @@ async function applyLayer(guest: Guest, chunks: Iterable<Uint8Array>): Promise<v
   }
 }
 
+/** As whoever applies a whiteout: one of what is not there removes nothing. */
 function remove(guest: Guest, path: string): void {
-  if (guest.unlink(path) === undefined) return;
+  const error = guest.unlink(path);
+  if (error === undefined || error === ENOENT) return;
   for (const name of ok(guest.list(path))) remove(guest, `${path}/${name}`);
   guest.rmdir(path);
 }
