@@ -46,6 +46,8 @@ await build({
     resolveDir: join(modules, "cli"),
   },
   outfile: output,
+  // What only the daemon needs: every start would pay for it.
+  external: ["fastify", "@fastify/swagger", "@sinclair/typebox", "protobufjs", "ws", "pino"],
   bundle: true,
   // Half of the modules is indentation and comments, which every start would read.
   minifyWhitespace: true,
