@@ -1,4 +1,4 @@
-import { unlinkSync } from "node:fs";
+import { rmSync, unlinkSync } from "node:fs";
 import { EAGAIN, EINTR, Errno } from "../abi/errno.ts";
 import { close, writeBytes } from "../host/io.ts";
 import type { Reactor, Watch } from "../host/reactor.ts";
@@ -84,6 +84,13 @@ export class ControlServer {
   /** Whether nobody is connected. */
   get isIdle(): boolean {
     return this.connections.size === 0;
+  }
+
+  /** Lets in who has connected already, and nobody else. @returns whether anybody is connected. */
+  admitLast(): boolean {
+    rmSync(this.path, { force: true });
+    this.accept();
+    return !this.isIdle;
   }
 
   /** Tells those who watch. */

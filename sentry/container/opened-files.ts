@@ -41,7 +41,8 @@ export function serveOpenedFiles(
     const container = new Opened(held.record.spec, { log: () => {} });
     let ended = false;
     const end = (): void => {
-      if (ended) return;
+      // Whoever came just now is served; those who come later open the container anew.
+      if (ended || server.admitLast()) return;
       ended = true;
       server.finish({ code: 0 });
       container.close();
