@@ -1,9 +1,9 @@
 import { execFileSync, spawn } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
-import { connect, createServer } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { ExecutionContext } from "ava";
+import { accepts, freePort } from "../../fixtures/ports.ts";
 import { scratch } from "./tar-fixture.ts";
 
 /** Runs a program of the system; what it prints to stderr is in the error where it fails. */
@@ -16,18 +16,6 @@ export function tool(command: string, ...args: readonly string[]): string {
     }
     throw error;
   }
-}
-
-/** A TCP port of this machine that nobody listens on. */
-export async function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer().listen(0, "127.0.0.1", () => {
-      const address = server.address();
-      server.close(() =>
-        typeof address === "object" && address !== null ? resolve(address.port) : reject(address),
-      );
-    });
-  });
 }
 
 export interface RegistryFixture {
@@ -64,7 +52,7 @@ export async function startRegistry(
   const child = spawn("docker-registry", ["serve", configuration], { stdio: "ignore" });
   t.teardown(() => child.kill("SIGKILL"));
   for (let tries = 0; ; tries++) {
-    if (await connects(port)) return `127.0.0.1:${port}`;
+    if (await accepts(port)) return `127.0.0.1:${port}`;
     if (tries === 1200) throw new Error("docker-registry does not answer");
     await sleep(50);
   }
@@ -76,17 +64,6 @@ export function startPrivateRegistry(t: ExecutionContext): Promise<string> {
   const bcrypt = "$2y$05$KU6VWqV6gPZpASwf/i7/XO/MP9K7rDF9UCbpYisrZ.g8lCw0Q5RBS";
   writeFileSync(users, `me:${bcrypt}\n`);
   return startRegistry(t, { auth: { htpasswd: { realm: "test", path: users } } });
-}
-
-function connects(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(port, "127.0.0.1");
-    socket.on("connect", () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.on("error", () => resolve(false));
-  });
 }
 
 export interface LayoutOptions {
