@@ -1,12 +1,11 @@
 import { existsSync, writeFileSync } from "node:fs";
 import { hostname as hostHostname } from "node:os";
-import { join } from "node:path";
-import { fromText, toText } from "../sentry/abi/bytes.ts";
+import { toText } from "../sentry/abi/bytes.ts";
 import { SIGTERM } from "../sentry/abi/signal.ts";
 import { ContainerError } from "../sentry/container/errors.ts";
 import { hostSpec } from "../sentry/container/host-options.ts";
 import { withInit } from "../sentry/container/init-program.ts";
-import { checkLogOptions, type LogSpec, logSpec } from "../sentry/container/log-options.ts";
+import { checkLogOptions, logMember, logSpec } from "../sentry/container/log-options.ts";
 import { resolveMounts } from "../sentry/container/mounts.ts";
 import { randomId } from "../sentry/container/names.ts";
 import { writeWanted } from "../sentry/container/network/container-networks.ts";
@@ -15,6 +14,7 @@ import {
   type NetworkingContext,
   newNetworking,
 } from "../sentry/container/network/new-networking.ts";
+import { newSpec } from "../sentry/container/new-spec.ts";
 import { processConfig } from "../sentry/container/process-config.ts";
 import { parseSignal } from "../sentry/container/signal-name.ts";
 import type { ContainerStore, HeldContainer } from "../sentry/container/store.ts";
@@ -94,25 +94,15 @@ export async function newContainer(
     name,
     createdAt: Date.now(),
     imageName,
-    spec: {
-      id,
+    spec: newSpec(store, id, image, {
       mode,
-      hostname: fromText(hostname),
-      isa: image.isa,
-      rootfs: {
-        store: fromText(directories.root),
-        image: image.id,
-        layers: image.layers.map(fromText),
-        upper: fromText(join(store.directoryOf(id), "upper")),
-        readOnly: values["read-only"],
-      },
+      hostname,
+      readOnly: values["read-only"],
       mounts: init === undefined ? mounts : [...mounts, init.mount],
       network,
       limits,
       ...special,
-      runDirectory: fromText(store.runDirectoryOf(id)),
-      trace: process.env["DD_TRACE"] === "1",
-    },
+    }),
     process: { ...(init?.process ?? command), ...(groupAdd.length === 0 ? {} : { groupAdd }) },
     tty,
     openStdin: values.interactive,
@@ -155,10 +145,6 @@ function networkContext(store: ContainerStore, mode: Mode): NetworkingContext {
     },
     findContainer: (reference) => store.find(reference),
   };
-}
-
-function logMember(log: LogSpec | undefined): { log?: LogSpec } {
-  return log === undefined ? {} : { log };
 }
 
 function hostnameOf(wanted: string | undefined, network: NetworkSpec, id: string): string {

@@ -1,16 +1,16 @@
 import { hostname as hostHostname } from "node:os";
-import { join } from "node:path";
 import type { CreateChoice } from "../../api/engine/containers.ts";
 import { ApiError } from "../../api/errors.ts";
 import type { CreateBody, HealthBody, HostConfigBody } from "../../api/routes/container-bodies.ts";
-import { fromText, toText } from "../../sentry/abi/bytes.ts";
+import { toText } from "../../sentry/abi/bytes.ts";
 import { SIGTERM } from "../../sentry/abi/signal.ts";
 import { hostSpec } from "../../sentry/container/host-options.ts";
 import { withInit } from "../../sentry/container/init-program.ts";
-import { type LogSpec, logSpec } from "../../sentry/container/log-options.ts";
+import { logMember, logSpec } from "../../sentry/container/log-options.ts";
 import { resolveMounts } from "../../sentry/container/mounts.ts";
 import { randomId } from "../../sentry/container/names.ts";
 import { writeWanted } from "../../sentry/container/network/container-networks.ts";
+import { newSpec } from "../../sentry/container/new-spec.ts";
 import { processConfig } from "../../sentry/container/process-config.ts";
 import type { ContainerRecord, RestartPolicy } from "../../sentry/container/record.ts";
 import {
@@ -95,25 +95,15 @@ export async function createContainer(
     name: chosen,
     createdAt: Date.now(),
     imageName,
-    spec: {
-      id,
+    spec: newSpec(store, id, image, {
       mode,
-      hostname: fromText(hostname),
-      isa: image.isa,
-      rootfs: {
-        store: fromText(directories.root),
-        image: image.id,
-        layers: image.layers.map(fromText),
-        upper: fromText(join(store.directoryOf(id), "upper")),
-        readOnly: hostConfig.ReadonlyRootfs ?? false,
-      },
+      hostname,
+      readOnly: hostConfig.ReadonlyRootfs ?? false,
       mounts: init === undefined ? mounts : [...mounts, init.mount],
       network,
       limits,
       ...special,
-      runDirectory: fromText(store.runDirectoryOf(id)),
-      trace: process.env["DD_TRACE"] === "1",
-    },
+    }),
     process: { ...(init?.process ?? command), ...(groupAdd.length === 0 ? {} : { groupAdd }) },
     tty,
     openStdin: body.OpenStdin ?? false,
@@ -135,10 +125,6 @@ export async function createContainer(
   writeWanted(held.directory, wanted);
   held.release();
   return { record: held.record, warnings };
-}
-
-function logMember(log: LogSpec | undefined): Pick<ContainerRecord, "log"> {
-  return log === undefined ? {} : { log };
 }
 
 /** What inspect shows as it was asked for, on top of the image's own. */

@@ -153,3 +153,8 @@ function regExpOf(pattern: string): RegExp {
 function invalid(message: string): ContainerError {
   return new ContainerError("INVALID_OPTION", message);
 }
+
+/** The member of a record that holds it, if there is one. */
+export function logMember(log: LogSpec | undefined): { readonly log?: LogSpec } {
+  return log === undefined ? {} : { log };
+}
