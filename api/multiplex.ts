@@ -2,8 +2,6 @@
 export type FrameStream = 1 | 2 | 3;
 export const STDOUT: FrameStream = 1;
 export const STDERR: FrameStream = 2;
-/** Errors of the engine itself in the middle of a stream. */
-export const SYSTEM_ERROR: FrameStream = 3;
 
 const HEADER_BYTES = 8;
 

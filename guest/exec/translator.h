@@ -80,7 +80,4 @@ Place Recover(Translator* translator, const uint64_t* host_registers, const void
 // interrupted with kInterrupt.
 void LeaveAt(Translator* translator, uint64_t* host_registers);
 
-// Whether the instruction set of the guest at hand is one that this build translates.
-extern const char* const kGuestIsa;
-
 }  // namespace dd::exec

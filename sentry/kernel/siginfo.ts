@@ -81,11 +81,6 @@ export function timerExpiry(
   return info(signo, code, Timer.bytes({ signo, errno: 0, code, pad: 0, timerid, overrun, value }));
 }
 
-/** A descriptor became ready: the signal of fcntl(2)'s F_SETSIG. */
-export function descriptorReady(signo: number, code: number, band: number, fd: number): Siginfo {
-  return info(signo, code, Poll.bytes({ signo, errno: 0, code, pad: 0, band, fd }));
-}
-
 /**
  * What became of a child: the SIGCHLD its parent gets, or what waitid(2) reports.
  * @param code CLD_*.

@@ -53,8 +53,6 @@ export const size: Arg<number> = value(
 );
 /** An address the handler dereferences itself through `task.memory`. 0 is null. */
 export const addr: Arg<number> = value((frame, i) => frame.u64(i), hex);
-/** 64 bits exactly. */
-export const bits64: Arg<bigint> = value((frame, i) => frame.big(i), hex);
 
 function string(limit: number): Arg<ByteString> {
   return {

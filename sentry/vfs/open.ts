@@ -15,7 +15,6 @@ import {
 } from "../abi/errno.ts";
 import {
   O_ACCMODE,
-  O_APPEND,
   O_CREAT,
   O_DIRECTORY,
   O_EXCL,
@@ -220,6 +219,3 @@ export function openNow(
   opened.file.close();
   return ENXIO;
 }
-
-/** Flags of an open file that `F_SETFL` may change. */
-export const SETTABLE_FLAGS: number = O_APPEND | 0o4000 | 0o20000 | 0o40000 | O_NOATIME;

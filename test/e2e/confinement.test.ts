@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import test from "ava";
 import { openDd } from "../fixtures/dd.ts";
+import { until } from "../fixtures/until.ts";
 
 const dd = openDd();
 const isRoot = process.getuid?.() === 0;
@@ -55,12 +56,13 @@ test.serial(
     t.is(started.code, 0, started.stderr);
     const id = started.stdout.trim();
     const [sentry = 0] = dd.processes();
-    // The shell forks while we look.
-    let inside = descendants(sentry);
-    for (let i = 0; i < 200 && inside.length < 4; i += 1) {
-      await new Promise((resolve) => setTimeout(resolve, 20));
+    // The shell forks while we look, and what execs gets a process of its own.
+    let inside: HostProcess[] = [];
+    await until(async () => {
+      const { stdout } = await dd.run(["top", id]);
       inside = descendants(sentry);
-    }
+      return stdout.match(/ sleep 60$/gm)?.length === 2 && inside.length === 4;
+    });
     t.is(inside.length, 4, "launcher, shell and two sleeps");
     for (const { pid, parent, fields } of inside) {
       const name = `${fields.get("Name")} (${pid})`;

@@ -199,10 +199,6 @@ class GeneralAssembler : public Encoder {
     Legacy(size, 0x0fbd, Number(dst), src, 0, 0xf3);
   }
   template <typename Operand>
-  void Tzcnt(Size size, Gpr dst, const Operand& src) {
-    Legacy(size, 0x0fbc, Number(dst), src, 0, 0xf3);
-  }
-  template <typename Operand>
   void Crc32(Size size, Gpr dst, const Operand& src) {  // Castagnoli's polynomial
     if (size == Size::k16) Byte(0x66);
     Legacy(size == Size::k64 ? Size::k64 : Size::k32, size == Size::k8 ? 0x0f38f0 : 0x0f38f1,
@@ -246,7 +242,6 @@ class GeneralAssembler : public Encoder {
     if (Number(r) >= 8) Byte(0x41);
     Byte(0x58u | (Number(r) & 7u));
   }
-  void PushMem(const Mem& m) { Legacy(Size::k32, 0xff, 6, m, 0); }
   template <typename Operand>
   void JmpTo(const Operand& target) {
     Legacy(Size::k32, 0xff, 4, target, 0);
@@ -259,8 +254,6 @@ class GeneralAssembler : public Encoder {
   void Lahf() { Byte(0x9f); }
   void Sahf() { Byte(0x9e); }
   void Cmc() { Byte(0xf5); }
-  void Clc() { Byte(0xf8); }
-  void Stc() { Byte(0xf9); }
   void Cdq(Size size) {  // rdx = sign of rax
     if (size == Size::k64) Byte(0x48);
     Byte(0x99);
@@ -269,14 +262,6 @@ class GeneralAssembler : public Encoder {
   void Pause() {
     Byte(0xf3);
     Byte(0x90);
-  }
-  void Rdtsc() {
-    Byte(0x0f);
-    Byte(0x31);
-  }
-  void Ud2() {
-    Byte(0x0f);
-    Byte(0x0b);
   }
   void Ldmxcsr(const Mem& m) { Legacy(Size::k32, 0x0fae, 2, m, 0); }
   void Stmxcsr(const Mem& m) { Legacy(Size::k32, 0x0fae, 3, m, 0); }

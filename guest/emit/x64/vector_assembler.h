@@ -139,12 +139,6 @@ class Assembler : public GeneralAssembler {
     Vex(op.map, op.prefix, op.w, false, op.opcode, Number(dst), 0, src);
   }
   template <typename Operand>
-  void VImm(const VexOp& op, Xmm dst, Xmm a, const Operand& b, uint8_t imm) {
-    Vex(op.map, op.prefix, op.w, false, op.opcode, Number(dst), Number(a), b, 1);
-    Byte(imm);
-  }
-
-  template <typename Operand>
   void Scalar(FloatOp op, bool is_double, Xmm dst, Xmm a, const Operand& b) {
     Vex(Map::k0f, is_double ? Prefix::kF2 : Prefix::kF3, false, false, static_cast<uint8_t>(op),
         Number(dst), Number(a), b);
@@ -174,12 +168,6 @@ class Assembler : public GeneralAssembler {
     Vex(Map::k0f, is_double ? Prefix::k66 : Prefix::kNone, false, false, 0xc2, Number(dst),
         Number(a), b, 1);
     Byte(predicate);
-  }
-  void Movmsk(bool is_double, Gpr dst, Xmm src) {
-    Vex(Map::k0f, is_double ? Prefix::k66 : Prefix::kNone, false, false, 0x50, Number(dst), 0, src);
-  }
-  void Pmovmskb(Gpr dst, Xmm src) {
-    Vex(Map::k0f, Prefix::k66, false, false, 0xd7, Number(dst), 0, src);
   }
   template <typename Operand>
   void Ptest(Xmm a, const Operand& b) {

@@ -27,8 +27,6 @@ constexpr uint64_t kHwcap = uint64_t{1} << 0      // FP
                             | uint64_t{1} << 21   // SHA512
                             | uint64_t{1} << 23;  // ASIMDFHM
 constexpr uint64_t kHwcap2 = 0;
-// AT_PLATFORM and uname's machine.
-constexpr const char* kPlatform = "aarch64";
 
 // CTR_EL0: lines of 64 bytes, physically tagged; instruction fetches need the guest's IC IVAU.
 constexpr uint64_t kCtr = 0x8444c004;
