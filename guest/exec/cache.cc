@@ -9,15 +9,6 @@ constexpr uint32_t kReleasedBlocks[] = {ir::kBlocksPerRegion, 16, 4, 1};
 
 uint64_t Hash(uint64_t value) { return value * 0x9e3779b97f4a7c15; }
 
-uint64_t HostPage(const uint8_t* at) { return reinterpret_cast<uint64_t>(at) & ~(kPageBytes - 1); }
-
-// Makes [at, at + bytes) writable or executable again: whole pages.
-bool Protect(Translator* t, uint8_t* at, size_t bytes, bool executable) {
-  const uint64_t begin = HostPage(at);
-  const uint64_t end = HostPage(at + bytes + kPageBytes - 1);
-  return t->host.protect(reinterpret_cast<void*>(begin), end - begin, executable);
-}
-
 void Copy(uint8_t* to, const uint8_t* from, size_t bytes) {
   asm volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(bytes) : : "memory");
 }
@@ -50,8 +41,15 @@ void Lock(Translator* t) {
 }
 void Unlock(Translator* t) { __atomic_store_n(&t->lock, 0, __ATOMIC_RELEASE); }
 
+namespace {
+
+// Of the index: addresses that are near share cache lines.
+uint64_t Slot(uint64_t pc) { return Hash(pc >> 8) >> 32 << 6 | (pc >> 2 & 63); }
+
+}  // namespace
+
 Entry* FindEntry(const Translator* t, uint64_t pc) {
-  for (uint64_t i = Hash(pc) >> 32;; i++) {
+  for (uint64_t i = Slot(pc);; i++) {
     const uint32_t number = t->entry_index[i & t->entry_index_mask];
     if (number == 0) return nullptr;
     if (t->entries[number - 1].pc == pc) return &t->entries[number - 1];
@@ -64,26 +62,32 @@ Entry* EntryOf(Translator* t, uint64_t pc) {
   if (t->entry_count == t->entry_limit) return nullptr;
   entry = &t->entries[t->entry_count++];
   *entry = {pc, t->environment.translate};
-  uint64_t i = Hash(pc) >> 32;
+  uint64_t i = Slot(pc);
   while (t->entry_index[i & t->entry_index_mask] != 0) i++;
   t->entry_index[i & t->entry_index_mask] = t->entry_count;
   return entry;
 }
 
+bool IsTranslated(const Translator* t, uint64_t pc) {
+  for (uint32_t i = 0; i < t->made_count; i++) {
+    if (t->translations[t->made[i]].pc == pc) return true;
+  }
+  const Entry* entry = FindEntry(t, pc);
+  return entry != nullptr && entry->host != t->environment.translate;
+}
+
 namespace {
 
-// Translations that are made with one change of protection: of what a region calls and comes back
-// to, which is about to be executed as well.
-constexpr uint32_t kBatch = 8;
+// Translations that become executable together, in pages of their own: of what a region calls and
+// comes back to, which is about to be executed as well.
+constexpr uint32_t kBatchWanted = 64;
 
 struct Batch {
-  uint64_t pcs[kBatch];  // wanted
+  uint64_t pcs[kBatchWanted];  // wanted
   uint32_t count = 0;
-  uint32_t made[kBatch];  // numbers of translations
-  uint32_t made_count = 0;
 
   void Want(uint64_t pc) {
-    if (count < kBatch) pcs[count++] = pc;
+    if (count < kBatchWanted) pcs[count++] = pc;
   }
 };
 
@@ -99,13 +103,34 @@ void WantCalls(const ir::Region& region, Batch* batch) {
   }
 }
 
+// A page with less room than this is left as it is: making it writable again costs a system call,
+// and threads that execute it wait.
+constexpr size_t kRoomWorthOpening = 2048;
+
+uint8_t* PageOf(uint8_t* at) {
+  return reinterpret_cast<uint8_t*>(reinterpret_cast<uint64_t>(at) & ~(kPageBytes - 1));
+}
+
+// Behind the last page that is executable everything is writable still.
+bool BeginWriting(Translator* t) {
+  if (t->made_count != 0 || PageOf(t->code_at) == t->code_at) return true;
+  return t->host.protect(PageOf(t->code_at), kPageBytes, false);
+}
+
+bool EndWriting(Translator* t, uint8_t* begin) {
+  uint8_t* end = PageOf(t->code_at + kPageBytes - 1);
+  if (end - t->code_at < ptrdiff_t{kRoomWorthOpening}) t->code_at = end;
+  begin = PageOf(begin);
+  return t->host.protect(begin, static_cast<size_t>(end - begin), true);
+}
+
 enum class Made : uint8_t { kTranslation, kNothing, kNoRoom };
 
-// Writes the code at the end of what there is; its pages are writable.
+// Writes the code at the end of what there is.
 Made MakeTranslation(Translator* t, uint64_t pc, Batch* batch) {
   Entry* entry = EntryOf(t, pc);
   if (entry == nullptr) return Made::kNoRoom;
-  if (entry->host != t->environment.translate) return Made::kNothing;
+  if (IsTranslated(t, pc)) return Made::kNothing;
   FormedRegion formed;
   select::x64::Generated code;
   const uint64_t base = (reinterpret_cast<uint64_t>(t->code_at) + 15) & ~uint64_t{15};
@@ -125,6 +150,7 @@ Made MakeTranslation(Translator* t, uint64_t pc, Batch* batch) {
       t->page_use_count + pages + kPeekedPages > t->page_use_limit) {
     return Made::kNoRoom;
   }
+  if (!BeginWriting(t)) return Made::kNoRoom;
   Copy(at, code.code, code.code_bytes);
   Copy(t->data_at, reinterpret_cast<const uint8_t*>(code.points), point_bytes);
   const uint32_t number = t->translation_count;
@@ -141,8 +167,8 @@ Made MakeTranslation(Translator* t, uint64_t pc, Batch* batch) {
   t->data_at += point_bytes;
   t->code_at = at + code.code_bytes;
   AddPageUses(t, number, formed.low, formed.high);
-  if (batch->made_count == 0) WantCalls(formed.region, batch);
-  batch->made[batch->made_count++] = number;
+  WantCalls(formed.region, batch);
+  t->made[t->made_count++] = number;
   return Made::kTranslation;
 }
 
@@ -152,19 +178,14 @@ uint64_t Translate(Translator* t, uint64_t pc, bool* no_room) {
   *no_room = false;
   const Entry* known = FindEntry(t, pc);
   if (known != nullptr && known->host != t->environment.translate) return known->host;
-  // Behind the last page that has code everything is writable still.
-  uint8_t* begin = t->code_at;
-  const bool page_begun = begin != reinterpret_cast<uint8_t*>(HostPage(begin));
-  if (page_begun && !Protect(t, begin, 1, false)) {
-    *no_room = true;
-    return 0;
-  }
   t->environment.context = t;
   t->environment.entry_of = EntryForCode;
   t->environment.flags_wanted = FlagsWanted;
+  uint8_t* begin = t->code_at;
   Batch batch;
   batch.Want(pc);
-  for (uint32_t i = 0; i < batch.count; i++) {
+  t->made_count = 0;
+  for (uint32_t i = 0; i < batch.count && t->made_count < kBatch; i++) {
     const Made made = MakeTranslation(t, batch.pcs[i], &batch);
     if (i == 0 && made != Made::kTranslation) {
       *no_room = made == Made::kNoRoom;
@@ -172,27 +193,35 @@ uint64_t Translate(Translator* t, uint64_t pc, bool* no_room) {
     }
     if (made == Made::kNoRoom) break;
   }
-  const size_t bytes = static_cast<size_t>(t->code_at - begin);
-  if ((page_begun || bytes != 0) && !Protect(t, begin, bytes == 0 ? 1 : bytes, true)) return 0;
-  if (batch.made_count == 0) return 0;
-  for (uint32_t i = 0; i < batch.made_count; i++) {
-    const Translation& translation = t->translations[batch.made[i]];
+  const uint32_t made_count = t->made_count;
+  t->made_count = 0;
+  if (made_count == 0) return 0;
+  if (!EndWriting(t, begin)) {
+    *no_room = true;
+    return 0;
+  }
+  for (uint32_t i = 0; i < made_count; i++) {
+    const Translation& translation = t->translations[t->made[i]];
     __atomic_store_n(&translation.entry->host, translation.code, __ATOMIC_RELEASE);
   }
-  return t->translations[batch.made[0]].code;
+  return t->translations[t->made[0]].code;
 }
 
 void Reset(Translator* t) {
-  for (uint32_t i = 0; i < 1u << kTableBits; i++) t->table[i] = &t->nothing;
+  for (uint32_t& offset : t->dispatch->offsets) offset = 0;
   for (uint32_t i = 0; i <= t->entry_index_mask; i++) t->entry_index[i] = 0;
   for (uint32_t i = 0; i < kPageBuckets; i++) t->page_buckets[i] = 0;
+  const uint8_t* end = PageOf(t->code_at + kPageBytes - 1);
+  BeginEmpty(t);
+  if (t->code_at != end) t->host.protect(t->code_at, static_cast<size_t>(end - t->code_at), false);
+}
+
+void BeginEmpty(Translator* t) {
   t->entry_count = 0;
   t->translation_count = 1;
   t->page_use_count = 1;
   t->data_at = t->data_begin;
-  uint8_t* begin = t->code_begin + kRoutineBytes;
-  if (t->code_at != begin) Protect(t, begin, static_cast<size_t>(t->code_at - begin), false);
-  t->code_at = begin;
+  t->code_at = t->code_begin + kRoutineBytes;
 }
 
 }  // namespace dd::exec

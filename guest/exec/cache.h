@@ -34,10 +34,10 @@ struct PageUse {
   uint32_t next;  // in the bucket; 0 is none
 };
 
-constexpr uint32_t kTableBits = 16;  // of the table for indirect branches
 constexpr uint32_t kPageBits = 12;
 constexpr uint64_t kPageBytes = uint64_t{1} << kPageBits;
 constexpr uint32_t kPageBuckets = 1u << 14;
+constexpr uint32_t kBatch = 16;  // translations that become executable together
 constexpr size_t kRoutineBytes = 4096;
 constexpr size_t kFormerBytes = 8192;
 constexpr size_t kPeekArenaBytes = 32768;
@@ -65,9 +65,8 @@ struct Translator {
   uint64_t first_translation;
 
   // Arrays of fixed size behind the code.
-  Entry** table;  // 1 << kTableBits
-  Entry nothing;  // what unused places of the table point to: matches no address
-  Entry* entries;
+  select::x64::Dispatch* dispatch;
+  Entry* entries;  // behind `dispatch`
   uint32_t entry_count, entry_limit;
   uint32_t* entry_index;  // open addressing, 2 * entry_limit rounded up; number + 1
   uint32_t entry_index_mask;
@@ -87,6 +86,8 @@ struct Translator {
   void* peek_arena;                     // kPeekArenaBytes
   uint64_t peeked_pages[kPeekedPages];  // that the region at hand relies on
   uint32_t peeked_count;
+  uint32_t made[kBatch];  // translations that are not executable yet
+  uint32_t made_count;
   void* arena;
   size_t arena_bytes;
   uint8_t* window;  // guest bytes of one page
@@ -101,11 +102,15 @@ void Unlock(Translator* t);
 // All with the lock held.
 Entry* FindEntry(const Translator* t, uint64_t pc);  // null: there is none
 Entry* EntryOf(Translator* t, uint64_t pc);          // null: no room
+// Whether there is one of the region at `pc`.
+bool IsTranslated(const Translator* t, uint64_t pc);
 // The translation of the region at `pc`, made if need be. 0: nothing can be fetched there;
 // `no_room`: the cache is full.
 uint64_t Translate(Translator* t, uint64_t pc, bool* no_room);
 // Forgets everything; no thread is in code.
 void Reset(Translator* t);
+// The same of one whose memory is all 0, as it comes.
+void BeginEmpty(Translator* t);
 
 // Whether code at `pc` may read flags that were set before it; `context` is the Translator.
 bool FlagsWanted(void* context, uint64_t pc);

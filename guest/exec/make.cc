@@ -47,8 +47,8 @@ uint32_t PowerOfTwoOver(size_t n) {
 Translator* Make(const HostServices& host, size_t cache_bytes, LowerBlock lower) {
   if (!HostIsCapable()) return nullptr;
   const size_t fixed = sizeof(Translator) + select::x64::WorkspaceBytes() + kArenaBytes +
-                       (size_t{1} << kTableBits) * sizeof(Entry*) +
-                       kPageBuckets * sizeof(uint32_t) + 64 * kPageBytes;
+                       sizeof(select::x64::Dispatch) + kPageBuckets * sizeof(uint32_t) +
+                       64 * kPageBytes;
   if (cache_bytes < 2 * fixed || cache_bytes > size_t{1} << 30) return nullptr;
   auto* memory = static_cast<uint8_t*>(host.map(cache_bytes));
   if (memory == nullptr) return nullptr;
@@ -60,8 +60,8 @@ Translator* Make(const HostServices& host, size_t cache_bytes, LowerBlock lower)
   t->code_begin = memory;
   t->code_end = memory + code_bytes;
   t->code_at = memory + kRoutineBytes;
-  t->nothing = {~uint64_t{0}, 0};
-  t->table = layout.Take<Entry*>(size_t{1} << kTableBits);
+  t->dispatch = layout.Take<select::x64::Dispatch>(1);
+  t->dispatch->nothing = {~uint64_t{0}, 0};
   t->constants = layout.Take<select::x64::ConstantPool>(1);
   t->workspace = reinterpret_cast<select::x64::Workspace*>(
       layout.Take<uint8_t>(select::x64::WorkspaceBytes()));
@@ -85,10 +85,9 @@ Translator* Make(const HostServices& host, size_t cache_bytes, LowerBlock lower)
   if (t->data_begin + cache_bytes / kDataShare > t->data_end) return nullptr;
   select::x64::FillConstants(t->constants);
   t->environment.constants = reinterpret_cast<uint64_t>(t->constants);
-  t->environment.table = reinterpret_cast<uint64_t>(t->table);
-  t->environment.table_bits = kTableBits;
+  t->environment.dispatch = reinterpret_cast<uint64_t>(t->dispatch);
   EmitRoutines(t);
-  Reset(t);
+  BeginEmpty(t);
   if (!host.protect(memory, kRoutineBytes, true)) return nullptr;
   return t;
 }

@@ -93,7 +93,7 @@ class Former {
     for (uint32_t i = 0; i < count_; i++) {
       if (blocks_[i].pc == pc) return;
     }
-    if (count_ >= limit_ || ops_ >= kOpsEnough || IsTranslated(pc)) return;
+    if (count_ >= limit_ || ops_ >= kOpsEnough || IsTranslated(t_, pc)) return;
     for (uint32_t i = 0; i < count_; i++) {
       if (pc <= blocks_[i].pc || pc >= ends_[i]) continue;
       // Into the middle of a block: the first part anew, up to here, then the second.
@@ -116,8 +116,6 @@ class Former {
     }
     AddBlock(pc);
   }
-
-  bool IsTranslated(uint64_t pc) const;
 
   // The entry first, then by address, then what lies before the entry.
   void Sort() {
@@ -189,11 +187,6 @@ class Former {
   uint64_t ends_[kBlocksPerRegion];
   uint64_t queue_[kQueue];
 };
-
-bool Former::IsTranslated(uint64_t pc) const {
-  const Entry* entry = FindEntry(t_, pc);
-  return entry != nullptr && entry->host != t_->environment.translate;
-}
 
 }  // namespace
 

@@ -28,13 +28,17 @@ void MakeRoom(Translator* t) {
   __atomic_store_n(&t->reset_pending, 0, __ATOMIC_SEQ_CST);
 }
 
-Entry** Place(Translator* t, uint64_t pc) { return &t->table[pc >> 2 & ((1u << kTableBits) - 1)]; }
+uint32_t* Place(Translator* t, uint64_t pc) {
+  return &t->dispatch->offsets[pc >> 2 & select::x64::Dispatch::kMask];
+}
 
 // The code at `pc`; the runner is in code then. 0: nothing can be fetched there.
 uint64_t Arrive(Translator* t, Runner* runner, uint64_t pc) {
   __atomic_store_n(&runner->in_code, 1, __ATOMIC_SEQ_CST);
   if (__atomic_load_n(&t->reset_pending, __ATOMIC_SEQ_CST) == 0) {
-    const Entry* entry = __atomic_load_n(Place(t, pc), __ATOMIC_ACQUIRE);
+    const uint64_t offset = __atomic_load_n(Place(t, pc), __ATOMIC_ACQUIRE);
+    const auto* entry =
+        reinterpret_cast<const Entry*>(reinterpret_cast<uint64_t>(t->dispatch) + offset);
     const uint64_t host = __atomic_load_n(&entry->host, __ATOMIC_ACQUIRE);
     if (entry->pc == pc && host != t->environment.translate) return host;
   }
@@ -47,7 +51,9 @@ uint64_t Arrive(Translator* t, Runner* runner, uint64_t pc) {
     host = Translate(t, pc, &no_room);
   }
   if (host != 0) {
-    __atomic_store_n(Place(t, pc), EntryOf(t, pc), __ATOMIC_RELEASE);
+    const uint64_t offset =
+        reinterpret_cast<uint64_t>(EntryOf(t, pc)) - reinterpret_cast<uint64_t>(t->dispatch);
+    __atomic_store_n(Place(t, pc), static_cast<uint32_t>(offset), __ATOMIC_RELEASE);
     __atomic_store_n(&runner->in_code, 1, __ATOMIC_SEQ_CST);
   }
   Unlock(t);

@@ -19,6 +19,17 @@ struct Entry {
 constexpr int32_t kEntryPc = 0;
 constexpr int32_t kEntryHost = 8;
 
+// Where indirect branches look: by bits 2.. of the guest address, how far from here an entry is that
+// may be the one. All places but those that are set are 0, which leads to an entry that matches no
+// address.
+struct Dispatch {
+  static constexpr uint32_t kBits = 16;
+  static constexpr uint32_t kMask = (1u << kBits) - 1;
+
+  Entry nothing;
+  uint32_t offsets[size_t{1} << kBits];
+};
+
 // Why generated code was left, in eax.
 enum class Left : uint32_t {
   kTranslate,  // State::pc has no translation yet
@@ -86,9 +97,8 @@ struct Environment {
   uint64_t translate;    // rax: Entry*
   uint64_t look_up;      // rax: guest address without a usable place in `table`
 
-  // Table of Entry* by guest address: bits 2.. of it, `table_bits` many.
-  uint64_t table;
-  uint32_t table_bits;
+  // Dispatch, within 2 GiB.
+  uint64_t dispatch;
   // ConstantPool.
   uint64_t constants;
 };

@@ -68,15 +68,16 @@ void Codegen::LeaveWith(Left left, uint64_t pc) {
 
 // rax: where to.
 void Codegen::ExitIndirect() {
-  // Addresses of the guest are multiples of 4 or of 1; entries of the table are 8 bytes.
+  // Addresses of the guest are multiples of 4 or of 1; offsets are 4 bytes.
+  constexpr int32_t kOffsets = offsetof(Dispatch, offsets);
   Mov(Size::k32, kRcx, kRax);
-  Arith(Alu::kAnd, Size::k32, kRcx, static_cast<int32_t>(((1u << env_->table_bits) - 1) << 2));
-  Lea(Size::k64, kRdx, Mem::Near(env_->table));
-  Mov(Size::k64, kRcx, Mem::Indexed(kRdx, kRcx, 1));
-  Arith(Alu::kCmp, Size::k64, kRax, Mem::At(kRcx, kEntryPc));
+  Arith(Alu::kAnd, Size::k32, kRcx, int32_t{Dispatch::kMask << 2});
+  Lea(Size::k64, kRdx, Mem::Near(env_->dispatch));
+  Mov(Size::k32, kRcx, Mem::Indexed(kRdx, kRcx, 0, kOffsets));
+  Arith(Alu::kCmp, Size::k64, kRax, Mem::Indexed(kRdx, kRcx, 0, kEntryPc));
   JccNear(Cc::kNe, env_->look_up);
-  Mov(Size::k64, kRax, kRcx);
-  JmpTo(Mem::At(kRax, kEntryHost));
+  Lea(Size::k64, kRax, Mem::Indexed(kRdx, kRcx, 0));
+  JmpTo(Mem::Indexed(kRdx, kRcx, 0, kEntryHost));
 }
 
 // What a successor of this block alone finds as it is now.
