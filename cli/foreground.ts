@@ -24,13 +24,8 @@ export async function runInForeground(
   Sentry: SentryConstructor,
   { stdin, explain }: { readonly stdin: boolean; readonly explain: boolean },
 ): Promise<number> {
-  const terminal = held.record.tty ? UserTerminal.enter(stdin) : undefined;
-  const nothing = stdin ? undefined : openSync("/dev/null", "r");
-  const attachment: Attachment =
-    terminal === undefined
-      ? { kind: "descriptors", stdin: nothing ?? 0, stdout: 1, stderr: 2 }
-      : { kind: "terminal", ...terminal.ends, size: terminal.size() };
-  // From the first moment on: a signal that comes while the container starts is its own, too.
+  // From the first moment on: a signal that comes while the container starts is its own, too, and none may end
+  // this process while the terminal is raw.
   let running: RunningContainer | undefined;
   const early: number[] = [];
   let interrupts = 0;
@@ -46,6 +41,12 @@ export async function runInForeground(
     }
     running.signal(interrupts >= INTERRUPTS_MAX ? SIGKILL : signo);
   });
+  const terminal = held.record.tty ? UserTerminal.enter(stdin) : undefined;
+  const nothing = stdin ? undefined : openSync("/dev/null", "r");
+  const attachment: Attachment =
+    terminal === undefined
+      ? { kind: "descriptors", stdin: nothing ?? 0, stdout: 1, stderr: 2 }
+      : { kind: "terminal", ...terminal.ends, size: terminal.size() };
   let layers: readonly ConfinementLayer[] = [];
   let startedMs = 0;
   return new Promise((resolve) => {

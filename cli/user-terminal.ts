@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import { Errno } from "../sentry/abi/errno.ts";
 import { close, O_NONBLOCK, reopen } from "../sentry/host/io.ts";
 import { isTerminal, RawTerminal, windowSize } from "../sentry/host/terminal.ts";
@@ -26,6 +27,8 @@ export class UserTerminal {
   readonly ends: { readonly input: number | undefined; readonly output: number };
   private readonly raw: RawTerminal | undefined;
   private readonly own: readonly number[];
+  /** The last size that was asked for. */
+  private told = DEFAULT_SIZE;
 
   private constructor(
     ends: UserTerminal["ends"],
@@ -60,12 +63,15 @@ export class UserTerminal {
 
   size(): WindowSize {
     const size = windowSize(isTerminal(STDOUT) ? STDOUT : STDIN);
-    return size instanceof Errno || size.rows === 0 || size.cols === 0 ? DEFAULT_SIZE : size;
+    this.told = size instanceof Errno || size.rows === 0 || size.cols === 0 ? DEFAULT_SIZE : size;
+    return this.told;
   }
 
-  /** Calls back when the user has changed the terminal's size. */
+  /** Calls back when the user has changed the terminal's size: at once if that was since `size()` told it. */
   onResize(callback: (size: WindowSize) => void): void {
+    const before = this.told;
     process.on("SIGWINCH", () => callback(this.size()));
+    if (!isDeepStrictEqual(this.size(), before)) callback(this.size());
   }
 
   /** Takes the terminal back as it was. */

@@ -127,7 +127,7 @@ const rows = allRows({} as Engine);
 let served: Served;
 
 test.before(async (t) => {
-  t.timeout(60_000);
+  t.timeout(300_000);
   served = await serve();
 });
 test.after.always(() => served?.close());
@@ -142,7 +142,7 @@ for (const row of rows) {
   // A tunnel has no answer without its upgrade.
   if (row.kind === "tunnel") continue;
   test.serial(`no fault and no silence: ${row.method} ${row.url}`, async (t) => {
-    t.timeout(60_000);
+    t.timeout(300_000);
     const asksRegistry = REGISTRY_ROUTES.test(row.url);
     const words = asksRegistry ? registryWord : word;
     const queries = fc.record(

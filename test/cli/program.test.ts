@@ -2,6 +2,7 @@ import { once } from "node:events";
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "ava";
+import { until } from "../fixtures/until.ts";
 import { Ddcli } from "./ddcli.ts";
 
 /** Exit codes and where their reasons are told, as docker's. */
@@ -118,7 +119,7 @@ test("the third Ctrl-C ends a container that does not listen", async (t) => {
 
 test("a container in the background: started, seen, logged, entered, stopped, removed", async (t) => {
   const dd = new Ddcli(t);
-  const script = "echo out; echo err >&2; printf unfinished; exec sleep 60";
+  const script = "echo out; printf unfinished; echo err >&2; exec sleep 60";
   const { code, stdout } = await dd.run(
     "run",
     "-d",
@@ -142,6 +143,7 @@ test("a container in the background: started, seen, logged, entered, stopped, re
   t.is((await dd.run("exec", "web", "nosuch")).code, 127);
   t.true((await dd.run("top", "web")).stdout.includes("sleep 60"));
   t.true((await dd.run("stats", "--json")).stdout.includes('"MemUsage":"1MB / -"'));
+  t.true(await until(async () => (await dd.run("logs", "web")).stderr === "err\n"));
 
   t.like(await dd.run("stop", "web"), { code: 0, stdout: "web\n" });
   t.like(await dd.run("logs", "web"), { stdout: "out\nunfinished", stderr: "err\n" });
@@ -159,7 +161,7 @@ test("stop kills what ignores its signal", async (t) => {
   const dd = new Ddcli(t);
   const script = "trap '' TERM; echo ready; while :; do sleep 0.05; done";
   await dd.run("run", "-d", "--name", "web", "host", "sh", "-c", script);
-  while ((await dd.run("logs", "web")).stdout === "");
+  t.true(await until(async () => (await dd.run("logs", "web")).stdout !== ""));
   await dd.run("stop", "-t", "0", "web");
   t.is((await dd.run("wait", "web")).stdout, "137\n");
 });

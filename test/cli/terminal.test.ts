@@ -4,6 +4,7 @@ import test, { type ExecutionContext } from "ava";
 import { call } from "../../sentry/host/call.ts";
 import { writeBytes } from "../../sentry/host/io.ts";
 import { setWindowSize } from "../../sentry/host/terminal.ts";
+import { until } from "../fixtures/until.ts";
 import { openPty, type Pty, readUntil } from "../sentry/container/pty.ts";
 import { Ddcli } from "./ddcli.ts";
 
@@ -16,25 +17,30 @@ function lineDiscipline({ slave }: Pty): string {
   return termios.toString("hex");
 }
 
+interface OnTerminal {
+  readonly pty: Pty;
+  readonly child: ChildProcess;
+  /** Its exit code. */
+  readonly ended: Promise<number | null>;
+}
+
 /** ddcli on a terminal of its own. */
-function onTerminal(
-  t: ExecutionContext,
-  dd: Ddcli,
-  ...words: string[]
-): { pty: Pty; child: ChildProcess } {
+function onTerminal(t: ExecutionContext, dd: Ddcli, ...words: string[]): OnTerminal {
   const pty = openPty(30, 100);
   const { slave } = pty;
   // It gets a session with the pty as controlling terminal, as a shell in a window has.
   const child = dd.spawn(words, [slave, slave, slave], {}, ["setsid", "--ctty"]);
+  const ended = once(child, "exit").then(([code]) => code as number | null);
   t.teardown(() => {
     child.kill("SIGKILL");
     pty.close();
   });
-  return { pty, child };
+  return { pty, child, ended };
 }
 
 test("run -it gives a terminal of the user's size that follows it, and what is typed arrives", async (t) => {
-  const { pty, child } = onTerminal(t, new Ddcli(t), ...["run", "--rm", "-it", "host", "sh"]);
+  const words = ["run", "--rm", "-it", "host", "sh"];
+  const { pty, child, ended } = onTerminal(t, new Ddcli(t), ...words);
   const before = lineDiscipline(pty);
   writeBytes(pty.master, Buffer.from("stty size; tty\n"));
   await readUntil(pty.master, (text) => /30 100\s+\/dev\/pts\/\d/.test(text));
@@ -42,25 +48,23 @@ test("run -it gives a terminal of the user's size that follows it, and what is t
 
   setWindowSize(pty.master, 40, 120);
   child.kill("SIGWINCH");
-  await new Promise((resolve) => setTimeout(resolve, 100));
-  writeBytes(pty.master, Buffer.from("stty size\n"));
-  await readUntil(pty.master, (text) => text.includes("40 120"));
+  const follow = "until [ \"$(stty size)\" = '40 120' ]; do sleep 0.05; done; echo it' 'does\n";
+  writeBytes(pty.master, Buffer.from(follow));
+  await readUntil(pty.master, (text) => text.includes("it does"));
 
   writeBytes(pty.master, Buffer.from("exit 6\n"));
-  const [code] = await once(child, "exit");
-  t.is(code, 6);
+  t.is(await ended, 6);
   t.is(lineDiscipline(pty), before, "restored");
 });
 
 test("Ctrl-C goes to the container's foreground job, not to ddcli", async (t) => {
-  const { pty, child } = onTerminal(t, new Ddcli(t), ...["run", "--rm", "-it", "host", "sh"]);
-  writeBytes(pty.master, Buffer.from("echo rea''dy; sleep 60; echo code=$?\n"));
+  const { pty, ended } = onTerminal(t, new Ddcli(t), ...["run", "--rm", "-it", "host", "sh"]);
+  writeBytes(pty.master, Buffer.from("sh -c 'echo rea''dy; exec sleep 1000'\n"));
   await readUntil(pty.master, (text) => text.includes("ready"));
-  await new Promise((resolve) => setTimeout(resolve, 200));
   writeBytes(pty.master, Buffer.from("\u0003"));
   writeBytes(pty.master, Buffer.from("echo still he''re; exit\n"));
   await readUntil(pty.master, (text) => text.includes("still here"));
-  await once(child, "exit");
+  await ended;
   t.pass();
 });
 
@@ -77,16 +81,11 @@ for (const [what, words, signal, expected] of ENDS) {
     const before = lineDiscipline(pty);
     pty.close();
     const run = onTerminal(t, new Ddcli(t), "run", "--rm", "-it", ...words);
-    const exit = once(run.child, "exit");
     if (signal !== undefined) {
-      while (lineDiscipline(run.pty) === before) {
-        await new Promise((resolve) => setTimeout(resolve, 20));
-      }
-      await new Promise((resolve) => setTimeout(resolve, 200));
+      t.true(await until(() => lineDiscipline(run.pty) !== before));
       run.child.kill(signal);
     }
-    const [code] = await exit;
-    t.is(code, expected);
+    t.is(await run.ended, expected);
     t.is(lineDiscipline(run.pty), before);
   });
 }
@@ -94,12 +93,11 @@ for (const [what, words, signal, expected] of ENDS) {
 test("exec -it has a terminal of its own beside a background container", async (t) => {
   const dd = new Ddcli(t);
   await dd.run("run", "-d", "--name", "web", "host", "sleep", "60");
-  const { pty, child } = onTerminal(t, dd, "exec", "-it", "web", "sh");
+  const { pty, ended } = onTerminal(t, dd, "exec", "-it", "web", "sh");
   const before = lineDiscipline(pty);
   writeBytes(pty.master, Buffer.from("stty size; exit 8\n"));
   await readUntil(pty.master, (text) => text.includes("30 100"));
-  const [code] = await once(child, "exit");
-  t.is(code, 8);
+  t.is(await ended, 8);
   t.is(lineDiscipline(pty), before);
 });
 
@@ -108,8 +106,8 @@ test("a process in a terminal that disappears gets a hang-up", async (t) => {
   await dd.run("run", "-d", "--name", "web", "host", "sleep", "60");
   const { pty, child } = onTerminal(t, dd, "exec", "-it", "web", "sleep", "77");
   await readUntil(pty.master, () => true);
-  while (!(await dd.run("top", "web")).stdout.includes("sleep 77"));
+  const runs = async () => (await dd.run("top", "web")).stdout.includes("sleep 77");
+  t.true(await until(runs));
   child.kill("SIGKILL");
-  for (let i = 0; i < 200 && (await dd.run("top", "web")).stdout.includes("sleep 77"); i++);
-  t.false((await dd.run("top", "web")).stdout.includes("sleep 77"));
+  t.true(await until(async () => !(await runs())));
 });

@@ -9,7 +9,7 @@ import { caseOf } from "../known.ts";
 
 /** What a program that cannot judge without root ends with. */
 const NEEDS_ROOT = 77;
-const TIMEOUT_MS = 30_000;
+const TIMEOUT_MS = 150_000;
 
 const programs = join(TREE, "build/conformance");
 const names = readdirSync(join(TREE, "test/conformance"))
@@ -18,7 +18,8 @@ const names = readdirSync(join(TREE, "test/conformance"))
 const dd = openDd();
 const native = new Map<string, RunResult>();
 
-test.before(async () => {
+test.before(async (t) => {
+  t.timeout(300_000);
   execFileSync(join(TREE, "test/conformance/build.sh"), [programs], {
     stdio: ["ignore", "ignore", "inherit"],
   });

@@ -1,10 +1,11 @@
 import { spawn } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test from "ava";
 import { DDCLI, MODES, modeOption, openDd } from "../fixtures/dd.ts";
 import { image } from "../fixtures/images.ts";
+import { until } from "../fixtures/until.ts";
 import { caseOf } from "../known.ts";
 
 const dd = openDd();
@@ -13,22 +14,13 @@ writeFileSync(join(host, "file"), "from the host\n");
 writeFileSync(join(host, "env"), "# a comment\nFROM_FILE=one two\nINHERITED\n");
 
 test.before(async (t) => {
-  t.timeout(120_000);
+  t.timeout(300_000);
   await dd.load(image("busybox"));
 });
 test.after.always(async () => {
   await dd.close();
   rmSync(host, { recursive: true, force: true });
 });
-
-/** Waits for a state, at most half a minute. */
-async function until(condition: () => boolean | Promise<boolean>): Promise<boolean> {
-  for (let i = 0; i < 600; i++) {
-    if (await condition()) return true;
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  return false;
-}
 
 interface Row {
   readonly name: string;
@@ -185,7 +177,7 @@ for (const mode of MODES) {
   for (const row of ROWS) {
     const title = `ddcli run: ${row.name}, ${mode}`;
     caseOf(title, test.serial)(title, async (t) => {
-      t.timeout(90_000);
+      t.timeout(300_000);
       const args = ["run", "--rm", ...modeOption(mode), ...(row.options ?? []), "busybox:test"];
       const result = await dd.run(args.concat(row.command), {
         ...(row.input === undefined ? {} : { input: row.input }),
@@ -200,7 +192,7 @@ for (const mode of MODES) {
   const scenario = (name: string, body: (t: import("ava").ExecutionContext) => Promise<void>) => {
     const title = `ddcli: ${name}, ${mode}`;
     caseOf(title, test.serial)(title, async (t) => {
-      t.timeout(120_000);
+      t.timeout(300_000);
       await body(t);
     });
   };
@@ -265,7 +257,7 @@ for (const mode of MODES) {
     t.deepEqual([inside.stdout, inside.code], ["inside\n", 5], inside.stderr);
     t.is((await dd.run(["exec", name, "nosuch"])).code, 127);
     t.is((await dd.run(["rm", name])).code, 1);
-    t.is((await dd.run(["stop", name])).code, 0);
+    t.is((await dd.run(["stop", "-t", "100", name])).code, 0);
     t.is((await dd.run(["logs", name])).stdout, "started\nstopping\n");
     const state = await dd.run(["inspect", "--format", "{{.State.ExitCode}}", name]);
     if (state.code === 0) t.is(state.stdout, "3\n");
@@ -302,7 +294,8 @@ for (const mode of MODES) {
     child.stdout.on("data", (chunk: Buffer) => {
       output += chunk.toString();
     });
-    const code = new Promise((resolve) => child.on("exit", resolve));
+    // When all of its output has come.
+    const code = new Promise((resolve) => child.on("close", resolve));
     t.true(await until(() => output === "ready\n"));
     child.kill("SIGTERM");
     t.is(await code, 9);
@@ -327,18 +320,20 @@ for (const mode of MODES) {
 
 const ONE = "ddcli: a sleeping container in trusted mode is one process";
 caseOf(ONE, test.serial)(ONE, async (t) => {
-  t.timeout(60_000);
+  t.timeout(300_000);
   const child = spawn(process.execPath, [DDCLI, "run", "--rm", "busybox:test", "sleep", "1000"], {
     env: dd.env,
     stdio: "ignore",
   });
   const ended = new Promise((resolve) => child.on("exit", resolve));
-  // The guest runs once its name is sleep's: until then it could be a child that is yet to come.
-  t.true(await until(async () => (await dd.run(["ps", "-q"])).stdout !== ""));
-  t.deepEqual(
-    dd.processes().filter((pid) => existsSync(`/proc/${pid}`)),
-    [child.pid as number],
-  );
+  // Once it sleeps, what has helped to start it is gone, and nothing more is to come.
+  const sleeps = async () => {
+    const [id = ""] = (await dd.run(["ps", "-q"])).stdout.split("\n");
+    return id !== "" && (await dd.run(["top", id])).stdout.includes("sleep 1000");
+  };
+  t.true(await until(sleeps));
+  await until(() => dd.processes().length === 1);
+  t.deepEqual(dd.processes(), [child.pid as number]);
   child.kill("SIGKILL");
   await ended;
 });

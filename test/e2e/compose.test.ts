@@ -6,6 +6,7 @@ import { join } from "node:path";
 import test, { type ExecutionContext } from "ava";
 import { openEngine, type TestEngine } from "../fixtures/engine.ts";
 import { image, TREE } from "../fixtures/images.ts";
+import { until } from "../fixtures/until.ts";
 
 /** None, or one. */
 const plugins = execFileSync(join(TREE, "test/fixtures/compose.sh"), { encoding: "utf8" })
@@ -55,7 +56,7 @@ const host = mkdtempSync(join(tmpdir(), "dd-compose-"));
 let engine: TestEngine;
 
 test.before(async (t) => {
-  t.timeout(120_000);
+  t.timeout(300_000);
   writeFileSync(join(host, "compose.yaml"), PROJECT);
   mkdirSync(join(host, "web"));
   writeFileSync(join(host, "web", "Dockerfile"), DOCKERFILE);
@@ -76,7 +77,7 @@ async function compose(t: ExecutionContext, ...args: string[]): Promise<string> 
   const { code, stdout, stderr } = await engine.docker(
     ["compose", "--project-directory", host, "-p", "shop", "--progress", "plain", ...args],
     // The classic builder: BuildKit's are driven in docker-build.test.ts.
-    { env: { WHO: "compose", DOCKER_BUILDKIT: "0" }, timeoutMs: 90_000 },
+    { env: { WHO: "compose", DOCKER_BUILDKIT: "0" } },
   );
   t.is(code, 0, `${args.join(" ")}: ${stderr}`);
   return stdout;
@@ -92,7 +93,7 @@ const suiteOf = (plugin: string) => plugin.split("/").at(-2);
 
 for (const plugin of plugins) {
   test(`compose of ${suiteOf(plugin)}: a project comes up in order and goes without a trace, twice`, async (t) => {
-    t.timeout(180_000);
+    t.timeout(300_000);
     const networks = await ids("network", "ls", "-q");
     for (let i = 0; i < TIMES; i++) {
       await compose(t, "up", "-d");
@@ -106,8 +107,14 @@ for (const plugin of plugins) {
         ["job exited", "store running healthy", "web running"],
       );
       const address = (await compose(t, "port", "web", "80")).trim();
-      const reply = await fetch(`http://${address}/cgi-bin/word`);
-      t.is(await reply.text(), "from compose: stocked\n");
+      // The web server is started, and may not listen yet.
+      let reply = "";
+      const ask = async () => (await fetch(`http://${address}/cgi-bin/word`)).text();
+      await until(async () => {
+        reply = await ask().catch(String);
+        return reply === "from compose: stocked\n";
+      });
+      t.is(reply, "from compose: stocked\n");
       t.regex(await compose(t, "logs", "--no-color", "job"), /stocked/);
       const script = "wget -q -O- http://front/cgi-bin/word";
       t.is(await compose(t, "exec", "-T", "store", "sh", "-c", script), "from compose: stocked\n");

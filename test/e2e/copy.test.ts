@@ -27,7 +27,7 @@ const dd = openDd();
 const host = mkdtempSync(join(tmpdir(), "dd-copy-"));
 
 test.before(async (t) => {
-  t.timeout(120_000);
+  t.timeout(300_000);
   await dd.load(image("busybox"));
   mkdirSync(join(host, "tree/deep"), { recursive: true });
   writeFileSync(join(host, "tree/deep/file"), "content\n");

@@ -16,7 +16,7 @@ const BROWSER_OPTIONS = [
   "--disable-component-update",
   "--disable-sync",
 ];
-const WAIT_MS = 60_000;
+const WAIT_MS = 120_000;
 
 const dd = openDd();
 let browser: Browser;
@@ -29,7 +29,11 @@ test.before(async (t) => {
   const talk = "while :; do echo a needle in hay; echo 'other <b>words</b>'; sleep 1; done";
   const ran = await dd.run(["run", "-d", "--name", "talker", "busybox:test", "sh", "-c", talk]);
   t.is(ran.code, 0, ran.stderr);
-  browser = await chromium.launch({ executablePath: CHROMIUM, args: BROWSER_OPTIONS });
+  browser = await chromium.launch({
+    executablePath: CHROMIUM,
+    args: BROWSER_OPTIONS,
+    timeout: WAIT_MS,
+  });
 });
 
 test.after.always(async () => {
@@ -67,13 +71,15 @@ test.serial("a link signs in once, and leaves no code behind", async (t) => {
   const url = await link(t);
   const context = await browser.newContext();
   const page = await context.newPage();
+  page.setDefaultTimeout(WAIT_MS);
   await page.goto(url);
-  await page.getByRole("link", { name: "talker" }).waitFor({ timeout: WAIT_MS });
+  await page.getByRole("link", { name: "talker" }).waitFor();
   t.false(page.url().includes("code"));
   const another = await browser.newContext();
   const stranger = await another.newPage();
+  stranger.setDefaultTimeout(WAIT_MS);
   await stranger.goto(url);
-  await stranger.getByText("This page is not signed in").waitFor({ timeout: WAIT_MS });
+  await stranger.getByText("This page is not signed in").waitFor();
   t.is(await stranger.getByRole("link", { name: "talker" }).count(), 0);
   await context.close();
   await another.close();

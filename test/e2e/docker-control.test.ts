@@ -5,9 +5,10 @@ import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { type ExecutionContext } from "ava";
-import { dockerClients, openEngine, type TestEngine, until } from "../fixtures/engine.ts";
+import { dockerClients, openEngine, type TestEngine } from "../fixtures/engine.ts";
 import { image } from "../fixtures/images.ts";
 import type { RunResult } from "../fixtures/program.ts";
+import { until } from "../fixtures/until.ts";
 
 const IMAGE = "busybox:test";
 const COUNTING = "i=0; while :; do i=$((i+1)); echo $i > /tmp/next; mv /tmp/next /tmp/n; done";
@@ -17,7 +18,7 @@ const host = mkdtempSync(join(tmpdir(), "dd-docker-"));
 let engine: TestEngine;
 
 test.before(async (t) => {
-  t.timeout(120_000);
+  t.timeout(300_000);
   engine = await openEngine();
   await engine.dd.load(image("busybox"));
 });
@@ -137,9 +138,9 @@ test("docker's arithmetic on the stats of a busy container gives about one CPU",
     const format = ["--format", "{{.CPUPerc}}"];
     return Number.parseFloat(await docker(t, "stats", "--no-stream", ...format, "busy"));
   };
-  // As much as the machine leaves it, and never more than it has threads.
-  t.true(await until(async () => (await percent()) > 5));
-  t.true((await percent()) <= 115);
+  // As much as the machine leaves it, and not more than it has threads; one sample of a busy machine may lie.
+  const isPlausible = (value: number) => value > 5 && value <= 115;
+  t.true(await until(async () => isPlausible(await percent())));
   await docker(t, "rm", "-f", "busy");
 });
 

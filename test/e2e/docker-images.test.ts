@@ -17,7 +17,7 @@ const host = mkdtempSync(join(tmpdir(), "dd-docker-images-"));
 let engine: TestEngine;
 
 test.before(async (t) => {
-  t.timeout(120_000);
+  t.timeout(300_000);
   engine = await openEngine();
   writeFileSync(join(host, "root.tar"), ROOT);
 });

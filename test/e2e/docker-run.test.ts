@@ -2,9 +2,10 @@
 import { spawn } from "node:child_process";
 import { join } from "node:path";
 import test from "ava";
-import { dockerClients, openEngine, type TestEngine, until } from "../fixtures/engine.ts";
+import { dockerClients, openEngine, type TestEngine } from "../fixtures/engine.ts";
 import { image, TREE } from "../fixtures/images.ts";
 import { type RunResult, runProgram } from "../fixtures/program.ts";
+import { until } from "../fixtures/until.ts";
 
 const IMAGE = "busybox:test";
 /** Says when it is ready, in words that are not in what is typed. */
@@ -14,7 +15,7 @@ const clients = dockerClients();
 let engine: TestEngine;
 
 test.before(async (t) => {
-  t.timeout(120_000);
+  t.timeout(300_000);
   engine = await openEngine();
   await engine.dd.load(image("busybox"));
 });
@@ -140,8 +141,8 @@ test("a terminal: its size from the start, a resize, Ctrl-C, the exit code", asy
       { expect: "24 80" },
       { expect: "/ # " },
       { size: [40, 100] },
-      { send: "sleep 0.2; stty size\n" },
-      { expect: "40 100" },
+      { send: "until [ \"$(stty size)\" = '40 100' ]; do sleep 0.05; done; echo it' 'does\n" },
+      { expect: "it does" },
       { expect: "/ # " },
       { send: `sh -c '${INTERRUPTIBLE}'\n` },
       { expect: "ready" },

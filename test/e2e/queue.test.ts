@@ -18,7 +18,7 @@ const MS_PER_CONTAINER_MAX = 5_000;
 let engine: TestEngine;
 
 test.before(async (t) => {
-  t.timeout(120_000);
+  t.timeout(300_000);
   engine = await openEngine();
   await engine.dd.load(image("busybox"));
 });

@@ -8,7 +8,7 @@ import { type RunResult, runProgram } from "../fixtures/program.ts";
 import type { ProgramRow } from "./program-rows.ts";
 
 const SHELL: Record<HostImageName, string> = { busybox: "/bin/sh", debian: "/bin/bash" };
-export const ROW_TIMEOUT_MS = 90_000;
+export const ROW_TIMEOUT_MS = 150_000;
 
 export interface RowRunner {
   natively(row: ProgramRow): Promise<RunResult>;

@@ -108,7 +108,7 @@ const driver = (steps: readonly Step[], command: readonly string[]) =>
 
 for (const { name, command, steps, code } of SESSIONS) {
   test.serial(`terminal: ${name}, on the host`, async (t) => {
-    t.timeout(120_000);
+    t.timeout(300_000);
     const native = join(TREE, "test/fixtures/native.sh");
     const result = await runProgram(
       driver(steps, [native, image("debian").root, "-", ...command]),
@@ -121,7 +121,7 @@ for (const { name, command, steps, code } of SESSIONS) {
   for (const mode of MODES) {
     const title = `terminal: ${name}, ${mode}`;
     caseOf(title, test.serial)(title, async (t) => {
-      t.timeout(120_000);
+      t.timeout(300_000);
       const result = await runProgram(
         driver(
           steps,

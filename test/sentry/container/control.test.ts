@@ -15,6 +15,7 @@ import { CONNECTIONS_MAX, ControlServer } from "../../../sentry/container/contro
 import { EpollReactor } from "../../../sentry/host/epoll-reactor.ts";
 import { close, pipe, readBytes } from "../../../sentry/host/io.ts";
 import { connectUnix, sendWithDescriptors } from "../../../sentry/host/unix-stream.ts";
+import { until } from "../../fixtures/until.ts";
 import { FakeSentry } from "./fake-sentry.ts";
 import { sampleRecord, temporaryDirectories } from "./sample.ts";
 
@@ -219,6 +220,5 @@ test("clients beyond the limit are turned away, and there is room again when oth
   const last = clients.at(-1);
   t.is(await last?.next(), undefined);
   for (const client of clients) client.close();
-  await new Promise((resolve) => setTimeout(resolve, 50));
-  t.true(await isAlive(path));
+  t.true(await until(() => isAlive(path)));
 });

@@ -3,6 +3,7 @@ import { Errno } from "../../../sentry/abi/errno.ts";
 import { call } from "../../../sentry/host/call.ts";
 import { readBytes } from "../../../sentry/host/io.ts";
 import { setWindowSize } from "../../../sentry/host/terminal.ts";
+import { until } from "../../fixtures/until.ts";
 
 const TIOCGPTN = 0x80045430;
 const TIOCSPTLCK = 0x40045431;
@@ -35,18 +36,21 @@ export function openPty(rows = 24, cols = 80): Pty {
   };
 }
 
-/** Reads from a pty's master until `enough` of what has come, or fails after ten seconds. */
+/** Reads from a pty's master until `enough` of what has come, or fails when too little comes. */
 export async function readUntil(
   master: number,
   enough: (text: string) => boolean,
 ): Promise<string> {
   const room = Buffer.alloc(4096);
   let text = "";
-  for (let waited = 0; waited < 10_000 && !enough(text); waited += 5) {
-    const length = readBytes(master, room);
-    if (typeof length === "number" && length > 0) text += room.toString("utf8", 0, length);
-    else await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-  if (!enough(text)) throw new Error(`Only this came: ${JSON.stringify(text)}`);
+  const came = await until(() => {
+    for (let length = 1; length > 0; ) {
+      const read = readBytes(master, room);
+      length = typeof read === "number" ? read : 0;
+      text += room.toString("utf8", 0, length);
+    }
+    return enough(text);
+  });
+  if (!came) throw new Error(`Only this came: ${JSON.stringify(text)}`);
   return text;
 }

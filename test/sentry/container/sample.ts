@@ -8,7 +8,7 @@ import type { ContainerRecord } from "../../../sentry/container/record.ts";
 /** Fresh state and run directories, removed after the test. */
 export function temporaryDirectories(t: ExecutionContext): Directories {
   const base = mkdtempSync(join(tmpdir(), "dd-test-"));
-  t.teardown(() => rmSync(base, { recursive: true, force: true }));
+  t.teardown(() => rmSync(base, { recursive: true, force: true, maxRetries: 10 }));
   return { root: join(base, "root"), run: join(base, "run") };
 }
 

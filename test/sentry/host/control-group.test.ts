@@ -36,11 +36,11 @@ async function runLimited(
   return { output, code: child.exitCode, signal: child.signalCode };
 }
 
-/** Our groups that are left anywhere, for a name. */
+/** Groups of this process that are left anywhere, for a name. */
 function leftOver(name: string): string[] {
   const { stdout } = spawnSync(
     "find",
-    ["/sys/fs/cgroup", "-maxdepth", "3", "-name", `dd-${name}-*`],
+    ["/sys/fs/cgroup", "-maxdepth", "3", "-name", `dd-${name}-${process.pid}`],
     {
       encoding: "utf8",
     },

@@ -6,7 +6,7 @@ import { image, TREE } from "../../fixtures/images.ts";
 
 const dd = openDd();
 test.before(async (t) => {
-  t.timeout(120_000);
+  t.timeout(300_000);
   await dd.load(image("busybox"));
 });
 test.after.always(() => dd.close());
@@ -31,7 +31,7 @@ const KILLED = 137;
 
 for (const mode of MODES) {
   test.serial(`an executor that abuses its ring dies alone, ${mode}`, async (t) => {
-    t.timeout(120_000);
+    t.timeout(300_000);
     const victim = spawn("sleep", ["1000"], { stdio: "ignore" });
     t.teardown(() => victim.kill());
     const named = VIOLATIONS.map((scenario) => scenario.replace("VICTIM", String(victim.pid)));

@@ -9,7 +9,7 @@ import { until } from "../../fixtures/until.ts";
 
 const dd = openDd();
 test.before(async (t) => {
-  t.timeout(120_000);
+  t.timeout(300_000);
   await dd.load(image("busybox"));
   await dd.run(["run", "--rm", "busybox:test", "true"]);
 });
@@ -147,7 +147,7 @@ for (const mode of MODES) {
   test.serial(
     `the signal by which the host ends an executor is its wait status, ${mode}`,
     async (t) => {
-      t.timeout(120_000);
+      t.timeout(300_000);
       const [churn, kept] = await start(mode);
       // Trusted: what shares the sentry's process, or was forked from it, takes no signal but SIGKILL and faults.
       const numbers = {
@@ -169,7 +169,7 @@ for (const mode of MODES) {
   );
 
   test.serial(`calls of random numbers and registers each have an answer, ${mode}`, async (t) => {
-    t.timeout(240_000);
+    t.timeout(300_000);
     const seeds = Array.from({ length: 40 * EFFORT }, () => 1 + Math.floor(Math.random() * 1e6));
     t.log(seeds);
     const script = seeds.map((seed) => `/h/hostile-guest random-calls ${seed}; echo "${seed}: $?"`);

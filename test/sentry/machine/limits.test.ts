@@ -4,6 +4,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "ava";
 import { DDCLI, MODES, modeOption, openDd } from "../../fixtures/dd.ts";
+import { until } from "../../fixtures/until.ts";
 
 const dd = openDd();
 test.after.always(() => dd.close());
@@ -21,8 +22,8 @@ async function inspect(name: string): Promise<{ State: { OOMKilled: boolean; Exi
   return JSON.parse(stdout)[0];
 }
 
-/** Control groups that belong to containers of anybody, as far as we can see them. */
-function groups(): string[] {
+/** Control groups made by this sentry, as far as we can see them. */
+function groupsOf(sentry: number | undefined): string[] {
   const own = readFileSync("/proc/self/cgroup", "utf8");
   const paths = own.split("\n").flatMap((line) => {
     const [, controllers = "", path = ""] = /^\d+:([^:]*):(.*)$/.exec(line) ?? [];
@@ -31,22 +32,12 @@ function groups(): string[] {
   return [...new Set(paths)]
     .filter((path) => existsSync(path))
     .flatMap((path) => readdirSync(path).map((name) => join(path, name)))
-    .filter((path) => /\/dd-[0-9a-f]{12}-[0-9]+$/.test(path));
-}
-
-async function until(condition: () => boolean): Promise<boolean> {
-  for (let i = 0; i < 400; i++) {
-    if (condition()) return true;
-    await new Promise((resolve) => setTimeout(resolve, 25));
-  }
-  return false;
+    .filter((path) => /\/dd-[0-9a-f]{12}-\d+$/.test(path) && path.endsWith(`-${sentry}`));
 }
 
 for (const mode of MODES) {
   const run = (name: string, args: readonly string[]) =>
-    dd.run(["run", "--name", `${name}-${mode}`, ...modeOption(mode), ...args], {
-      timeoutMs: 60_000,
-    });
+    dd.run(["run", "--name", `${name}-${mode}`, ...modeOption(mode), ...args]);
 
   test(`${mode}: a first process that takes more memory than -m ends, and docker's OOMKilled says why`, async (t) => {
     const { code, stderr } = await run("bomb", ["-m", "48m", "host", ...fill(300)]);
@@ -71,8 +62,11 @@ for (const mode of MODES) {
   });
 
   test(`${mode}: children that take too much memory together do not all live`, async (t) => {
-    const one = "perl -e '$n = 24 << 20; $x = q(a) x $n; sleep 3' &";
-    const script = `${one} ${one} ${one} ${one} for i in 1 2 3 4; do wait -n; echo $?; done`;
+    // Those who live wait for a word that they get once somebody has died.
+    const one = "perl -e '$n = 24 << 20; $x = q(a) x $n; open F, q(<&=3); sysread F, $b, 1' &";
+    const script =
+      `mkfifo /tmp/word; exec 3<>/tmp/word; ${one} ${one} ${one} ${one} ` +
+      "for i in 1 2 3 4; do wait -n; echo $?; printf word >&3; done";
     const { code, stdout, stderr } = await run("sum", ["-m", "56m", "host", "bash", "-c", script]);
     t.is(code, 0, stderr);
     const codes = stdout.trim().split("\n");
@@ -110,15 +104,13 @@ for (const mode of MODES) {
   test.serial(
     `${mode}: a control group ends with its container, or with the next start if the sentry was killed`,
     async (t) => {
-      const before = groups();
-      const mine = () => groups().filter((path) => !before.includes(path));
       const args = ["run", ...modeOption(mode), "-m", "64m", "--pids-limit", "20", "host"];
       const child = spawn(process.execPath, [DDCLI, ...args, "sh", "-c", "echo up; sleep 1000"], {
         env: dd.env,
         stdio: ["ignore", "pipe", "ignore"],
       });
       await new Promise((resolve) => child.stdout.once("data", resolve));
-      const left = mine();
+      const left = groupsOf(child.pid);
       child.kill("SIGKILL");
       await new Promise((resolve) => child.once("exit", resolve));
       t.true(await until(() => left.every((path) => readMembers(path) === "")));

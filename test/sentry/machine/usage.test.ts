@@ -42,6 +42,7 @@ for _ in range(200):
     sum(range(2000))
 `,
   "children count once they are waited for, each for itself": `
+own = used()
 child = os.fork()
 if child == 0:
     burn(0.3)
@@ -52,7 +53,7 @@ assert status == 0 and usage.ru_utime + usage.ru_stime >= 0.3, usage
 assert used(resource.RUSAGE_CHILDREN) >= 0.3
 times = os.times()
 assert times.children_user + times.children_system >= 0.25, times
-assert used() < 0.3, used()
+assert used() - own < 0.3, (own, used())
 `,
   "grandchildren count when their parent has waited for them": `
 child = os.fork()
@@ -88,7 +89,7 @@ for (const mode of MODES) {
     test(`${mode}: ${name}`, async (t) => {
       const command = ["python3", "-c", `${PRELUDE}${script}`];
       const run = ["run", "--rm", ...modeOption(mode), "host", ...command];
-      const { code, stderr } = await dd.run(run, { timeoutMs: 60_000 });
+      const { code, stderr } = await dd.run(run);
       t.is(code, 0, stderr);
     });
   }
