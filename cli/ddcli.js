@@ -1,4 +1,4 @@
 #!/usr/bin/env node
-import { load } from "./load.js";
+import { load } from "./load.cjs";
 
-await load("main");
+await load("ddcli", "main");

@@ -7,6 +7,6 @@ main({
   commands: COMMANDS,
   loadSentry,
   pageDirectory: fileURLToPath(new URL("../../ui", import.meta.url)),
-  buildStepProgram: fileURLToPath(new URL("../../../cli/ddcli-build-step.js", import.meta.url)),
-  backgroundProgram: fileURLToPath(new URL("../../../cli/ddcli-background.js", import.meta.url)),
+  buildStepProgram: fileURLToPath(new URL("../../../cli/ddcli-build-step.cjs", import.meta.url)),
+  backgroundProgram: fileURLToPath(new URL("../../../cli/ddcli-background.cjs", import.meta.url)),
 });

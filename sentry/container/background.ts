@@ -14,7 +14,12 @@ import { SOCK_STREAM, socketPair } from "../host/socket.ts";
 import { receiveWithDescriptors, sendWithDescriptors } from "../host/unix-stream.ts";
 import type { ExitStatus, SentryConstructor, WindowSize } from "../spec.ts";
 import { clientEnds } from "./control-protocol.ts";
-import { type Directories, directoriesOf, ensureDirectories } from "./directories.ts";
+import {
+  type Directories,
+  directoriesOf,
+  ensureDirectories,
+  processEnvironment,
+} from "./directories.ts";
 import { ContainerError } from "./errors.ts";
 import { type RunFailure, RunningContainer } from "./lifecycle.ts";
 import type { FailureReason } from "./process-spec.ts";
@@ -97,7 +102,7 @@ export class BackgroundProcess {
       detached: true,
       stdio: ["ignore", "ignore", "ignore", its],
       cwd: "/",
-      env: { ...process.env, DD_ROOT: directories.root, DD_RUN: directories.run },
+      env: processEnvironment(directories),
     });
     close(its);
     const background = new BackgroundProcess(ours);

@@ -10,6 +10,7 @@ import { close, pipe } from "../host/io.ts";
 import type { FileChange, PathStat } from "../spec.ts";
 import { ControlClient } from "./control-client.ts";
 import type { Reply } from "./control-protocol.ts";
+import { processEnvironment } from "./directories.ts";
 import { ContainerError, ContainerFilesError } from "./errors.ts";
 import type { FilesRequest } from "./files-protocol.ts";
 import { CONTROL_SOCKET } from "./lifecycle.ts";
@@ -42,7 +43,7 @@ export class FilesClient {
   readonly #id: string;
   readonly #program: string;
 
-  /** @param program cli/ddcli-background.js. */
+  /** @param program cli/ddcli-background.cjs. */
   constructor(store: ContainerStore, { record }: Container, program: string) {
     this.#store = store;
     this.#id = record.spec.id;
@@ -148,12 +149,11 @@ export class FilesClient {
 
   /** Has the container opened by a process of its own, unless somebody else holds it just now. */
   async #open(): Promise<void> {
-    const { root, run } = this.#store.directories;
     const child = spawn(process.execPath, [this.#program, "--files", this.#id], {
       detached: true,
       stdio: ["ignore", "ignore", "ignore", "pipe"],
       cwd: "/",
-      env: { ...process.env, DD_ROOT: root, DD_RUN: run },
+      env: processEnvironment(this.#store.directories),
     });
     const report = child.stdio[REPORT_FD] as Readable;
     let text = "";

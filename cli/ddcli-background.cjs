@@ -1,4 +1,2 @@
 // The program of a container in the background, started by ddcli; see sentry/container/background.ts.
-import { load } from "./load.js";
-
-await load("background-main");
+require("./load.cjs").load("container", "background-main");

@@ -1,4 +1,2 @@
 // The program of a build step's container, started by the builder; see builder/step.
-import { load } from "./load.js";
-
-await load("build-step-main");
+require("./load.cjs").load("container", "build-step-main");
