@@ -43,7 +43,7 @@ async function build(files: Files, ...options: readonly string[]) {
   const tag = `built-${count++}`;
   try {
     const words = ["build", "--progress", "plain", "-t", tag, ...options, directory];
-    return { tag, ...(await dd.run(words, { timeoutMs: 100_000 })) };
+    return { tag, ...(await dd.run(words)) };
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }

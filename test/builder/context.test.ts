@@ -44,7 +44,7 @@ async function buildArchive(members: readonly TarMember[], ...options: string[])
   const chunks: Uint8Array[] = [];
   for await (const bytes of writeTar(members)) chunks.push(bytes);
   const words = ["build", "--progress", "plain", ...options, "-"];
-  return dd.run(words, { input: Buffer.concat(chunks), timeoutMs: 100_000 });
+  return dd.run(words, { input: Buffer.concat(chunks) });
 }
 
 const HOSTILE: readonly (readonly [what: string, members: readonly TarMember[], words: RegExp])[] =

@@ -15,6 +15,9 @@ test.before(async (t) => {
   t.timeout(300_000);
   await dd.load(image("busybox"));
 });
+test.afterEach.always(async (t) => {
+  if (!t.passed) await dd.clear();
+});
 test.after.always(async () => {
   await dd.close();
   rmSync(host, { recursive: true, force: true });

@@ -6,6 +6,9 @@ import { until } from "../fixtures/until.ts";
 const dd = openDd();
 const isRoot = process.getuid?.() === 0;
 
+test.afterEach.always(async (t) => {
+  if (!t.passed) await dd.clear();
+});
 test.after.always(() => dd.close());
 
 /** A process of the host, as /proc shows it. */

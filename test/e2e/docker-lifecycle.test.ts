@@ -12,6 +12,9 @@ test.before(async (t) => {
   engine = await openEngine();
   await engine.dd.load(image("busybox"));
 });
+test.afterEach.always(async (t) => {
+  if (!t.passed) await engine.dd.clear();
+});
 test.after.always(() => engine?.close());
 
 async function docker(...args: readonly string[]): Promise<string> {

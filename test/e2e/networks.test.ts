@@ -19,6 +19,9 @@ const LOOPBACKS = Object.values(networkInterfaces())
   .flatMap((addresses) => addresses ?? [])
   .filter(({ internal, address }) => internal && ["127.0.0.1", "::1"].includes(address))
   .map(({ address }) => address);
+test.afterEach.always(async (t) => {
+  if (!t.passed) await dd.clear();
+});
 test.after.always(() => dd.close());
 
 async function ddcli(...args: string[]): Promise<string> {

@@ -84,15 +84,17 @@ E`,
     script: `for i in 5 4 3 2 1; do (sleep 0.0$i; echo job $i > /tmp/job$i; exit $i) & pids+=($!); done
 for pid in "\${pids[@]}"; do wait $pid; echo $?; done; cat /tmp/job?
 sleep 100 & disown; sleep 100 & jobs | sed 's/ *$//'; kill %%; wait %% 2>/dev/null; echo $?
-wait -n 2>/dev/null; coproc { read line; echo "co $line"; }; echo hi >&"\${COPROC[1]}"
-read answer <&"\${COPROC[0]}"; echo "$answer"`,
+wait -n 2>/dev/null; coproc { read line; echo "co $line"; read line; }
+echo hi >&"\${COPROC[1]}"; read answer <&"\${COPROC[0]}"; echo "$answer"`,
   },
   {
     name: "bash: traps",
     image: "debian",
     script: `trap 'echo exit $?' EXIT; trap 'echo err' ERR; trap 'echo usr1' USR1; trap '' INT
 kill -USR1 $$; kill -INT $$; false; (trap - EXIT; kill -TERM $BASHPID); echo $?
-f() { trap 'echo return' RETURN; }; f; (sleep 0.1; kill -USR1 $$) & wait; echo interrupted $?; wait; exit 7`,
+f() { trap 'echo return' RETURN; }; f; trap - ERR; trap 'woken=yes' USR1
+(until [ -e /tmp/seen ]; do kill -USR1 $$; sleep 0.05; done) & wait; echo interrupted $? $woken
+touch /tmp/seen; while wait; [ $? != 0 ]; do :; done; exit 7`,
   },
   {
     name: "bash: arrays, functions, globs, arithmetic and recursion",
@@ -310,7 +312,8 @@ strip app && ./app 3; nm libsum.so | grep -c ' T sum'; make clean; ls`,
   {
     name: "procps sees the container's processes",
     image: "debian",
-    script: `sleep 100 & sleep 200 & ps -e -o ppid,stat,args --no-headers | sed 's/  */ /g' | grep -v 'ps -e\\|sed\\|grep'; pgrep -c sleep; pkill sleep; wait
+    script: `sleep 100 & sleep 200 & until [ "$(ps -e -o stat,args --no-headers | grep -c '^S *sleep')" = 2 ]; do :; done
+ps -e -o ppid,stat,args --no-headers | sed 's/  */ /g' | grep -v 'ps -e\\|sed\\|grep'; pgrep -c sleep; pkill sleep; wait
 free | head -n 1 | wc -w; uptime | grep -c load; cat /proc/1/comm; set -- /proc/[0-9]*; echo $#; kill -0 1 && echo alive`,
   },
   {
