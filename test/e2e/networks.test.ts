@@ -239,7 +239,9 @@ test.serial("a killed sentry's connections end, and its place is free", async (t
   await server("victim", ["--network", "fragile"], "serve", "80");
   t.is(await addressOf("fragile", "victim"), "10.83.0.2");
   const shown = JSON.parse(await ddcli("inspect", "victim")) as { State: { Pid: number } }[];
-  process.kill(shown[0]?.State.Pid ?? 0, "SIGKILL");
+  const pid = shown[0]?.State.Pid ?? 0;
+  t.true(pid > 1);
+  process.kill(pid, "SIGKILL");
   t.true(await until(async () => !(await ddcli("ps", "-q", "-f", "name=victim"))));
   const own = ["--network", "fragile"];
   t.is(await peer(own, "ask", "10.83.0.2", "80"), "ECONNREFUSED", "it is the asker's own by now");
