@@ -9,6 +9,9 @@ import {
 
 const PREFIX = /^\/v(\d{1,4}\.\d{1,4})(?=\/|$|\?)/;
 
+/** A link is removed by the name it has in its owner: `DELETE /containers/OWNER/ALIAS`. */
+const LINK = /^\/containers\/([^/?]+)\/([^/?]+)(?=\?|$)/;
+
 /**
  * Collections whose members' names may contain slashes, with the words that can follow a name. The name is
  * folded into one segment, so that routes can say `:name`.
@@ -64,7 +67,8 @@ export function checkVersion(text: string | undefined): ApiVersion {
   return version;
 }
 
-function foldName(method: string, url: string): string {
+function foldName(method: string, target: string): string {
+  const url = method === "DELETE" ? target.replace(LINK, "/containers/$1%2F$2") : target;
   const end = url.indexOf("?");
   const path = end < 0 ? url : url.slice(0, end);
   const row = SLASHED.find(({ collection }) => path.startsWith(collection));

@@ -25,7 +25,7 @@ import { HOST_IMAGE } from "../sentry/container/run-image.ts";
 import { LOG_FILE } from "../sentry/container/streams.ts";
 import { attachTo } from "./container/attach.ts";
 import { attributesOf } from "./container/attributes.ts";
-import { rename, setPaused, update } from "./container/changes.ts";
+import { removeLink, rename, setPaused, update } from "./container/changes.ts";
 import { createContainer, signalOf } from "./container/create.ts";
 import { describeContainer } from "./container/inspect.ts";
 import { type Listed, selectContainers, summarize } from "./container/list.ts";
@@ -212,8 +212,9 @@ export class Containers implements ContainersEngine {
 
   remove(
     reference: string,
-    { force, volumes }: { force: boolean; volumes: boolean },
+    { force, volumes, link }: { force: boolean; volumes: boolean; link: boolean },
   ): Promise<void> {
+    if (link) return this.removeLink(reference);
     const { id } = this.find(reference).record.spec;
     return this.supervisor.inTurn(id, () =>
       refusing(reference, async () => {
@@ -237,6 +238,19 @@ export class Containers implements ContainersEngine {
     );
   }
 
+  private async removeLink(reference: string): Promise<void> {
+    const [owner = "", alias = ""] = reference.replace(/^\//, "").split("/");
+    if (alias === "") {
+      this.find(owner);
+      throw new ApiError(
+        "CONFLICT",
+        "Conflict, cannot remove the default link name of the container",
+      );
+    }
+    const { id } = this.find(owner).record.spec;
+    await this.supervisor.inTurn(id, async () => removeLink(this.context, this.find(id), alias));
+  }
+
   async prune(filters: Filters): Promise<JsonObject> {
     const deleted: string[] = [];
     let SpaceReclaimed = 0;
@@ -249,7 +263,7 @@ export class Containers implements ContainersEngine {
       if (!before.every((time) => record.createdAt < time)) continue;
       const bytes = writtenBytes(this.context.store, id);
       try {
-        await this.remove(id, { force: false, volumes: false });
+        await this.remove(id, { force: false, volumes: false, link: false });
       } catch (error) {
         // Somebody else was faster, or has started it.
         if (error instanceof ApiError) continue;

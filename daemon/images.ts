@@ -107,7 +107,7 @@ export class Images implements ImagesEngine {
     return messagesOf(gone, async (tell, signal) => {
       try {
         const reference = parseReference(name);
-        const telling = new PullTelling(tell, familiarRepository(reference));
+        const telling = new PullTelling(tell, reference.path);
         const options: PullOptions = {
           ...platformOf(choice.platform),
           ...this.registry(choice),

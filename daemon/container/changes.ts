@@ -3,6 +3,12 @@ import type { JsonObject } from "../../api/engine/json.ts";
 import { ApiError } from "../../api/errors.ts";
 import type { UpdateBody } from "../../api/routes/container-bodies.ts";
 import { ask } from "../../sentry/container/ask.ts";
+import {
+  wantedNetworks,
+  withoutLink,
+  writeWanted,
+} from "../../sentry/container/network/container-networks.ts";
+import { DEFAULT_NETWORK } from "../../sentry/container/network/network-record.ts";
 import type { Container } from "../../sentry/container/record.ts";
 import { renameContainer, updateContainer } from "../../sentry/container/record-changes.ts";
 import type { RecordUpdate } from "../../sentry/container/record-update.ts";
@@ -44,6 +50,19 @@ export async function rename(
     name,
     oldName: `/${record.name}`,
   });
+}
+
+/** A running container knows the other by that name until it ends. @throws {ApiError} `NO_SUCH_CONTAINER`. */
+export function removeLink(
+  { store, networks }: DaemonContext,
+  { record }: Container,
+  alias: string,
+): void {
+  const directory = store.directoryOf(record.spec.id);
+  const bridge = networks.find(DEFAULT_NETWORK);
+  const rest = withoutLink(wantedNetworks({ record, directory }), bridge, alias);
+  if (rest === undefined) throw new ApiError("NO_SUCH_CONTAINER", `${record.name}/${alias}`);
+  writeWanted(directory, rest);
 }
 
 /** @returns docker's answer: what could not be done as asked. */

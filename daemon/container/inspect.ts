@@ -4,11 +4,16 @@ import { toText } from "../../sentry/abi/bytes.ts";
 import { signalName } from "../../sentry/abi/signal.ts";
 import type { Health } from "../../sentry/container/health.ts";
 import { INIT_TARGET } from "../../sentry/container/init-program.ts";
-import type { Container, ContainerRecord } from "../../sentry/container/record.ts";
+import { isMeant, wantedNetworks } from "../../sentry/container/network/container-networks.ts";
+import { linkText, parseLink } from "../../sentry/container/network/links.ts";
+import { DEFAULT_NETWORK } from "../../sentry/container/network/network-record.ts";
+import type { Container, ContainerRecord, ContainerState } from "../../sentry/container/record.ts";
 import { LOG_FILE } from "../../sentry/container/streams.ts";
 import type { NetworkSpec } from "../../sentry/spec.ts";
 import type { DaemonContext } from "../context.ts";
 import { describeNetworks } from "../networks/describe.ts";
+import { findContainer } from "../networks/find.ts";
+import { describeFailure } from "./start-failure.ts";
 import { goTime, type StatusWord } from "./status.ts";
 
 const SHM_BYTES = 64 * 1024 * 1024;
@@ -60,8 +65,7 @@ export function describeContainer(
       OOMKilled: state.status === "exited" && state.oomKilled === true,
       Dead: false,
       Pid: isRunning ? state.pid : 0,
-      ExitCode: state.status === "exited" ? state.exitCode : 0,
-      Error: state.status === "exited" ? (state.error ?? "") : "",
+      ...outcomeOf(record, state),
       StartedAt: goTime(state.status === "created" ? 0 : state.startedAt),
       FinishedAt: goTime(state.status === "exited" ? state.finishedAt : 0),
       ...(record.health === undefined ? {} : { Health: describeHealth(health) }),
@@ -79,7 +83,7 @@ export function describeContainer(
     ProcessLabel: "",
     AppArmorProfile: "",
     ExecIDs: execIds.length === 0 ? null : execIds,
-    HostConfig: hostConfigOf(record),
+    HostConfig: { ...hostConfigOf(record), ...linksOf(context, record) },
     GraphDriver: { Name: "dd", Data: null },
     Mounts: describeMounts(record),
     Config: configOf(record),
@@ -87,6 +91,15 @@ export function describeContainer(
     // What docker has no word for.
     Mode: spec.mode,
   };
+}
+
+/** Its exit code, and why it is not its command's. */
+function outcomeOf({ process }: ContainerRecord, state: ContainerState): JsonObject {
+  if (state.status !== "exited") return { ExitCode: 0, Error: "" };
+  const { exitCode, error = "", startedAt } = state;
+  return startedAt === 0
+    ? describeFailure(state, process.argv.map(toText), toText(process.cwd))
+    : { ExitCode: exitCode, Error: error };
 }
 
 /** The command without the init that was put before it. */
@@ -144,6 +157,24 @@ function hostConfigOf(record: ContainerRecord): JsonObject {
     PidsLimit: spec.limits.pids ?? null,
     ShmSize: asked["ShmSize"] || SHM_BYTES,
   };
+}
+
+/** Links in the default network, with both containers' names as they are now. */
+function linksOf(
+  { store, networks }: Pick<DaemonContext, "store" | "networks">,
+  record: ContainerRecord,
+): JsonObject {
+  const bridge = networks.find(DEFAULT_NETWORK);
+  const directory = store.directoryOf(record.spec.id);
+  const settings = wantedNetworks({ record, directory }).find((each) =>
+    isMeant(each, bridge),
+  )?.settings;
+  if (settings === undefined) return {};
+  const links = settings.links.map(parseLink).map(({ name, alias }) => {
+    const other = findContainer({ store }, name)?.record.name ?? name;
+    return linkText(record.name, { name: other, alias });
+  });
+  return { Links: links.length === 0 ? null : links };
 }
 
 /** Docker's word for how a container is on the network. */

@@ -1,6 +1,7 @@
 import { ApiError } from "../../api/errors.ts";
 import { StartError } from "../../sentry/container/background.ts";
 import type { FailureReason } from "../../sentry/container/process-spec.ts";
+import type { ContainerState } from "../../sentry/container/record.ts";
 
 /** The reasons clients tell apart by runc's words; the docker CLI exits with 127 or 126 by them. */
 const WORDS: Readonly<Record<string, string>> = {
@@ -16,6 +17,9 @@ const WORDS: Readonly<Record<string, string>> = {
   ENOMEM: "cannot allocate memory",
 };
 
+/** How ddcli exits when it is no fault of the command's. */
+const UNKNOWN_FAILURE = 125;
+
 const START =
   "failed to create task for container: failed to create shim task: OCI runtime create failed: runc " +
   "create failed: unable to start container process: error during container init: ";
@@ -25,10 +29,35 @@ const EXEC = "OCI runtime exec failed: exec failed: unable to start container pr
 export function startRefusal(error: unknown, argv: readonly string[], cwd: string): unknown {
   if (!(error instanceof StartError)) return error;
   const { reason, message } = error;
-  if (reason === undefined || reason.what === "container") {
-    return new ApiError(error.exitCode === 125 ? "START_IMPOSSIBLE" : "START_FAILED", message);
+  const isCommand = reason?.what === "program" || error.exitCode !== UNKNOWN_FAILURE;
+  const words = startWords(reason, message, argv, cwd);
+  return new ApiError(isCommand ? "START_FAILED" : "START_IMPOSSIBLE", words);
+}
+
+function startWords(
+  reason: FailureReason | undefined,
+  message: string,
+  argv: readonly string[],
+  cwd: string,
+): string {
+  if (reason === undefined || reason.what === "container") return message;
+  if (reason.what === "cwd" && reason.errno === "ENOTDIR") {
+    return `Cannot mkdir: ${cwd} is not a directory`;
   }
-  return new ApiError("START_FAILED", `${START}${detail(reason, argv[0] ?? "", cwd)}: unknown`);
+  return `${START}${detail(reason, argv[0] ?? "", cwd)}: unknown`;
+}
+
+/** What inspect shows of a container that could not be started; its exit code is 128 where no command is at fault. */
+export function describeFailure(
+  { exitCode, error = "", reason }: ContainerState & { status: "exited" },
+  argv: readonly string[],
+  cwd: string,
+): { readonly ExitCode: number; readonly Error: string } {
+  const atFault = reason === undefined ? exitCode !== UNKNOWN_FAILURE : reason.what === "program";
+  return {
+    ExitCode: atFault ? exitCode : 128,
+    Error: startWords(reason, error, argv, cwd),
+  };
 }
 
 /** Why an exec did not start, as docker says it; and the exit code it is left with. */

@@ -7,7 +7,7 @@ import type { Mode, NetworkSpec, PublishSpec, TransportProtocol } from "../../se
 import { textsOf } from "../container/words.ts";
 import type { DaemonContext } from "../context.ts";
 import { endpointSettings } from "./endpoint.ts";
-import { findNetwork } from "./find.ts";
+import { findContainer, findNetwork } from "./find.ts";
 
 const PORT_MAX = 65_535;
 
@@ -25,6 +25,7 @@ export function networkingOf(
   warnings: string[],
 ): { readonly spec: NetworkSpec; readonly wanted: readonly WantedNetwork[] } {
   const hostConfig: HostConfigBody = body.HostConfig ?? {};
+  refuseConflicts(body, hostConfig);
   const ports = [...exposed, ...Object.keys(body.ExposedPorts ?? {})];
   const networkMode = body.NetworkDisabled === true ? "none" : (hostConfig.NetworkMode ?? "");
   const publish = Object.entries(hostConfig.PortBindings ?? {}).flatMap(([port, bindings]) =>
@@ -50,9 +51,33 @@ export function networkingOf(
     {
       mode,
       findNetwork: (reference) => findNetwork(context, reference),
-      findContainer: (reference) => context.store.find(reference),
+      findContainer: (reference) => findContainer(context, reference),
     },
   );
+}
+
+/** Options that mean nothing beside another, as rows: who is refused, when, and docker's words. */
+function refuseConflicts(body: CreateBody, hostConfig: HostConfigBody): void {
+  const { NetworkMode: network, Links, Dns, ExtraHosts, PortBindings, UTSMode } = hostConfig;
+  const inHost = network === "host";
+  const inContainer = network?.startsWith("container:") === true;
+  const some = (value: object | null | undefined) => Object.keys(value ?? {}).length > 0;
+  const publishes = some(PortBindings) || hostConfig.PublishAllPorts === true;
+  const undefinedBehavior = "can't be used with links. This would result in undefined behavior";
+  const rows: readonly (readonly [refused: boolean, why: string])[] = [
+    [UTSMode === "host" && !!body.Hostname, "hostname and the UTS mode"],
+    [inHost && some(Links), `host type networking ${undefinedBehavior}`],
+    [inContainer && !!body.Hostname, "hostname and the network mode"],
+    [inContainer && some(Links), `container type network ${undefinedBehavior}`],
+    [inContainer && some(Dns), "dns and the network mode"],
+    [inContainer && some(ExtraHosts), "custom host-to-IP mapping and the network mode"],
+    [inContainer && !!body.MacAddress, "mac-address and the network mode"],
+    [inContainer && publishes, "port publishing and the container type network mode"],
+    [inContainer && some(body.ExposedPorts), "port exposing and the container type network mode"],
+  ];
+  for (const [refused, why] of rows) {
+    if (refused) throw new ApiError("INVALID", `conflicting options: ${why}`);
+  }
 }
 
 /** With what older clients say of the main network outside of its endpoint. */

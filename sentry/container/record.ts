@@ -1,6 +1,7 @@
 import type { ByteString } from "../abi/bytes.ts";
 import type { ContainerSpec } from "../spec.ts";
 import type { LogSpec } from "./log-options.ts";
+import type { FailureReason } from "./process-spec.ts";
 
 /** What a container is to run, before its user is looked up in its own /etc/passwd. */
 export interface ProcessConfig {
@@ -101,6 +102,8 @@ export type ContainerState =
       readonly oomKilled?: boolean;
       /** Why it ended when its own process did not decide that. */
       readonly error?: string;
+      /** What of its command was at fault when it could not be started. */
+      readonly reason?: FailureReason;
       /** Somebody asked for its end: no restart policy but `always` starts it again. */
       readonly stopped?: boolean;
       readonly restartCount?: number;

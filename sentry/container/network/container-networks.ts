@@ -5,6 +5,7 @@ import { ContainerError } from "../errors.ts";
 import { readJson, writeJson } from "../json-file.ts";
 import type { ContainerRecord } from "../record.ts";
 import { checkChoice } from "./address-pools.ts";
+import { parseLink } from "./links.ts";
 import {
   DEFAULT_NETWORK,
   type EndpointSettings,
@@ -107,6 +108,25 @@ export function withNetwork(
     );
   }
   return [...wanted, { network: network.id, settings }];
+}
+
+/**
+ * Without the link of that alias in the default network.
+ * @returns undefined when there is none.
+ */
+export function withoutLink(
+  wanted: readonly WantedNetwork[],
+  bridge: NetworkRecord,
+  alias: string,
+): readonly WantedNetwork[] | undefined {
+  let found = false;
+  const rest = wanted.map((each) => {
+    if (!isMeant(each, bridge)) return each;
+    const links = each.settings.links.filter((link) => parseLink(link).alias !== alias);
+    found = links.length < each.settings.links.length;
+    return { ...each, settings: { ...each.settings, links } };
+  });
+  return found ? rest : undefined;
 }
 
 /** With a network less. @throws {ContainerError} `NOT_CONNECTED`. */

@@ -12,7 +12,7 @@ import type {
   SentryOptions,
 } from "../../spec.ts";
 import { ContainerError } from "../errors.ts";
-import type { ContainerRecord } from "../record.ts";
+import type { Container, ContainerRecord } from "../record.ts";
 import type { ContainerStore, HeldContainer } from "../store.ts";
 import { pickAddress } from "./address-pools.ts";
 import {
@@ -25,6 +25,7 @@ import {
   writeWanted,
 } from "./container-networks.ts";
 import { EgressLog } from "./egress-log.ts";
+import { linkEnvironment, parseLink } from "./links.ts";
 import { DEFAULT_NETWORK, type EndpointSettings, type NetworkRecord } from "./network-record.ts";
 import { NetworkStore } from "./network-store.ts";
 
@@ -102,6 +103,16 @@ export class Networking {
     const { hostname, network } = this.host.spec;
     const mode = network.mode === "host" ? "host" : "container";
     return { ...spec, hostname, network: { ...spec.network, mode } };
+  }
+
+  /** Variables by which its processes learn of containers it is linked to. @throws {ContainerError} */
+  linkEnvironment(): readonly string[] {
+    return this.joined
+      .filter(({ network }) => network.name === DEFAULT_NETWORK)
+      .flatMap(({ network, settings }) => {
+        const members = settings.links.length === 0 ? [] : this.store.rendezvous(network).members();
+        return linkEnvironment(this.containers, this.held.record, settings.links, members);
+      });
   }
 
   /** Its name has changed: others find it by the new one. */
@@ -241,8 +252,8 @@ export class Networking {
       subnets: pools.map(({ subnet }) => subnet),
       gateways: pools.map(({ gateway }) => gateway),
       links: settings.links.map((link) => {
-        const [name = "", alias = name] = link.split(":");
-        return [alias.split("/").at(-1) ?? alias, name.replace(/^\//, "")] as const;
+        const { name, alias } = parseLink(link);
+        return [alias, name] as const;
       }),
       priority: settings.priority,
       listener,
@@ -263,6 +274,16 @@ export class Networking {
   }
 }
 
+function donorOf(containers: ContainerStore, reference: string): Container {
+  try {
+    return containers.find(reference);
+  } catch (error) {
+    if (!(error instanceof ContainerError)) throw error;
+    const { code, message } = error;
+    throw new ContainerError(code, `joining network namespace of container: ${message}`);
+  }
+}
+
 /** The container whose network another one shares, in the end. @throws {ContainerError} when it does not run. */
 function hostOf(
   containers: ContainerStore,
@@ -271,18 +292,18 @@ function hostOf(
   let { mode, name = "" } = spec.network;
   let found: ContainerRecord | undefined;
   for (let i = 0; mode === "container" && i < SHARES_MAX; i++) {
-    const id = name.slice("container:".length);
-    const container = containers.read(id);
-    if (container === undefined) {
-      throw new ContainerError("NO_SUCH_CONTAINER", `No such container: ${id}`);
+    const { record, state } = donorOf(containers, name.slice("container:".length));
+    if (record.spec.id === spec.id) {
+      throw new ContainerError("INVALID_ENDPOINT", "cannot join own network namespace");
     }
-    if (container.state.status !== "running") {
+    if (state.status !== "running") {
+      const is = state.status === "exited" && state.startedAt === 0 ? "created" : state.status;
       throw new ContainerError(
         "CONTAINER_NOT_RUNNING",
-        `cannot join network namespace of a non running container: ${id}`,
+        `cannot join network namespace of a non running container: container ${record.name} is ${is}`,
       );
     }
-    found = container.record;
+    found = record;
     ({ mode, name = "" } = found.spec.network);
   }
   return found;

@@ -38,7 +38,8 @@ export interface NetworkingContext {
   readonly mode: Mode;
   /** @returns undefined for a network that is not there, or not yet. */
   findNetwork(reference: string): NetworkRecord | undefined;
-  findContainer(reference: string): Container;
+  /** @returns undefined for a container that is not there, or not yet. */
+  findContainer(reference: string): Container | undefined;
 }
 
 /**
@@ -87,11 +88,16 @@ function modeOf(name: string): NetworkSpec["mode"] {
   return name.startsWith("container:") ? "container" : "bridge";
 }
 
-/** The mode's name, with a container in it said by its id. */
+/** The mode's name, with a container in it said by its id if it is there already. */
 function networkOf(name: string, mode: NetworkSpec["mode"], context: NetworkingContext): string {
   if (mode !== "container") return name;
-  const { record } = context.findContainer(name.slice("container:".length));
-  return `container:${record.spec.id}`;
+  const other = name.slice("container:".length);
+  if (other === "") {
+    throw new ContainerError("INVALID_ENDPOINT", "invalid container format container:<name|id>");
+  }
+  // Docker lets it be made later, before this one is started.
+  const id = context.findContainer(other)?.record.spec.id;
+  return `container:${id ?? other}`;
 }
 
 function egressOf(

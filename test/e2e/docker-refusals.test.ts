@@ -1,0 +1,175 @@
+/** What docker says of containers that cannot be made or started, and of links, in words that clients match. */
+import test from "ava";
+import { openEngine, type TestEngine } from "../fixtures/engine.ts";
+import { image } from "../fixtures/images.ts";
+
+const IMAGE = "busybox:test";
+let engine: TestEngine;
+
+test.before(async (t) => {
+  t.timeout(120_000);
+  engine = await openEngine();
+  await engine.dd.load(image("busybox"));
+});
+test.after.always(() => engine?.close());
+
+const RUNC =
+  "failed to create task for container: failed to create shim task: OCI runtime create failed: runc create " +
+  "failed: unable to start container process: error during container init: ";
+
+/** Containers that are made and then do not start: how `docker run` exits, what inspect shows. */
+const STARTS = [
+  {
+    what: "a program that is nowhere",
+    words: [IMAGE, "nosuch"],
+    code: 127,
+    shown: `127 ${RUNC}exec: "nosuch": executable file not found in $PATH: unknown`,
+  },
+  {
+    what: "a path that is not there",
+    words: [IMAGE, "/no/such"],
+    code: 127,
+    shown: `127 ${RUNC}exec: "/no/such": stat /no/such: no such file or directory: unknown`,
+  },
+  {
+    what: "a file that is no program",
+    words: [IMAGE, "/etc/passwd"],
+    code: 126,
+    shown: `126 ${RUNC}exec: "/etc/passwd": permission denied: unknown`,
+  },
+  {
+    what: "a working directory that is a file",
+    words: ["-w", "/etc/passwd", IMAGE, "true"],
+    code: 125,
+    shown: "128 Cannot mkdir: /etc/passwd is not a directory",
+  },
+  {
+    what: "an unknown user",
+    words: ["-u", "nosuch", IMAGE, "true"],
+    code: 125,
+    shown: "128 unable to find user nosuch: no matching entries in passwd file",
+  },
+  {
+    what: "the network of a container that is not there",
+    words: ["--network", "container:nosuch", IMAGE, "true"],
+    code: 125,
+    shown: "128 joining network namespace of container: No such container: nosuch",
+  },
+] as const;
+
+for (const [i, { what, words, code, shown }] of STARTS.entries()) {
+  test(`a container does not start: ${what}`, async (t) => {
+    t.timeout(60_000);
+    const name = `start-${i}`;
+    const ran = await engine.docker(["run", "--name", name, ...words]);
+    const { stdout } = await engine.docker([
+      "inspect",
+      "-f",
+      "{{.State.Status}} {{.State.ExitCode}} {{.State.Error}}",
+      name,
+    ]);
+    t.is(stdout, `created ${shown}\n`);
+    t.is(ran.code, code);
+    t.true(ran.stderr.includes(shown.slice(4)), ran.stderr);
+    const again = await engine.docker(["start", name]);
+    t.is(again.code, 1);
+    t.true(again.stderr.includes(shown.slice(4)), again.stderr);
+  });
+}
+
+const UNDEFINED = "can't be used with links. This would result in undefined behavior";
+/** Options that do not go together. */
+const CONFLICTS: readonly (readonly [options: readonly string[], why: string])[] = [
+  [["--uts", "host", "-h", "name"], "hostname and the UTS mode"],
+  [["--network", "host", "--link", "x1:y"], `host type networking ${UNDEFINED}`],
+  [["--network", "container:x1", "-h", "name"], "hostname and the network mode"],
+  [["--network", "container:x1", "--link", "x1:y"], `container type network ${UNDEFINED}`],
+  [["--network", "container:x1", "--dns", "10.0.0.1"], "dns and the network mode"],
+  [
+    ["--network", "container:x1", "--add-host", "a:10.0.0.1"],
+    "custom host-to-IP mapping and the network mode",
+  ],
+  [
+    ["--network", "container:x1", "-p", "80"],
+    "port publishing and the container type network mode",
+  ],
+  [
+    ["--network", "container:x1", "--expose", "80"],
+    "port exposing and the container type network mode",
+  ],
+];
+
+test("options that conflict are refused before a container is made", async (t) => {
+  t.timeout(60_000);
+  for (const [options, why] of CONFLICTS) {
+    const { code, stderr } = await engine.docker(["create", ...options, IMAGE, "true"]);
+    t.is(code, 1, why);
+    t.true(stderr.includes(`conflicting options: ${why}`), stderr);
+  }
+});
+
+test("a container shares the network of another only while that runs, and never its own", async (t) => {
+  t.timeout(60_000);
+  await engine.docker(["create", "--name", "donor", IMAGE, "true"]);
+  const refused = await engine.docker(["run", "--rm", "--network", "container:donor", IMAGE]);
+  const non =
+    "cannot join network namespace of a non running container: container donor is created";
+  t.true(refused.stderr.includes(non), refused.stderr);
+  await engine.docker(["create", "--name", "self", "--network", "container:self", IMAGE]);
+  const { stderr } = await engine.docker(["start", "self"]);
+  t.true(stderr.includes("cannot join own network namespace"), stderr);
+});
+
+test("a linked container's ports and variables are told to the one that is linked to it", async (t) => {
+  t.timeout(60_000);
+  const options = ["--name", "data-base", "-e", "WORD=of mouth", "--expose", "80", "--expose", "9"];
+  await engine.docker(["run", "-d", "--init", ...options, IMAGE, "sleep", "1000"]);
+  const { stdout } = await engine.docker([
+    "inspect",
+    "-f",
+    "{{.NetworkSettings.IPAddress}}",
+    "data-base",
+  ]);
+  const address = stdout.trim();
+  const link = ["--link", "data-base:d-b", "-e", "D_B_PORT_80_TCP_PORT=mine"];
+  const ran = await engine.docker(["run", "--rm", "--name", "front", ...link, IMAGE, "env"]);
+  t.deepEqual(
+    ran.stdout
+      .split("\n")
+      .filter((line) => line.startsWith("D_B_"))
+      .sort(),
+    [
+      "D_B_ENV_WORD=of mouth",
+      "D_B_NAME=/front/d-b",
+      `D_B_PORT=tcp://${address}:9`,
+      `D_B_PORT_80_TCP=tcp://${address}:80`,
+      `D_B_PORT_80_TCP_ADDR=${address}`,
+      "D_B_PORT_80_TCP_PORT=mine",
+      "D_B_PORT_80_TCP_PROTO=tcp",
+      `D_B_PORT_9_TCP=tcp://${address}:9`,
+      `D_B_PORT_9_TCP_ADDR=${address}`,
+      "D_B_PORT_9_TCP_PORT=9",
+      "D_B_PORT_9_TCP_PROTO=tcp",
+    ],
+  );
+  await engine.docker(["stop", "-t", "0", "data-base"]);
+  const alone = await engine.docker(["run", "--rm", "--name", "front", ...link, IMAGE, "env"]);
+  const words = "Cannot link to a non running container: /data-base AS /front/d-b";
+  t.true(alone.stderr.includes(words), alone.stderr);
+});
+
+test("a link is shown with both names, and removed by the one it gives", async (t) => {
+  t.timeout(60_000);
+  await engine.docker(["create", "--name", "linked", IMAGE]);
+  await engine.docker(["create", "--name", "linking", "--link", "linked:friend", IMAGE]);
+  const links = async () => {
+    const format = "{{json .HostConfig.Links}}";
+    return (await engine.docker(["inspect", "-f", format, "linking"])).stdout.trim();
+  };
+  t.is(await links(), '["/linked:/linking/friend"]');
+  t.is((await engine.docker(["rm", "--link", "linking/friend"])).stdout, "linking/friend\n");
+  t.is(await links(), "null");
+  const gone = await engine.docker(["rm", "--link", "linking/friend"]);
+  t.true(gone.stderr.includes("No such container: linking/friend"), gone.stderr);
+  t.is((await engine.docker(["inspect", "linked", "linking"])).code, 0, "both are there");
+});
