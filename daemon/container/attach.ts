@@ -57,9 +57,16 @@ export async function attachTo(
     stdout: logged === undefined && outputs.stdout,
     stderr: logged === undefined && outputs.stderr,
   });
+  // Before it is joined: it may end at once.
+  const ended = supervisor.nextExit(id, left.signal);
   let leaveEarly = () => {};
   if (state.status === "running") {
-    await joinRunning(context, container, pipes);
+    try {
+      await joinRunning(context, container, pipes);
+    } catch (error) {
+      left.abort();
+      throw error;
+    }
   } else {
     const client = {
       choice: pipes.choice,
@@ -70,7 +77,6 @@ export async function attachTo(
     leaveEarly = () => supervisor.removeEarly(id, client);
   }
   context.events.emit("container", "attach", id, attributesOf(record));
-  const ended = supervisor.nextExit(id, left.signal);
   return {
     stdin: pipes.stdin?.stream,
     stdout: logged?.stdout ?? pipes.stdout?.stream,

@@ -271,7 +271,6 @@ export class Supervisor {
     }
     if (this.closed) return;
     client.close();
-    this.watched.delete(id);
     if (reply?.kind !== "exited") {
       // Without a farewell it was killed, or had ended already: then its lock goes with it.
       await this.afterwards(container, background);
@@ -284,6 +283,8 @@ export class Supervisor {
   /** A run has ended. */
   private settle(before: Container, status: ExitStatus | undefined): void {
     const { id } = before.record.spec;
+    // Not before: who asked meanwhile would have it watched, and settled, a second time.
+    this.watched.delete(id);
     const after = this.context.store.read(id);
     const container = after ?? before;
     const { record } = container;
