@@ -133,7 +133,7 @@ void Codegen::EmitPrologue() {
   const RegisterSet load = assigned_.Without(overwritten);
   if (!flow_.blocks[0].loop_head) {
     Arith(Alu::kCmp, Size::k32, StateMem(offsetof(ir::State, interrupt)), 0);
-    Stub* stub = NewStub(Stub::kInterrupt);
+    Stub* stub = NewStub(Stub::kTurnedAway);
     stub->pc = block.pc;
     Jcc(Cc::kNe, &stub->label);
   }

@@ -76,12 +76,13 @@ struct TempPlace {
 
 // Cold code of an operation.
 struct Stub {
-  enum Kind : uint8_t { kExit, kInterrupt, kKernel };
+  // kTurnedAway: an interrupt before the region has taken its homes.
+  enum Kind : uint8_t { kExit, kInterrupt, kTurnedAway, kKernel };
   Kind kind;
   Label label;
   Label back;        // kKernel
   const ir::Op* op;  // kKernel
-  uint64_t pc;       // kExit, kInterrupt
+  uint64_t pc;       // but for kKernel
   ir::RegisterSet dirty;
   FlagsPlace flags;
   bool wants_flags;   // kExit

@@ -264,6 +264,10 @@ void Codegen::EmitStubs() {
         StoreDirty(stub->dirty);
         LeaveWith(Left::kInterrupt, stub->pc);
         break;
+      case Stub::kTurnedAway:
+        Bind(&stub->label);
+        LeaveWith(Left::kInterrupt, stub->pc);
+        break;
       case Stub::kKernel:
         EmitKernelStub(stub);
         break;
