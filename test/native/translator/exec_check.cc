@@ -306,6 +306,37 @@ void LoopsCanBeInterrupted(Translator* t) {
   }
 }
 
+// A region that takes other registers' homes, entered by a thread that is asked out: the registers
+// are those of its caller.
+void InterruptedCallersKeepTheirRegisters(Translator* t) {
+  uint32_t* code = Code(t, kPage);
+  Put(code, {kStrW1, 0x94000002 /* bl to code + 3 */, kSvc});
+  // A loop of additions, of x4 to x15 but x8: add x4, x4, x5, ... subs x16, x16, #1.
+  Put(code + 3, {0x8b050084, 0x8b0600a5, 0x8b0700c6, 0x8b0900e7, 0x8b0a0129, 0x8b0b014a, 0x8b0c016b,
+                 0x8b0d018c, 0x8b0e01ad, 0x8b0f01ce, 0xf1000610, 0x54fffec1, kRet});
+  dd::exec::Invalidate(t, code_begin, code_end);
+  Random random(3);
+  State state;
+  for (const uint64_t interrupt : {0, 1}) {
+    Clear(&state, code);
+    for (uint64_t& g : state.g) g = random.Next();
+    state.g[1] = interrupt;
+    state.g[2] = Address(&state.interrupt);
+    state.g[16] = 3;
+    uint64_t expected[32];
+    memcpy(expected, state.g, sizeof expected);
+    expected[30] = Address(code + 2);
+    const Exit exit = Run(t, &state);
+    if (interrupt == 0) {
+      Expect(exit.kind == ExitKind::kSyscall, "undisturbed, the call returns");
+    } else {
+      Expect(exit.kind == ExitKind::kInterrupt && state.pc == Address(code + 3),
+             "the called region is not begun");
+      Expect(memcmp(state.g, expected, sizeof expected) == 0, "and has changed nothing");
+    }
+  }
+}
+
 // More code than the cache has room for.
 void FullCachesStartAnew() {
   Translator* t = MakeTranslator(size_t{24} << 20);
@@ -368,6 +399,7 @@ int main() {
   FaultsAreExact(t);
   ChangedCodeIsSeen(t);
   LoopsCanBeInterrupted(t);
+  InterruptedCallersKeepTheirRegisters(t);
   ThreadsShareCode(t);
   ForksKeepTheCode(t);
   FullCachesStartAnew();
