@@ -44,6 +44,16 @@ export class CountDown {
     this.#arm();
   }
 
+  /** Periods that have passed by now and were not told of yet; they will not be told of again. */
+  catchUp(): number {
+    const late = clockNow(this.#clock) - this.#deadlineNs;
+    if (this.#armed === undefined || this.#intervalNs === 0n || late < 0n) return 0;
+    this.cancel();
+    const times = this.#passed(late);
+    this.#arm(SHORTEST_PERIOD_NS);
+    return times;
+  }
+
   cancel(): void {
     this.#armed?.cancel();
     this.#armed = undefined;
@@ -67,11 +77,16 @@ export class CountDown {
     let times = 1;
     this.#armed = undefined;
     if (this.#intervalNs > 0n) {
-      const missed = late / this.#intervalNs;
-      times += Number(missed);
-      this.#deadlineNs += (missed + 1n) * this.#intervalNs;
+      times = this.#passed(late);
       this.#arm(SHORTEST_PERIOD_NS);
     }
     this.#expired(times);
+  }
+
+  /** Moves the deadline to the next period. @returns how many have passed. */
+  #passed(lateNs: bigint): number {
+    const times = lateNs / this.#intervalNs + 1n;
+    this.#deadlineNs += times * this.#intervalNs;
+    return Number(times);
   }
 }

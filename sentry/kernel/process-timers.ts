@@ -134,6 +134,7 @@ export class ProcessTimers {
     timer.missed = times - 1;
     const info = () => timerExpiry(signo, id, timer.missed, notice.value ?? BigInt(id));
     const taken = () => {
+      timer.missed += timer.countDown.catchUp();
       timer.overrun = timer.missed;
       return info();
     };
