@@ -1,8 +1,10 @@
 #!/bin/bash
-# Builds every conformance program, statically, into the directory given.
+# Builds every program of the directories given, statically: build.sh OUT [DIRECTORY]... Absent: the conformance
+# programs. CC names the compiler.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 out=$1
+shift
 mkdir -p "$out"
 build() {
   local name
@@ -14,4 +16,5 @@ build() {
 }
 export -f build
 export here out
-printf '%s\0' "$here"/*.c | xargs -0 -P 2 -I{} bash -ec 'build "$1"' _ {}
+[ $# -gt 0 ] || set -- "$here"
+find "$@" -maxdepth 1 -name '*.c' -print0 | xargs -0 -P 2 -I{} bash -ec 'build "$1"' _ {}

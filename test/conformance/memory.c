@@ -27,6 +27,17 @@ static int touch(volatile char* at, int writing) {
   return fault_signal;
 }
 
+// A function that returns `value`.
+static void write_code(char* at, unsigned char value) {
+#if defined(__x86_64__)
+  const unsigned char code[] = {0xb8, value, 0, 0, 0, 0xc3};  // mov $value, %eax; ret
+#elif defined(__aarch64__)
+  const unsigned code[] = {0x52800000 | value << 5, 0xd65f03c0};  // mov w0, #value; ret
+#endif
+  memcpy(at, code, sizeof code);
+  __builtin___clear_cache(at, at + sizeof code);
+}
+
 static void run(void) {
   struct sigaction action = {.sa_handler = on_fault};
   sigaction(SIGSEGV, &action, NULL);
@@ -131,12 +142,11 @@ static void run(void) {
   equals("a touched page is there", 1, resident[0] & 1);
   equals("an untouched one is not", 0, resident[1] & 1);
 
-  unsigned char code[] = {0xb8, 42, 0, 0, 0, 0xc3};  // mov $42, %eax; ret
-  memcpy(pages, code, sizeof code);
+  write_code(pages, 42);
   works("mprotect(PROT_EXEC)", mprotect(pages, PAGE, PROT_READ | PROT_EXEC));
   equals("running code made at run time", 42, ((int (*)(void))(uintptr_t)pages)());
   must(mprotect(pages, PAGE, PROT_READ | PROT_WRITE));
-  pages[1] = 43;
+  write_code(pages, 43);
   must(mprotect(pages, PAGE, PROT_READ | PROT_EXEC));
   equals("and changed", 43, ((int (*)(void))(uintptr_t)pages)());
 }

@@ -86,8 +86,50 @@ static void registers(void) {
   expected = 0x1f80;
   __asm__ volatile("ldmxcsr %0" ::"m"(expected));
 }
-#else
-static void registers(void) {}
+#elif defined(__aarch64__)
+static void skip(int signo, siginfo_t* info, void* context) {
+  (void)signo;
+  *(siginfo_t*)&last = *info;
+  ucontext_t* saved = context;
+  saved->uc_mcontext.pc += 4;
+  saved->uc_mcontext.regs[19] = 4321;
+}
+
+static void clobber(int signo) {
+  (void)signo;
+  __asm__ volatile(
+      "movi v0.16b, #255\n movi v31.16b, #255\n mov x19, #-1\n mov x9, #-1\n"
+      "msr fpcr, xzr\n cmp xzr, xzr\n" ::
+          : "v0", "v31", "x19", "x9", "memory", "cc");
+}
+
+static void registers(void) {
+  handle(SIGILL, skip, 0);
+  long x19 = 0, at = 0;
+  __asm__ volatile("mov x19, #0\n adr %1, 1f\n 1: udf #0\n mov %0, x19"
+                   : "=r"(x19), "=&r"(at)::"x19");
+  equals("a handler changes the context", 4321, x19);
+  equals("SIGILL: si_code", ILL_ILLOPC, last.si_code);
+  check("and si_addr", last.si_addr == (void*)at);
+
+  struct sigaction action = {.sa_handler = clobber};
+  must(sigaction(SIGUSR1, &action, NULL));
+  double low = 0, high = 0;
+  long x9 = 0, flags = 0, control = 0;
+  // kill(getpid(), SIGUSR1) by hand: everything but x0 must come back as it was.
+  __asm__ volatile(
+      "mov x9, #0x1c00000\n msr fpcr, x9\n"
+      "fmov d0, #1.5\n fmov d31, #2.5\n mov x9, #77\n mov x8, #172\n svc #0\n"
+      "mov x1, #10\n mov x8, #129\n cmp x1, #11\n svc #0\n"
+      "mrs %3, nzcv\n mrs %4, fpcr\n msr fpcr, xzr\n"
+      "fmov %d0, d0\n fmov %d1, d31\n mov %2, x9\n"
+      : "=&w"(low), "=&w"(high), "=&r"(x9), "=&r"(flags), "=&r"(control)::"x0", "x1", "x8", "x9",
+        "x19", "v0", "v31", "memory", "cc");
+  check("vector registers are kept over a handler", low == 1.5 && high == 2.5);
+  equals("general registers are kept", 77, x9);
+  equals("the flags are kept", 0x80000000L, flags);
+  equals("FPCR is kept", 0x1c00000, control);
+}
 #endif
 
 static char* stack_low;
@@ -179,6 +221,15 @@ static void run(void) {
   if (sigsetjmp(out, 1) == 0) __asm__ volatile("int3");
   equals("a breakpoint is SIGTRAP", SIGTRAP, last.si_signo);
   equals("from the kernel", SI_KERNEL, last.si_code);
+#elif defined(__aarch64__)
+  handle(SIGILL, leave, 0);
+  if (sigsetjmp(out, 1) == 0) __asm__ volatile("msr daifset, #2");
+  equals("a privileged instruction", ILL_ILLOPC, last.si_code);
+  equals("is SIGILL", SIGILL, last.si_signo);
+  handle(SIGTRAP, leave, 0);
+  if (sigsetjmp(out, 1) == 0) __asm__ volatile("brk #0");
+  equals("a breakpoint is SIGTRAP", SIGTRAP, last.si_signo);
+  equals("TRAP_BRKPT", TRAP_BRKPT, last.si_code);
 #endif
   handle(SIGBUS, leave, 0);
   int fd = must(open("file", O_RDWR | O_CREAT, 0600));
