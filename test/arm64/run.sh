@@ -5,7 +5,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 top=$(cd "$here/../.." && pwd)
 cache=${DD_TEST_CACHE:-$top/.cache/fixtures}
 packages=python3,libpython3.11-testsuite,nodejs,openjdk-17-jdk-headless,golang-go,redis-server,sqlite3
-packages=$packages,perl,git,gcc,make,libc6-dev
+packages=$packages,perl,git,gcc,make,libc6-dev,python3-numpy,ripgrep,procps
 image=arm64-programs:test
 limit=600
 
@@ -17,8 +17,8 @@ dd() { node "$top/cli/ddcli.js" "$@"; }
 mkdir -p "$cache"
 if [ ! -e "$cache/arm64-programs.tar" ]; then
   mmdebstrap --quiet --variant=extract --arch=arm64 --include='?essential' --include="$packages" \
-    --hook-dir=/usr/share/mmdebstrap/hooks/merged-usr bookworm "$cache/arm64-programs.tar.new"
-  mv "$cache/arm64-programs.tar.new" "$cache/arm64-programs.tar"
+    --hook-dir=/usr/share/mmdebstrap/hooks/merged-usr bookworm "$cache/arm64-programs.new.tar"
+  mv "$cache/arm64-programs.new.tar" "$cache/arm64-programs.tar"
 fi
 dd import --platform linux/arm64 "$cache/arm64-programs.tar" "$image" >/dev/null
 
