@@ -1,3 +1,5 @@
+import "../../daemon/small-heap.ts";
+
 import { pino } from "pino";
 import { Daemon } from "../../daemon/daemon.ts";
 import { openDirectories, version } from "../context.ts";
