@@ -191,11 +191,13 @@ export class RunningContainer {
     });
     this.streams.endClients(0);
     const removed = this.held.record.autoRemove;
-    if (removed) removeContainer(this.store, this.held, true);
-    else rmSync(this.held.runDirectory, { recursive: true, force: true });
+    const freeSpace = removed ? hideContainer(this.store, this.held, true) : undefined;
+    if (!removed) rmSync(this.held.runDirectory, { recursive: true, force: true });
     this.control.finish(status);
     if (!removed) this.held.release();
     this.streams.endClients(FAREWELL_MS);
+    // Nobody waits for this.
+    freeSpace?.();
     this.onEnd(status);
   }
 }
@@ -209,9 +211,14 @@ export function removeContainer(
   held: HeldContainer,
   volumes: boolean,
 ): void {
+  hideContainer(store, held, volumes)();
+}
+
+/** Removes it for everybody. @returns frees its space and lets go of it. */
+function hideContainer(store: ContainerStore, held: HeldContainer, volumes: boolean): () => void {
   const { anonymousVolumes }: ContainerRecord = held.record;
-  held.remove();
-  if (!volumes || anonymousVolumes.length === 0) return;
+  const freeSpace = held.disappear();
+  if (!volumes || anonymousVolumes.length === 0) return freeSpace;
   const others = store.list();
   const existing = new VolumeStore(store.directories.root);
   for (const name of anonymousVolumes) {
@@ -221,6 +228,7 @@ export function removeContainer(
       // Another container mounts it by name, or the user has removed it.
     }
   }
+  return freeSpace;
 }
 
 /** With more variables, which do not stand in for its own. */

@@ -208,16 +208,18 @@ export class ContainerStore {
     });
   }
 
-  /** Takes the container away from everybody's sight, then frees its space. Called by its holder. */
-  removeDirectory(record: ContainerRecord): void {
+  /** Takes the container away from everybody's sight. Called by its holder. @returns frees its space. */
+  hideDirectory(record: ContainerRecord): () => void {
     const { id } = record.spec;
     const unfinished = join(this.containers, `${UNFINISHED}${id}`);
     this.underLock(() => {
       renameSync(this.directoryOf(id), unfinished);
       if (this.idOfName(record.name) === id) unlinkSync(join(this.names, record.name));
     });
-    rmSync(this.runDirectoryOf(id), { recursive: true, force: true });
-    rmSync(unfinished, { recursive: true, force: true });
+    return () => {
+      rmSync(this.runDirectoryOf(id), { recursive: true, force: true });
+      rmSync(unfinished, { recursive: true, force: true });
+    };
   }
 
   private stateOf(id: string): ContainerState {
@@ -369,8 +371,16 @@ export class HeldContainer {
 
   /** Removes the container with everything it wrote, and lets go. */
   remove(): void {
-    this.store.removeDirectory(this.record);
-    this.lock.release();
+    this.disappear()();
+  }
+
+  /** Removes the container for everybody. @returns removes what it wrote, and lets go; to be called soon. */
+  disappear(): () => void {
+    const freeSpace = this.store.hideDirectory(this.record);
+    return () => {
+      freeSpace();
+      this.lock.release();
+    };
   }
 
   release(): void {
