@@ -54,7 +54,12 @@ enum class RuntimeCall : uint32_t {
   kSignalRequest = 0x10001,  // give me my next signal; answered by kSignal
   kFault = 0x10002,        // guest code faulted: signo, code, addr, ip, fatal; answered by kSignal
   kCloneFailed = 0x10003,  // the host refused: tid, errno
-  kLease = 0x10006,       // trusted mode: the sentry's descriptor behind a guest's, to use directly
+  // Trusted mode: the sentry's descriptor behind a guest's, to use directly. Answered by kReturn with
+  // its number; operands: whether calls may wait on it, the data of an epoll instance's bell.
+  kLease = 0x10006,
+  // Trusted mode: the reports of an epoll instance that the host knows nothing of: descriptor,
+  // address, room. Answered by kReturn with how many there are.
+  kSoftEvents = 0x10007,
   kAttached = 0x10005,    // trusted mode: a new process says who it is: token, host pid
   kPlanFailed = 0x10004,  // the plan could not be carried out: step, errno
 };

@@ -10,6 +10,7 @@ import type { Process } from "./kernel/process.ts";
 import { answerSignalRequest, deliverFault } from "./kernel/take-signal.ts";
 import type { Task } from "./kernel/task.ts";
 import type { CallFrame } from "./syscalls/define.ts";
+import { softEvents } from "./syscalls/event.ts";
 import { SYSCALLS_BY_NUMBER } from "./syscalls/table.ts";
 import { traceCall } from "./trace.ts";
 
@@ -29,6 +30,10 @@ export class Dispatcher implements KernelEvents {
     const result = row === undefined ? ENOSYS : row.invoke(task, frame);
     if (result !== PARKED) task.complete(result);
     else if (task.exited) task.leaveCall(undefined);
+  }
+
+  softEvents(task: Task, frame: CallFrame): number | Errno {
+    return task.exited ? 0 : softEvents(task, frame);
   }
 
   signalRequest(task: Task): void {

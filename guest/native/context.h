@@ -60,7 +60,14 @@ void AfterFork(AddressSpace* space, bool child);
 long GuestNumber(Thread* thread, long nr);
 
 // Whether kicks may interrupt the thread from now on: for the time of a wait.
-void LetKicksIn(bool in);
+void LetKicksIn(const Thread* thread, bool in);
+
+// struct epoll_event as the guest has it: packed on x86-64 only.
+struct EpollEventLayout {
+  uint32_t bytes;
+  uint32_t data_at;
+};
+[[gnu::visibility("hidden")]] extern const EpollEventLayout kEpollEvent;
 
 // The guest has mapped, unmapped (`prot` is 0) or protected [begin, end).
 void MemoryChanged(AddressSpace* space, uint64_t begin, uint64_t end, uint64_t prot);

@@ -10,11 +10,10 @@ namespace {
 constexpr FastResult kByTrap{0, FastAction::kTrap};
 
 // Calls that read or change more of the guest's state than six arguments: frames, stacks, tasks,
-// masks, and waits that a kick must be able to interrupt.
+// masks.
 constexpr long kSlow[] = {
-    kMmap,  kRtSigreturn, kClone,        kFork,        kVfork,          kExecve,
-    kExit,  kExecveat,    kRtSigsuspend, kSigaltstack, kExitGroup,      kPselect6,
-    kPpoll, kEpollPwait,  kEpollPwait2,  kClone3,      kRestartSyscall, kArchPrctl,
+    kMmap,     kRtSigreturn,  kClone,       kFork,      kVfork,  kExecve,         kExit,
+    kExecveat, kRtSigsuspend, kSigaltstack, kExitGroup, kClone3, kRestartSyscall, kArchPrctl,
 };
 
 constexpr long kNumbers = 512;
@@ -26,13 +25,7 @@ struct SlowSet {
 };
 constexpr SlowSet kSlowSet;
 
-bool WaitsOnFutex(const FastFrame* frame) {
-  constexpr uint64_t kCommandMask = 0x7f;
-  constexpr uint64_t kWait = 0;
-  constexpr uint64_t kWaitBitset = 9;
-  const uint64_t command = frame->args[1] & kCommandMask;
-  return frame->nr == kFutex && (command == kWait || command == kWaitBitset);
-}
+bool IsRestart(long result) { return result <= -kErestartsys && result >= -kErestartRestartblock; }
 
 FastResult Finish(const FastFrame* frame, long result) {
   dd_fast_remember(frame, result);
@@ -41,9 +34,10 @@ FastResult Finish(const FastFrame* frame, long result) {
 
 FastResult Run(Thread* thread, const FastFrame* frame) {
   const auto nr = static_cast<long>(frame->nr);
-  if (static_cast<uint64_t>(nr) >= kNumbers || kSlowSet.slow[nr] || WaitsOnFutex(frame)) {
+  if (static_cast<uint64_t>(nr) >= kNumbers || kSlowSet.slow[nr] || BringsMask(nr, frame->args)) {
     return kByTrap;
   }
+  thread->trapped = false;
   long result = DirectCall(thread, nr, frame->args);
   if (result == kNotHere) result = ThreadCall(thread, nr, frame->args);
   if (result == kNotHere) result = MemoryCall(thread, nr, frame->args);
@@ -60,9 +54,8 @@ FastResult Run(Thread* thread, const FastFrame* frame) {
     if (reply.verb == ring::Verb::kExitThread) ExitThread(thread);
     if (reply.verb != ring::Verb::kReturn) Die(79);
     result = reply.result;
-    if (result <= -kErestartsys && result >= -kErestartRestartblock) return Finish(frame, result);
   }
-  return {result, FastAction::kReturn};
+  return IsRestart(result) ? Finish(frame, result) : FastResult{result, FastAction::kReturn};
 }
 
 }  // namespace

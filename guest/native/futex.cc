@@ -3,12 +3,7 @@
 // two.
 #include "guest/native/context.h"
 #include "guest/native/syscalls.h"
-
-extern "C" {
-[[gnu::visibility("hidden")]] long dd_futex_wait(uint32_t* word, long op, long expected,
-                                                 const dd::native::Timespec* timeout, long mask,
-                                                 const uint32_t* kicked);
-}
+#include "guest/native/waiting.h"
 
 namespace dd::native {
 namespace {
@@ -54,20 +49,11 @@ long Wait(Thread* thread, const uint64_t args[6], bool bitset) {
   }
   const uint64_t mask = bitset ? args[5] : kMatchAny;
   if (static_cast<uint32_t>(mask) == 0) return -kEinval;
-  for (;;) {
-    thread->kicked = 0;
-    if (std::atomic_ref(thread->slot->attention).load() != 0) break;
-    LetKicksIn(true);
-    const long result =
-        dd_futex_wait(reinterpret_cast<uint32_t*>(args[0]),
-                      static_cast<long>(kWaitBitset | (bitset ? flags : flags & kPrivate)),
-                      static_cast<long>(args[2]), timed ? &deadline : nullptr,
-                      static_cast<long>(mask), &thread->kicked);
-    LetKicksIn(false);
-    if (result != -kEintr) return result;
-    // A stray kick is no reason to return.
-    if (std::atomic_ref(thread->slot->attention).load() != 0) break;
-  }
+  const long op = static_cast<long>(kWaitBitset | (bitset ? flags : flags & kPrivate));
+  const long result = WaitFor(thread, {kFutex,
+                                       {Register(args[0]), op, Register(args[2]),
+                                        timed ? Register(&deadline) : 0, 0, Register(mask)}});
+  if (result != -kEintr) return result;
   return timed && !bitset ? -kErestartnohand : -kErestartsys;
 }
 

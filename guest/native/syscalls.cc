@@ -87,6 +87,13 @@ long Forward(Thread* thread, Context* context, long nr, const uint64_t args[6]) 
 
 }  // namespace
 
+bool BringsMask(long nr, const uint64_t args[6]) {
+  for (const TemporaryMask& row : kTemporaryMasks) {
+    if (row.nr == nr) return args[row.pointer_arg] != 0;
+  }
+  return false;
+}
+
 Reply ForwardCall(Thread* thread, long nr, const uint64_t args[6]) {
   DescriptorsChange(thread, nr, args);
   const long guest_nr = GuestNumber(thread, nr);

@@ -22,10 +22,13 @@ long FutexCall(Thread* thread, const uint64_t args[6]);
 // What only this instruction set has.
 long ArchCall(Thread* thread, long nr, const uint64_t args[6]);
 
-// Trusted mode: a transfer on a file that the sentry has lent; kNotHere if it is not one.
+// Trusted mode: a transfer or a wait on what the sentry has lent; kNotHere if it is not one.
 long DirectCall(Thread* thread, long nr, const uint64_t args[6]);
 // Gives back what the sentry has lent of descriptors that a call is about to close or replace.
 void DescriptorsChange(Thread* thread, long nr, const uint64_t args[6]);
+
+// Whether a call brings a signal mask along, for as long as it waits.
+bool BringsMask(long nr, const uint64_t args[6]);
 
 // Forwards a call to the sentry, staging what it points at.
 Reply ForwardCall(Thread* thread, long nr, const uint64_t args[6]);

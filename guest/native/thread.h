@@ -38,8 +38,17 @@ struct Environment {
   uint32_t xsave_bytes;      // size of the extended state the host saves
 };
 
+// What the direct plane knows of a guest descriptor.
+enum class Lease : uint8_t {
+  kUnused = 0,
+  kUsed,     // one call has gone to the sentry; the next asks for the descriptor
+  kRefused,  // the sentry keeps it to itself
+  kLent,     // usable, but the sentry waits
+  kWaits,    // usable, also to wait: its status flags are the guest's
+};
+
 // Guest descriptors that the direct plane may serve: higher numbers go to the sentry.
-constexpr uint64_t kLeaseLimit = 256;
+constexpr uint64_t kLeaseLimit = 768;
 
 // A page of trampolines: see patch.cc.
 struct TrampolinePage {
@@ -57,8 +66,9 @@ struct AddressSpace {
   Owned* owned;  // its lock guards the break, too
   uint64_t brk_start;
   uint64_t brk;
-  uint32_t pid;                 // of the guest process it belongs to
-  uint8_t leases[kLeaseLimit];  // by guest descriptor: see direct.cc
+  uint32_t pid;               // of the guest process it belongs to
+  Lease leases[kLeaseLimit];  // by guest descriptor: see direct.cc
+  uint64_t bell;              // the data of an epoll report that only the sentry can explain
   TrampolinePage trampolines[kTrampolinePages];
   uint32_t trampoline_count;
   uint32_t patch_lock;            // whoever does not get it goes on without patching
@@ -90,6 +100,8 @@ struct Thread {
   bool has_saved_mask;
   // The mask became smaller since the sentry was last asked for a signal.
   bool unblocked;
+  // The runtime was entered by a signal, in whose handler kicks are blocked.
+  bool trapped;
   // A call by a patched site that goes on by trap.
   long finish_result;
   long finish_nr;

@@ -131,7 +131,7 @@ void AfterFork(AddressSpace* space, bool child) {
 }
 
 // The kick's handler only sets flags, so that it may come at any time.
-void LetKicksIn(bool) {}
+void LetKicksIn(const Thread*, bool) {}
 
 }  // namespace dd::native
 

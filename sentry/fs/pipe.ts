@@ -25,7 +25,7 @@ import { anonymousIno, anonymousStat, type Owner, PIPEFS } from "../vfs/anonymou
 import { HostBackedFile, HostReadiness } from "../vfs/host-readiness.ts";
 import type { Stat } from "../vfs/inode.ts";
 import type { IoBuffer, Transfer } from "../vfs/io-buffer.ts";
-import type { HostBacking, IoctlContext } from "../vfs/open-file.ts";
+import type { HostBacking, IoctlContext, Lease } from "../vfs/open-file.ts";
 import { POLLIN, POLLOUT, type Pollable, WaitQueue } from "../vfs/poll.ts";
 
 const FIONREAD = 0x541b;
@@ -33,6 +33,8 @@ const O_PATH = 0o10000000;
 /** `/proc/sys/fs/pipe-max-size`: what a caller without CAP_SYS_RESOURCE may ask for. */
 const PIPE_MAX_SIZE = 1 << 20;
 const INT_MAX = 0x7fffffff;
+/** Status flags that change what a transfer does. */
+const LENT_FLAGS = O_NONBLOCK | O_DIRECT;
 
 /** One end of a pipe, or an open FIFO. */
 export class PipeEnd extends HostBackedFile {
@@ -40,6 +42,7 @@ export class PipeEnd extends HostBackedFile {
   readonly #stat: () => Stat | Errno;
   readonly #released: () => void;
   #fd: number | undefined;
+  #lent: number | undefined;
 
   /**
    * @param identity what fstat(2) and `/proc/self/fd` show.
@@ -112,17 +115,31 @@ export class PipeEnd extends HostBackedFile {
 
   override flagsChanged(): void {
     setStatusFlags(this.fd, O_NONBLOCK | (this.flags & O_DIRECT));
+    if (this.#lent !== undefined) setStatusFlags(this.#lent, this.flags & LENT_FLAGS);
+  }
+
+  /** A description of the same end that has the guest's flags, where the sentry's own never waits. */
+  override lease(): Lease | undefined {
+    if (this.readiness.fd === undefined) return undefined;
+    if (this.#lent === undefined) {
+      const opened = reopen(this.fd, this.flags & (O_ACCMODE | LENT_FLAGS));
+      if (opened instanceof Errno) return undefined;
+      this.#lent = opened;
+    }
+    return { fd: this.#lent, waits: true };
   }
 
   override backing(): HostBacking | Errno {
     if (this.#fd === undefined) return EBADF;
-    return { fd: this.#fd, offset: 0, direct: this.readiness.fd !== undefined };
+    return { fd: this.#fd, offset: 0, direct: false };
   }
 
   protected override release(): void {
     this.readiness.close();
     if (this.#fd !== undefined) close(this.#fd);
+    if (this.#lent !== undefined) close(this.#lent);
     this.#fd = undefined;
+    this.#lent = undefined;
     this.#released();
   }
 }

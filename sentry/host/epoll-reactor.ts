@@ -164,16 +164,16 @@ export class EpollReactor implements Reactor {
       return;
     }
     if (wanted === 0) {
-      if (registration.armed !== 0) this.#epoll.control(EPOLL_CTL_DEL, fd, 0, 0);
+      if (registration.armed !== 0) this.#epoll.control(EPOLL_CTL_DEL, fd, 0, 0n);
       registration.armed = 0;
       return;
     }
     const bits = edge ? (wanted | EPOLLET) >>> 0 : wanted;
     const first = registration.armed === 0 ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
-    let error = this.#epoll.control(first, fd, bits, fd);
+    let error = this.#epoll.control(first, fd, bits, BigInt(fd));
     // The number may have been closed and given to another file behind our back.
-    if (error === ENOENT) error = this.#epoll.control(EPOLL_CTL_ADD, fd, bits, fd);
-    else if (error === EEXIST) error = this.#epoll.control(EPOLL_CTL_MOD, fd, bits, fd);
+    if (error === ENOENT) error = this.#epoll.control(EPOLL_CTL_ADD, fd, bits, BigInt(fd));
+    else if (error === EEXIST) error = this.#epoll.control(EPOLL_CTL_MOD, fd, bits, BigInt(fd));
     if (error === EPERM) {
       registration.alwaysReady = true;
       this.#dispatchSoon(registration);

@@ -21,13 +21,19 @@ const MAX_EVENTS = 256;
 const control = new HostMemory(EVENT_SIZE);
 const timeout = new HostMemory(16);
 
-/** One ready descriptor: which events, and the key it was registered with. */
+/** One ready descriptor: which events, and the data it was registered with, as a number below 2^53. */
 export interface ReadyEvent {
   readonly events: number;
   readonly key: number;
 }
 
-/** One epoll instance of the host; keys are numbers below 2^53 that the caller chooses. */
+/** One ready descriptor, with all 64 bits of its data. */
+export interface EpollEvent {
+  readonly events: number;
+  readonly data: bigint;
+}
+
+/** One epoll instance of the host; the caller chooses the data. */
 export class HostEpoll {
   /** Readable (in the sense of poll) while something registered is ready. */
   readonly fd: number;
@@ -43,10 +49,9 @@ export class HostEpoll {
   }
 
   /** See epoll_ctl(2). @param events EPOLL* bits, with EPOLLET and the like. */
-  control(operation: number, fd: number, events: number, key: number): Errno | undefined {
+  control(operation: number, fd: number, events: number, data: bigint): Errno | undefined {
     control.view.setUint32(0, events >>> 0, true);
-    control.view.setUint32(DATA_OFFSET, key >>> 0, true);
-    control.view.setUint32(DATA_OFFSET + 4, Math.floor(key / 2 ** 32), true);
+    control.view.setBigUint64(DATA_OFFSET, data, true);
     const result = call("epoll_ctl", this.fd, operation, fd, control.bytes);
     return result instanceof Errno ? result : undefined;
   }
@@ -68,6 +73,20 @@ export class HostEpoll {
       const low = view.getUint32(at + DATA_OFFSET, true);
       const high = view.getUint32(at + DATA_OFFSET + 4, true);
       ready.push({ events: view.getUint32(at, true), key: high * 2 ** 32 + low });
+    }
+    return ready;
+  }
+
+  /** What is ready now, at most `maximum` descriptors. */
+  collect(maximum: number): EpollEvent[] {
+    const count = this.#wait(Math.min(maximum, MAX_EVENTS), 0n);
+    const ready: EpollEvent[] = [];
+    if (count instanceof Errno) return ready;
+    const { view } = this.#events;
+    for (let i = 0; i < count; i++) {
+      const at = i * EVENT_SIZE;
+      const data = view.getBigUint64(at + DATA_OFFSET, true);
+      ready.push({ events: view.getUint32(at, true), data });
     }
     return ready;
   }

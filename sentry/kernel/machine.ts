@@ -157,12 +157,19 @@ export interface Machine {
   usage?(process: Process): Usage;
   /** CPU time of one thread in nanoseconds; absent when the host does not tell. */
   cpuTime?(task: Task): bigint;
+  /** Whether a task that is in no call of ours waits in the host: for a futex, or on what was lent to it. */
+  sleeps?(task: Task): boolean;
 }
 
 /** What the machine tells the kernel. */
 export interface KernelEvents {
   /** A system call arrived; the machine completes it with the result unless parked. */
   syscall(task: Task, frame: import("../syscalls/define.ts").CallFrame, number: number): void;
+  /**
+   * A thread that waits on an epoll instance by itself asks for what only the sentry knows is ready.
+   * @returns how many reports have been stored, or an error of epoll_wait(2).
+   */
+  softEvents(task: Task, frame: import("../syscalls/define.ts").CallFrame): number | Errno;
   /**
    * The thread asks for its next deliverable signal. Answered by {@link GuestThread.deliver}, now or later (a
    * stopped task is answered when it continues).

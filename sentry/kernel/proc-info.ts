@@ -36,7 +36,7 @@ function taskInfo(task: Task): TaskInfo {
   return {
     tid: task.tid,
     comm: task.name,
-    state: zombie ? "Z" : stopped ? "T" : task.waiting ? "S" : "R",
+    state: zombie ? "Z" : stopped ? "T" : sleeps(task) ? "S" : "R",
     credentials,
     userTimeNs: alone ? usage.userNs : (cpuNs ?? 0n),
     systemTimeNs: alone ? usage.systemNs : 0n,
@@ -45,6 +45,10 @@ function taskInfo(task: Task): TaskInfo {
     nice: scheduling.nice,
     waitChannel: "0",
   };
+}
+
+function sleeps(task: Task): boolean {
+  return task.waiting || task.kernel.machine.sleeps?.(task) === true;
 }
 
 function usageOf(process: Process): Usage {

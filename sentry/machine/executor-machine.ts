@@ -17,7 +17,7 @@ import type { Task } from "../kernel/task.ts";
 import type { Usage } from "../kernel/usage.ts";
 import { AddressSpace, Executor } from "./address-space.ts";
 import { ExecutorThread } from "./executor-thread.ts";
-import { cpuNsOf, rememberThread, usedBy } from "./executor-usage.ts";
+import { cpuNsOf, rememberThread, sleeps, usedBy } from "./executor-usage.ts";
 import { Expected } from "./expected.ts";
 import { Freezer } from "./freezer.ts";
 import { deathSignal, findThread, processOfThread, reap } from "./host-threads.ts";
@@ -28,7 +28,7 @@ import { Launcher, type Notification } from "./launcher.ts";
 import { lend } from "./lend.ts";
 import { lifePipe } from "./life-pipe.ts";
 import type { ExecutorMachineOptions } from "./machine-options.ts";
-import { encodePlan } from "./plan.ts";
+import { encodePlan, enterImage } from "./plan.ts";
 import { Promises } from "./promises.ts";
 import { Attach, FAULTS, RuntimeCall, Verb } from "./protocol.ts";
 
@@ -210,6 +210,10 @@ export class ExecutorMachine implements Machine {
     return thread instanceof ExecutorThread ? cpuNsOf(thread, this.#tidOf) : 0n;
   }
 
+  sleeps({ thread }: Task): boolean {
+    return thread instanceof ExecutorThread && sleeps(thread, this.#tidOf);
+  }
+
   /** Where `process` runs now, if it does. */
   executorOf(process: Process): Executor | undefined {
     return this.#executors.get(process);
@@ -284,6 +288,9 @@ export class ExecutorMachine implements Machine {
         break;
       case RuntimeCall.lease:
         this.#lease(thread);
+        break;
+      case RuntimeCall.softEvents:
+        thread.complete(this.#events.softEvents(thread.task, thread.frame));
         break;
       case RuntimeCall.attached:
         this.#attachedByRing(thread);
@@ -426,23 +433,10 @@ export class ExecutorMachine implements Machine {
       this.violated(thread.space.ring, "a second start");
       return;
     }
-    for (const { addr, bytes } of image.contents) {
-      const error = thread.memory.copyOut(addr, bytes);
-      if (error !== undefined) {
-        this.#log(`Storing ${thread.task.name} at 0x${addr.toString(16)} failed: ${error}`);
-        this.#kill(thread.executor);
-        return;
-      }
-    }
-    thread.space.owned.begin(thread.frame.u64(0), image.mappings);
-    const { task } = thread;
-    thread.answer(Verb.enter, 0, [
-      image.entry,
-      image.stackPointer,
-      image.brk,
-      task.process.pid,
-      task.tid,
-    ]);
+    const failure = enterImage(thread, image);
+    if (failure === undefined) return;
+    this.#log(failure);
+    this.#kill(thread.executor);
   }
 
   #cloneFailed(thread: ExecutorThread): void {

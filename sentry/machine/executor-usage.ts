@@ -2,7 +2,13 @@
 import { addUsage, NO_USAGE, type Usage } from "../kernel/usage.ts";
 import type { Executor } from "./address-space.ts";
 import type { ExecutorThread } from "./executor-thread.ts";
-import { hostCpuNs, hostResidentBytes, ownThreadUsage, processUsage } from "./host-usage.ts";
+import {
+  hostCpuNs,
+  hostResidentBytes,
+  hostState,
+  ownThreadUsage,
+  processUsage,
+} from "./host-usage.ts";
 
 type TidOf = (thread: ExecutorThread) => number | undefined;
 
@@ -30,6 +36,12 @@ export function rememberThread(thread: ExecutorThread, tidOf: TidOf): void {
 export function cpuNsOf(thread: ExecutorThread, tidOf: TidOf): bigint {
   const { pid } = thread.executor;
   return pid === undefined ? 0n : hostCpuNs(`/proc/${pid}/task/${tidOf(thread) ?? pid}`);
+}
+
+/** Whether the host has put a thread to sleep. */
+export function sleeps(thread: ExecutorThread, tidOf: TidOf): boolean {
+  const { pid } = thread.executor;
+  return pid !== undefined && /[SD]/.test(hostState(`/proc/${pid}/task/${tidOf(thread) ?? pid}`));
 }
 
 function hostedUsage(thread: ExecutorThread, tidOf: TidOf): Usage {

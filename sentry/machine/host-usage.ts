@@ -60,6 +60,13 @@ export function hostCpuNs(directory: string): bigint {
   }
 }
 
+/** The state letter of one host thread; empty when it is gone. @param directory its directory in /proc. */
+export function hostState(directory: string): string {
+  const stat = readText(`${directory}/stat`);
+  // Behind the name, which may contain anything.
+  return stat.slice(stat.lastIndexOf(")") + 2).slice(0, 1);
+}
+
 /** Bytes a host process has resident; 0 when it is gone. */
 export function hostResidentBytes(pid: number): number {
   try {

@@ -1,7 +1,8 @@
 import { PlanStep } from "../../ring/layout.ts";
 import { EINVAL, type Errno } from "../abi/errno.ts";
 import type { ProgramImage } from "../kernel/machine.ts";
-import { STAGING_SIZE } from "./protocol.ts";
+import type { ExecutorThread } from "./executor-thread.ts";
+import { STAGING_SIZE, Verb } from "./protocol.ts";
 
 const MAP_PRIVATE = 0x02;
 const MAP_FIXED = 0x10;
@@ -40,4 +41,21 @@ export function encodePlan(image: ProgramImage, files: number[]): Uint8Array | E
     view.setInt32(at + PlanStep.fd, number, true);
   }
   return bytes;
+}
+
+/**
+ * Stores what an image consists of besides files, where an executor has carried out its plan, and has the
+ * thread enter the program. @returns what went wrong, in words for the log.
+ */
+export function enterImage(thread: ExecutorThread, image: ProgramImage): string | undefined {
+  const { task } = thread;
+  for (const { addr, bytes } of image.contents) {
+    const error = thread.memory.copyOut(addr, bytes);
+    if (error !== undefined)
+      return `Storing ${task.name} at 0x${addr.toString(16)} failed: ${error}`;
+  }
+  thread.space.owned.begin(thread.frame.u64(0), image.mappings);
+  const { entry, stackPointer, brk } = image;
+  thread.answer(Verb.enter, 0, [entry, stackPointer, brk, task.process.pid, task.tid]);
+  return undefined;
 }

@@ -22,6 +22,7 @@ export const RuntimeCall = {
   planFailed: 0x10004,
   attached: 0x10005,
   lease: 0x10006,
+  softEvents: 0x10007,
 } as const;
 
 /** What the designated host call says in its first register. */

@@ -1,10 +1,11 @@
 import { EINVAL, Errno } from "../abi/errno.ts";
-import { SO_ACCEPTCONN, SOL_SOCKET } from "../abi/socket.ts";
+import { SO_ACCEPTCONN, SOCK_STREAM, SOL_SOCKET } from "../abi/socket.ts";
 import { close } from "../host/io.ts";
 import type { Reactor } from "../host/reactor.ts";
 import * as host from "../host/socket.ts";
 import type { Owner } from "../vfs/anonymous.ts";
 import type { IoBuffer, Transfer } from "../vfs/io-buffer.ts";
+import type { Lease } from "../vfs/open-file.ts";
 import { type IncomingMessage, type OutgoingMessage, Socket } from "./socket.ts";
 
 /** An internet socket of a container that shares the host's network (`--network host`): the host's own. */
@@ -95,6 +96,11 @@ export class HostSocket extends Socket {
 
   protected override get isDirect(): boolean {
     return true;
+  }
+
+  override lease(): Lease | undefined {
+    const connected = this.type === SOCK_STREAM && !(this.peerAddress() instanceof Errno);
+    return connected ? this.leaseConnection() : super.lease();
   }
 
   protected override release(): void {

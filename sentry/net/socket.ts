@@ -1,13 +1,13 @@
 import { EAGAIN, EINVAL, ENOPROTOOPT, ENOTTY, EOPNOTSUPP, Errno } from "../abi/errno.ts";
 import { O_NONBLOCK, O_RDWR, S_IFSOCK } from "../abi/file.ts";
-import { available } from "../host/io.ts";
+import { available, setStatusFlags } from "../host/io.ts";
 import type { Reactor } from "../host/reactor.ts";
 import { anonymousIno, anonymousStat, type Owner, SOCKFS } from "../vfs/anonymous.ts";
 import type { Actor } from "../vfs/fs-context.ts";
 import { HostBackedFile, HostReadiness } from "../vfs/host-readiness.ts";
 import type { Stat } from "../vfs/inode.ts";
 import type { IoBuffer, Transfer } from "../vfs/io-buffer.ts";
-import type { HostBacking, IoctlContext, OpenFile } from "../vfs/open-file.ts";
+import type { HostBacking, IoctlContext, Lease, OpenFile } from "../vfs/open-file.ts";
 import type { Pollable } from "../vfs/poll.ts";
 import { SocketOptions } from "./options.ts";
 
@@ -65,6 +65,8 @@ export abstract class Socket extends HostBackedFile {
   protected readonly reactor: Reactor;
   readonly #ino = anonymousIno();
   readonly #stat: Stat;
+  /** A host descriptor has the guest's flags. */
+  #lent = false;
 
   /** @param idle what is ready as long as no host descriptor says. */
   constructor(
@@ -197,6 +199,23 @@ export abstract class Socket extends HostBackedFile {
   override backing(): HostBacking | Errno {
     const { fd } = this.readiness;
     return fd === undefined ? EAGAIN : { fd, offset: 0, direct: this.isDirect };
+  }
+
+  /** The host descriptor of a connection that stands, for whoever waits on it himself. */
+  protected leaseConnection(): Lease | undefined {
+    const { fd } = this.readiness;
+    // What these options ask for is done by the sentry.
+    const timed = this.readTimeoutNs !== undefined || this.writeTimeoutNs !== undefined;
+    if (fd === undefined || timed) return undefined;
+    this.#lent = true;
+    this.flagsChanged();
+    return { fd, waits: true };
+  }
+
+  /** The sentry's own calls on a lent descriptor say themselves that they are not to wait. */
+  override flagsChanged(): void {
+    const { fd } = this.readiness;
+    if (this.#lent && fd !== undefined) setStatusFlags(fd, this.flags & O_NONBLOCK);
   }
 
   /** Whether bytes on the host descriptor are the guest's bytes and nothing else. */

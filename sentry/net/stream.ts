@@ -21,6 +21,7 @@ import * as host from "../host/socket.ts";
 import type { Actor } from "../vfs/fs-context.ts";
 import { HostBuffer } from "../vfs/host-buffer.ts";
 import type { IoBuffer, Transfer } from "../vfs/io-buffer.ts";
+import type { Lease } from "../vfs/open-file.ts";
 import {
   POLLERR,
   POLLHUP,
@@ -199,13 +200,17 @@ export abstract class StreamSocket extends Socket {
   #toCarry(message: OutgoingMessage, caller: Actor | undefined): Ancillary | undefined {
     const { ancillary } = message;
     if (this.rights === undefined) return undefined;
-    const wanted =
-      this.peer?.options.int(SOL_SOCKET, SO_PASSCRED) === 1 ||
-      this.options.int(SOL_SOCKET, SO_PASSCRED) === 1;
     const credentials =
-      ancillary?.credentials ?? (wanted ? caller && credentialsOf(caller) : undefined);
+      ancillary?.credentials ??
+      (this.#tellsCredentials ? caller && credentialsOf(caller) : undefined);
     const files = ancillary?.files ?? [];
     return files.length === 0 && credentials === undefined ? undefined : { files, credentials };
+  }
+
+  /** Whether every message carries its sender's credentials. */
+  get #tellsCredentials(): boolean {
+    if (this.rights === undefined) return false;
+    return [this, this.peer].some((end) => end?.options.int(SOL_SOCKET, SO_PASSCRED) === 1);
   }
 
   override receive(
@@ -239,6 +244,10 @@ export abstract class StreamSocket extends Socket {
 
   protected override get isDirect(): boolean {
     return true;
+  }
+
+  override lease(): Lease | undefined {
+    return this.#tellsCredentials ? undefined : this.leaseConnection();
   }
 
   /**

@@ -30,6 +30,7 @@ import * as host from "../host/socket.ts";
 import type { Owner } from "../vfs/anonymous.ts";
 import type { Actor } from "../vfs/fs-context.ts";
 import type { IoBuffer, Transfer } from "../vfs/io-buffer.ts";
+import type { Lease } from "../vfs/open-file.ts";
 import { POLLHUP, POLLOUT, POLLWRNORM, type Pollable, type Unsubscribe } from "../vfs/poll.ts";
 import { familyOf, formatEndpoint, parseEndpoint } from "./address.ts";
 import { anyAddress, BoundPort, hostFamily } from "./inet.ts";
@@ -337,6 +338,11 @@ export class TcpSocket extends StreamSocket implements Severable {
     if (fd === undefined || this.#pending instanceof Errno) return ENOTCONN;
     if (this.#hostTarget !== undefined && host.peerAddress(fd) instanceof Errno) return ENOTCONN;
     return this.#remote === undefined ? ENOTCONN : formatEndpoint(this.family, this.#remote);
+  }
+
+  override lease(): Lease | undefined {
+    // As long as it connects, the host's descriptor is the sentry's to wait for.
+    return this.peerAddress() instanceof Errno ? undefined : super.lease();
   }
 
   override takeError(): number {

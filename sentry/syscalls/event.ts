@@ -1,5 +1,5 @@
 /** Descriptors for events: epoll(7), eventfd(2), timerfd_create(2), signalfd(2). */
-import { EAGAIN, EBADF, EFAULT, EINTR, EINVAL, Errno } from "../abi/errno.ts";
+import { EAGAIN, EBADF, EINTR, EINVAL, Errno } from "../abi/errno.ts";
 import { O_CLOEXEC, O_NONBLOCK } from "../abi/file.ts";
 import type { Isa } from "../abi/numbers.ts";
 import { bit, SI_KERNEL, SI_TIMER, SIGCHLD, SIGIO, SYNCHRONOUS } from "../abi/signal.ts";
@@ -9,13 +9,13 @@ import { Epoll } from "../fs/event/epoll.ts";
 import { EventFile } from "../fs/event/eventfd.ts";
 import { SignalFile, SignalfdSiginfo, type SignalQueue } from "../fs/event/signalfd.ts";
 import { TimerFile } from "../fs/event/timerfd.ts";
-import { EPOLL_CTL_DEL } from "../host/epoll.ts";
+import { EPOLL_CTL_DEL, type EpollEvent } from "../host/epoll.ts";
 import { members, type Siginfo } from "../kernel/siginfo.ts";
 import type { Task } from "../kernel/task.ts";
 import type { OpenFile } from "../vfs/open-file.ts";
 import { POLLIN } from "../vfs/poll.ts";
 import { addr, fd, int, size, structIn, structOut, uint } from "./args.ts";
-import { type Result, type Syscall, syscall } from "./define.ts";
+import { type CallFrame, type Result, type Syscall, syscall } from "./define.ts";
 import { installFile } from "./fd.ts";
 import { timespecAt } from "./poll.ts";
 import { fileAt, waitOn } from "./transfer.ts";
@@ -48,6 +48,29 @@ function install(task: Task, file: OpenFile | Errno, flags: number): Result {
   return file instanceof Errno ? file : installFile(task, file, (flags & O_CLOEXEC) !== 0);
 }
 
+/** Stores reports at `at` in the guest. @returns how many, or `EFAULT`. */
+function storeEvents(task: Task, at: number, reports: readonly EpollEvent[]): number | Errno {
+  const layout = EPOLL_EVENT[task.process.isa];
+  const raw = new Uint8Array(reports.length * layout.size);
+  const view = new DataView(raw.buffer);
+  reports.forEach(({ events, data }, i) => {
+    view.setUint32(i * layout.size, events, true);
+    view.setBigUint64(i * layout.size + layout.dataAt, data, true);
+  });
+  return task.memory.copyOut(at, raw) ?? reports.length;
+}
+
+/**
+ * The reports that a guest which waits on the host's instance itself is to add to what it found there.
+ * @param frame the epoll descriptor, where to store them, room for how many.
+ */
+export function softEvents(task: Task, frame: CallFrame): number | Errno {
+  const epoll = epollAt(task, frame.s32(0));
+  if (epoll instanceof Errno) return epoll;
+  const reports = epoll.collectSoft(Math.min(frame.u32(2), REPORTS_MAX));
+  return reports.length === 0 ? 0 : storeEvents(task, frame.u64(1), reports);
+}
+
 /** See epoll_wait(2). @param timeout in nanoseconds; undefined: for ever. */
 function epollWait(
   task: Task,
@@ -63,13 +86,7 @@ function epollWait(
   const attempt = (): number | Errno => {
     const reports = epoll.collect(Math.min(maximum, REPORTS_MAX));
     if (reports.length === 0) return EAGAIN;
-    const raw = new Uint8Array(reports.length * layout.size);
-    const view = new DataView(raw.buffer);
-    reports.forEach(({ events, data }, i) => {
-      view.setUint32(i * layout.size, events, true);
-      view.setBigUint64(i * layout.size + layout.dataAt, data, true);
-    });
-    return task.memory.copyOut(at, raw) === undefined ? reports.length : EFAULT;
+    return storeEvents(task, at, reports);
   };
   if (timeout === 0n) {
     const result = attempt();

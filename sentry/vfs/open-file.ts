@@ -24,10 +24,18 @@ export interface HostBacking {
   /** How many bytes from there are the file's; undefined: all that the host file has, now and later. */
   readonly length?: number;
   /**
-   * Whether the host's own file offset and status flags are the guest's: then any thread may read, write,
-   * seek and poll the descriptor itself and nobody can tell the difference.
+   * Whether the host's own file offset is the guest's: then any thread may read, write, seek and poll the
+   * descriptor itself and nobody can tell the difference, as long as it need not wait.
    */
   readonly direct: boolean;
+}
+
+/** What a trusted guest may use instead of asking; see docs/trusted.md. */
+export interface Lease {
+  /** A descriptor of the sentry; it stays the sentry's. */
+  readonly fd: number;
+  /** Whether the host's status flags are the guest's, so that a call may wait in the host's kernel. */
+  readonly waits: boolean;
 }
 
 /**
@@ -130,6 +138,13 @@ export abstract class OpenFile implements Pollable {
   /** What can be mapped or used directly. @returns `EACCES` or `ENODEV` as mmap(2) would. */
   backing(): HostBacking | Errno {
     return EBADF;
+  }
+
+  /** What the direct plane may use; undefined: nothing. What has been lent stays in use until it is closed. */
+  lease(): Lease | undefined {
+    const backing = this.backing();
+    if (backing instanceof Errno || !backing.direct || backing.offset !== 0) return undefined;
+    return { fd: backing.fd, waits: false };
   }
 
   /**

@@ -45,6 +45,7 @@ void ResetExtendedState(uint8_t* fpstate) {
 }  // namespace
 
 const uint64_t kRedZone = 128;
+const EpollEventLayout kEpollEvent = {12, 4};
 const uint64_t kMinimumSignalStack = 2048;
 
 uint64_t StackPointer(const Context* context) { return Registers(context).rsp; }
@@ -181,8 +182,10 @@ void AfterFork(AddressSpace*, bool) {}
 
 long GuestNumber(Thread*, long nr) { return nr; }
 
-// Guest code is interrupted at any instruction, the runtime only where it waits.
-void LetKicksIn(bool in) {
+// Guest code is interrupted at any instruction, the runtime only where it waits: the handler of the
+// trap that led here has blocked kicks, a patched call site has not.
+void LetKicksIn(const Thread* thread, bool in) {
+  if (!thread->trapped) return;
   const uint64_t set = SignalBit(kSigkick);
   Host(kRtSigprocmask, in ? 1 : 0, &set, nullptr, 8);
 }

@@ -35,6 +35,7 @@ void OnSyscall(int signo, Siginfo* info, void* context) {
   Thread* thread = Current();
   if (thread == nullptr) return Chain(signo, info, context);
   auto* guest = reinterpret_cast<Context*>(uc);
+  thread->trapped = true;
   Mcontext& m = uc->mcontext;
   if (m.rip == Address(dd_finish_trap)) {
     // A patched site's call is done; only now is the guest's whole state at hand.

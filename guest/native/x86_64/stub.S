@@ -31,18 +31,22 @@ dd_sigreturn:
         syscall
         hlt
 
-// long dd_futex_wait(uint32_t* word, long op, long expected, const timespec* timeout, long mask,
-//                    const uint32_t* kicked)
-// A futex wait that a kick cannot miss: the kick handler moves a thread it finds between the two labels
-// to dd_wait_aborted. Returns -EINTR then.
-        .globl dd_futex_wait
-        .hidden dd_futex_wait
-        .type dd_futex_wait, @function
-dd_futex_wait:
-        mov     %rcx, %r10              // timeout
-        mov     %r9, %rcx               // kicked, lost by syscall
-        mov     %r8, %r9                // mask
-        mov     $202, %eax
+// long dd_wait_call(const HostCall* call, const uint32_t* kicked)
+// A host call that waits, and that a kick cannot miss: the kick handler moves a thread it finds between the
+// two labels to dd_wait_aborted. Returns -EINTR then. HostCall: the number, six arguments.
+        .globl dd_wait_call
+        .hidden dd_wait_call
+        .type dd_wait_call, @function
+dd_wait_call:
+        mov     %rdi, %r11              // lost by syscall, as is rcx
+        mov     %rsi, %rcx
+        mov     0(%r11), %rax
+        mov     8(%r11), %rdi
+        mov     16(%r11), %rsi
+        mov     24(%r11), %rdx
+        mov     32(%r11), %r10
+        mov     40(%r11), %r8
+        mov     48(%r11), %r9
         .globl dd_wait_begin
         .hidden dd_wait_begin
 dd_wait_begin:

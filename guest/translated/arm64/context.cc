@@ -98,6 +98,7 @@ constexpr size_t kReserved = kMcontext + offsetof(GuestMcontext, reserved);
 }  // namespace
 
 const uint64_t kRedZone = 0;
+const EpollEventLayout kEpollEvent = {16, 8};
 const uint64_t kMinimumSignalStack = 5120;  // MINSIGSTKSZ
 
 uint64_t StackPointer(const Context* context) { return context->state.g[kSp]; }

@@ -1,9 +1,10 @@
 /**
  * Guest epoll instances. Behind each is an epoll instance of the host, in which files with a host descriptor
- * are registered with the guest's own flags: level, edge and one-shot are then exact, whoever moved the
- * data. Files the sentry implements ("soft": terminals, signalfds, listeners) have a ready list here, and
- * ring a bell: an eventfd in the host's instance that is readable while the list is not empty. So the
- * host's instance alone says whether anything is ready, also to an epoll instance that contains this one.
+ * are registered with the guest's own flags and data: level, edge and one-shot are then exact, whoever moved
+ * the bytes, and a trusted guest may wait on the host's instance itself. Files the sentry implements ("soft":
+ * terminals, signalfds, listeners, other epoll instances) have a ready list here, and ring a bell: an eventfd
+ * in the host's instance that is readable while the list is not empty. So the host's instance alone says
+ * whether anything is ready.
  */
 import { EEXIST, EINVAL, ELOOP, ENOENT, ENOSPC, EPERM, Errno } from "../../abi/errno.ts";
 import { O_RDWR } from "../../abi/file.ts";
@@ -15,6 +16,7 @@ import {
   EPOLLEXCLUSIVE,
   EPOLLONESHOT,
   EPOLLWAKEUP,
+  type EpollEvent,
   HostEpoll,
 } from "../../host/epoll.ts";
 import { close, dup, eventfd, readBytes, writeBytes } from "../../host/io.ts";
@@ -22,7 +24,7 @@ import type { Reactor } from "../../host/reactor.ts";
 import { ANON_INODEFS, anonymousIno, anonymousStat } from "../../vfs/anonymous.ts";
 import { HostBackedFile, HostReadiness } from "../../vfs/host-readiness.ts";
 import type { Stat } from "../../vfs/inode.ts";
-import { OpenFile } from "../../vfs/open-file.ts";
+import { type Lease, OpenFile } from "../../vfs/open-file.ts";
 import { POLLERR, POLLHUP, POLLIN, POLLOUT, type Unsubscribe } from "../../vfs/poll.ts";
 
 /** How deep epoll instances may contain each other: EP_MAX_NESTS of `fs/eventpoll.c`. */
@@ -32,18 +34,18 @@ const MAX_WATCHES = 1 << 17;
 /** Bits that are not events but say how to report them. */
 const MODES = EPOLLET | EPOLLONESHOT | EPOLLEXCLUSIVE | EPOLLWAKEUP;
 const EXCLUSIVE_OK = POLLIN | POLLOUT | POLLERR | POLLHUP | EPOLLEXCLUSIVE | EPOLLET | EPOLLWAKEUP;
-const BELL_KEY = 0;
 const ROOT = { uid: 0, gid: 0 };
 
-/** One report of epoll_wait(2). */
-export interface EpollEvent {
-  readonly events: number;
-  readonly data: bigint;
-}
+const HALF = 2 ** 32;
+const halfOfBell = () => BigInt(Math.floor(Math.random() * HALF));
+/**
+ * The data of the bell's reports, by which whoever waits on a host's instance tells them from the guest's.
+ * A number that no program has by chance; one that has it by intent confuses itself.
+ */
+export const BELL: bigint = (halfOfBell() << 32n) | halfOfBell();
 
 /** One registration: a descriptor number and the description it referred to at the time. */
 interface Item {
-  readonly key: number;
   readonly owner: Epoll;
   readonly file: OpenFile;
   events: number;
@@ -62,14 +64,15 @@ export class Epoll extends HostBackedFile {
   readonly #host: HostEpoll;
   readonly #stat = anonymousStat(ANON_INODEFS, anonymousIno(), 0o600, ROOT);
   readonly #items = new Map<OpenFile, Map<number, Item>>();
-  readonly #byKey = new Map<number, Item>();
+  #count = 0;
   readonly #hostFds = new Set<number>();
   /** The registrations of this instance in others. */
   readonly #containers = new Set<Item>();
+  /** Those of other instances in this one. */
+  readonly #nested = new Set<Item>();
   /** Soft items that may be ready, in the order in which they became so. */
   readonly #ready = new Set<Item>();
   #bell: number | undefined;
-  #nextKey = BELL_KEY + 1;
 
   private constructor(reactor: Reactor, host: HostEpoll) {
     super(O_RDWR, new HostReadiness(reactor, host.fd));
@@ -125,17 +128,38 @@ export class Epoll extends HostBackedFile {
 
   /** What is ready now, at most `maximum` reports. See epoll_wait(2). */
   collect(maximum: number): EpollEvent[] {
-    const reports: EpollEvent[] = [];
-    let softRoom = 0;
-    for (const { events, key } of this.#host.wait(maximum, 0n)) {
-      const item = this.#byKey.get(key);
-      if (key === BELL_KEY) softRoom = 1;
-      else if (item === undefined) continue;
-      else if (item.file instanceof Epoll && item.file.poll() === 0) continue;
-      else reports.push({ events, data: item.data });
-    }
-    if (softRoom > 0) this.#collectSoft(reports, maximum);
+    this.#look();
+    const ready = this.#host.collect(maximum);
+    const reports = ready.filter(({ data }) => data !== BELL);
+    if (reports.length < ready.length) reports.push(...this.collectSoft(maximum - reports.length));
     return reports;
+  }
+
+  /** What is ready of the files that the host knows nothing of, at most `maximum` reports. */
+  collectSoft(maximum: number): EpollEvent[] {
+    const reports: EpollEvent[] = [];
+    for (const item of [...this.#ready]) {
+      if (reports.length >= maximum) break;
+      const events = softEvents(item);
+      if (events === 0) {
+        this.#unlist(item);
+        continue;
+      }
+      reports.push({ events, data: item.data });
+      if (item.events & EPOLLONESHOT) item.spent = true;
+      if (item.events & (EPOLLET | EPOLLONESHOT)) this.#unlist(item);
+      else {
+        // Level-triggered: stays, behind the others.
+        this.#ready.delete(item);
+        this.#ready.add(item);
+      }
+    }
+    return reports;
+  }
+
+  /** The host's instance, for guests that wait themselves. */
+  override lease(): Lease | undefined {
+    return this.#nested.size > 0 ? undefined : { fd: this.#host.fd, waits: true };
   }
 
   /** The bell may ring for nothing, so that the host alone is not to be asked. */
@@ -145,7 +169,7 @@ export class Epoll extends HostBackedFile {
 
   override poll(): number {
     this.#prune();
-    for (const file of this.#items.keys()) if (file instanceof Epoll) file.poll();
+    this.#look();
     return this.readiness.poll();
   }
 
@@ -164,10 +188,9 @@ export class Epoll extends HostBackedFile {
       if (file.#contains(this)) return ELOOP;
       if (file.#nestingBelow() + 1 + this.#nestingAbove() > MAX_NESTING) return ELOOP;
     }
-    if (this.#byKey.size >= MAX_WATCHES) return ENOSPC;
-    const key = this.#nextKey++;
+    if (this.#count >= MAX_WATCHES) return ENOSPC;
     const state = { spent: false, host: undefined, soft: undefined };
-    const item: Item = { key, owner: this, file, events, data, ...state, cleanups: [] };
+    const item: Item = { owner: this, file, events, data, ...state, cleanups: [] };
     const error = this.#attach(item);
     if (error !== undefined) {
       this.#detach(item);
@@ -175,8 +198,11 @@ export class Epoll extends HostBackedFile {
     }
     const items = this.#items.get(file) ?? new Map<number, Item>();
     this.#items.set(file, items.set(fd, item));
-    this.#byKey.set(key, item);
-    if (file instanceof Epoll) file.#containers.add(item);
+    this.#count++;
+    if (file instanceof Epoll) {
+      file.#containers.add(item);
+      this.#nested.add(item);
+    }
     item.cleanups.push(file.onRelease(() => this.#remove(fd, item)));
     if (file instanceof HostBackedFile) {
       item.cleanups.push(
@@ -194,7 +220,7 @@ export class Epoll extends HostBackedFile {
     item.data = data;
     item.spent = false;
     if (item.host !== undefined) {
-      this.#host.control(EPOLL_CTL_MOD, item.host.fd, events, item.key);
+      this.#host.control(EPOLL_CTL_MOD, item.host.fd, events, item.data);
       return;
     }
     // The events to listen for may have changed.
@@ -211,21 +237,24 @@ export class Epoll extends HostBackedFile {
 
   #forget(item: Item): void {
     this.#detach(item);
-    this.#byKey.delete(item.key);
+    this.#count--;
     if (item.file instanceof Epoll) item.file.#containers.delete(item);
+    this.#nested.delete(item);
     for (const cleanup of item.cleanups) cleanup();
   }
 
   /** Lets the host, or the file itself, tell of the item's events from now on. */
   #attach(item: Item): Errno | undefined {
     const { file } = item;
-    const fd = file instanceof HostBackedFile ? file.readiness.fd : undefined;
+    // What the host says of an instance may be no more than its bell's ringing for nothing.
+    const hosted = file instanceof HostBackedFile && !(file instanceof Epoll);
+    const fd = hosted ? file.readiness.fd : undefined;
     if (fd !== undefined) return this.#attachHost(item, fd);
     if (this.#bell === undefined) {
       const bell = eventfd(0, 0);
       if (bell instanceof Errno) return bell;
       this.#bell = bell;
-      this.#host.control(EPOLL_CTL_ADD, bell, POLLIN, BELL_KEY);
+      this.#host.control(EPOLL_CTL_ADD, bell, POLLIN, BELL);
     }
     const events = item.events & ~MODES;
     item.soft = file.subscribe(events, () => this.#becameReady(item));
@@ -242,7 +271,7 @@ export class Epoll extends HostBackedFile {
       EPOLL_CTL_ADD,
       registered,
       item.spent ? 0 : item.events,
-      item.key,
+      item.data,
     );
     if (error !== undefined) {
       if (own) close(registered);
@@ -258,7 +287,7 @@ export class Epoll extends HostBackedFile {
     item.soft = undefined;
     this.#unlist(item);
     if (item.host === undefined) return;
-    this.#host.control(EPOLL_CTL_DEL, item.host.fd, 0, 0);
+    this.#host.control(EPOLL_CTL_DEL, item.host.fd, 0, 0n);
     this.#hostFds.delete(item.host.fd);
     if (item.host.own) close(item.host.fd);
     item.host = undefined;
@@ -278,22 +307,10 @@ export class Epoll extends HostBackedFile {
     readBytes(this.#bell, new Uint8Array(8));
   }
 
-  #collectSoft(reports: EpollEvent[], maximum: number): void {
-    for (const item of [...this.#ready]) {
-      if (reports.length >= maximum) return;
-      const events = softEvents(item);
-      if (events === 0) {
-        this.#unlist(item);
-        continue;
-      }
-      reports.push({ events, data: item.data });
-      if (item.events & EPOLLONESHOT) item.spent = true;
-      if (item.events & (EPOLLET | EPOLLONESHOT)) this.#unlist(item);
-      else {
-        // Level-triggered: stays, behind the others.
-        this.#ready.delete(item);
-        this.#ready.add(item);
-      }
+  /** Finds what has become ready in instances that this one contains, before the loop has said so. */
+  #look(): void {
+    for (const item of this.#nested) {
+      if ((item.events & EPOLLET) === 0 && softEvents(item) !== 0) this.#becameReady(item);
     }
   }
 
