@@ -6,6 +6,7 @@ import type { Filters } from "../api/filters.ts";
 import { BuildkitEngine } from "../builder/buildkit/engine.ts";
 import { statusBytes } from "../builder/buildkit/status-messages.ts";
 import { classicBuild } from "../builder/classic/classic-build.ts";
+import { KnownSteps } from "../builder/classic/known-steps.ts";
 import { ArchiveContext } from "../builder/context/archive.ts";
 import { BuildError, type BuildErrorCode } from "../builder/errors.ts";
 import type { CacheRecord } from "../builder/solve/step-cache.ts";
@@ -74,6 +75,7 @@ export class Builds implements BuildEngine {
     readonly filters: Filters;
   }): Promise<JsonObject> {
     const [until] = filters.get("until");
+    await KnownSteps.forget(this.#context.directories.root);
     const pruned = await this.#buildkit.cache.prune({
       all,
       ...(keepBytes === undefined ? {} : { keepBytes }),
@@ -103,14 +105,24 @@ export class Builds implements BuildEngine {
     this.#buildkit.close();
   }
 
-  #byClassic(choice: BuildChoice, signal: AbortSignal): AsyncIterable<JsonObject> {
+  /** Who names images to take steps from, gets nothing from anywhere else: not even what is here. */
+  async #mayUseCache(images: readonly string[]): Promise<boolean> {
+    if (images.length === 0) return true;
+    const found = await Promise.all(
+      images.map((name) => this.#context.images.find(name).catch(() => undefined)),
+    );
+    return found.some((image) => image !== undefined);
+  }
+
+  async *#byClassic(choice: BuildChoice, signal: AbortSignal): AsyncIterable<JsonObject> {
     const { images: store, directories } = this.#context;
     const logins = loginsOf(choice.registryConfig);
-    return classicBuild(store, directories.root, {
+    yield* classicBuild(store, directories.root, {
       ...choice,
       dockerfileName: choice.dockerfile,
       platform: choice.platform === undefined ? undefined : parsePlatform(choice.platform),
       network: networkOf(choice.networkMode),
+      noCache: choice.noCache || !(await this.#mayUseCache(choice.cacheFrom)),
       images: new StoreImages(store, {
         pull: choice.pull,
         plainErrors: true,

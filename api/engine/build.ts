@@ -18,6 +18,8 @@ export interface BuildChoice {
   readonly extraHosts: readonly string[];
   readonly shmBytes: number | undefined;
   readonly noCache: boolean;
+  /** Images that steps may be taken from; none: from all there are. */
+  readonly cacheFrom: readonly string[];
   readonly pull: boolean;
   readonly quiet: boolean;
   /** By BuildKit: its progress is told as its own messages. */

@@ -31,7 +31,7 @@ export function buildRows(engine: BuildEngine): readonly Row[] {
         remote: query.text("URL of a git repository, an archive or a Dockerfile"),
         q: query.flag("Tell only the image's id"),
         nocache: query.flag("Do every step again"),
-        cachefrom: query.text("Accepted: the cache is by content"),
+        cachefrom: query.text("JSON: images; none of them here, nothing is taken from the cache"),
         pull: query.text("Ask registries for newer base images"),
         rm: query.flag("Accepted: steps leave no containers"),
         forcerm: query.flag("Accepted: steps leave no containers"),
@@ -66,6 +66,7 @@ export function buildRows(engine: BuildEngine): readonly Row[] {
                 .filter(Boolean),
               shmBytes: choice.shmsize || undefined,
               noCache: choice.nocache ?? false,
+              cacheFrom: jsonList(choice.cachefrom, "cachefrom"),
               pull: !["", "0", "false", "False"].includes(choice.pull ?? ""),
               quiet: choice.q ?? false,
               buildkit: choice.version === "2",
@@ -127,6 +128,22 @@ export function buildRows(engine: BuildEngine): readonly Row[] {
       },
     }),
   ];
+}
+
+/** A list of strings, as JSON in a query. */
+function jsonList(text: string | undefined, name: string): readonly string[] {
+  if (text === undefined || text === "") return [];
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw new ApiError("INVALID", `error reading ${name}: ${(error as Error).message}`);
+  }
+  if (value === null) return [];
+  if (!Array.isArray(value) || !value.every((each) => typeof each === "string")) {
+    throw new ApiError("INVALID", `error reading ${name}: not a list of strings`);
+  }
+  return value;
 }
 
 /** A map of strings, as JSON in a query; what is null is left out. */

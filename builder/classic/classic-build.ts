@@ -1,12 +1,17 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
+import { fromText } from "../../sentry/abi/bytes.ts";
+import { randomId } from "../../sentry/container/names.ts";
 import type { ImageStore, StoredImage } from "../../sentry/image/image-store.ts";
 import { familiarName, parseReference, withDefaultTag } from "../../sentry/image/reference.ts";
 import { ArchiveContext, EMPTY_CONTEXT } from "../context/archive.ts";
 import { loadedContext } from "../context/loaded.ts";
 import { GitRepository, isGit, isUrl, UrlFile } from "../context/remote.ts";
 import { isArchiveHead, peek } from "../context/unpack.ts";
+import { withoutFiles } from "../context/without.ts";
+import type { Instruction } from "../dockerfile/instruction.ts";
 import { parseDockerfile } from "../dockerfile/parse.ts";
+import { cleanPath } from "../dockerfile/path.ts";
 import { BuildError } from "../errors.ts";
 import { exportImage } from "../export/image.ts";
 import { DOCKERFILE_BYTES_MAX } from "../limits.ts";
@@ -16,6 +21,7 @@ import type { BuildRequest, FileSource, InstructionListener } from "../solve/req
 import { solve } from "../solve/solver.ts";
 import { isPredefined } from "../solve/variables.ts";
 import { WorkDirectory } from "../solve/work-directory.ts";
+import { KnownSteps } from "./known-steps.ts";
 
 const SHORT_ID = 12;
 
@@ -69,12 +75,13 @@ export async function* classicBuild(
       if (!order.quiet) messages.tell({ stream: text });
     };
     const progress = new Progress(() => {});
+    const known = new KnownSteps(root);
     const request: BuildRequest = {
       ...order,
       ...input,
       contexts: new Map(),
       secrets: { secret: async () => undefined, agentSocket: async () => undefined },
-      instructions: listener(say),
+      instructions: listener(say, known, !order.noCache),
     };
     const built = solve(store, root, request, progress, async (solved) => {
       const image = await exportImage(solved, order.names);
@@ -118,6 +125,7 @@ export async function* classicBuild(
     );
     yield* messages;
     await built.catch(() => undefined); // it has been told
+    known.write();
   } finally {
     await work.remove();
   }
@@ -129,12 +137,19 @@ async function inputOf(
 ): Promise<{ dockerfile: Uint8Array; context: FileSource }> {
   const directory = work.fresh("input");
   await mkdir(directory, { mode: 0o700 });
-  if (isGit(remote)) {
-    return loadedContext(new GitRepository(remote, false), directory, dockerfileName, signal);
-  }
+  // Clients leave out what is ignored, but for these, without which there would be nothing to read.
+  const loaded = async (source: FileSource, name: string) => {
+    const { dockerfile, context, ignore } = await loadedContext(source, directory, name, signal);
+    const hidden = [".dockerignore", cleanPath(name)].filter((each) =>
+      ignore.excludes(fromText(each)),
+    );
+    const rest = hidden.length === 0 ? context : withoutFiles(context, hidden, directory);
+    return { dockerfile, context: rest };
+  };
+  if (isGit(remote)) return loaded(new GitRepository(remote, false), dockerfileName);
   if (isUrl(remote)) {
     const name = UrlFile.nameOf(remote);
-    return loadedContext(new UrlFile(remote, undefined), directory, name, signal);
+    return loaded(new UrlFile(remote, undefined), name);
   }
   if (remote !== "") {
     throw new BuildError(
@@ -144,7 +159,7 @@ async function inputOf(
   }
   const { head, whole } = await peek(upload);
   if (isArchiveHead(head) || head.every((byte) => byte === 0)) {
-    return loadedContext(new ArchiveContext(whole), directory, dockerfileName, signal);
+    return loaded(new ArchiveContext(whole), dockerfileName);
   }
   const chunks: Uint8Array[] = [];
   let length = 0;
@@ -161,20 +176,41 @@ async function inputOf(
 const RED = "\u001b[91m";
 const PLAIN = "\u001b[0m";
 
-function listener(say: (text: string) => void): InstructionListener {
+/** Instructions that tell by themselves whether they were done before, or have nothing to tell. */
+const WITH_FILES: ReadonlySet<Instruction["kind"]> = new Set(["FROM", "RUN", "COPY", "ADD"]);
+
+function listener(
+  say: (text: string) => void,
+  known: KnownSteps,
+  useCache: boolean,
+): InstructionListener {
   let running: string | undefined;
+  let isTold = true;
+  const run = (id: string) => {
+    isTold = true;
+    running = id.slice(0, SHORT_ID);
+    say(` ---> Running in ${running}\n`);
+  };
   return {
-    begin: ({ original }, index, total) => say(`Step ${index}/${total} : ${original}\n`),
-    usingCache: () => say(" ---> Using cache\n"),
-    running: (id) => {
-      running = id.slice(0, SHORT_ID);
-      say(` ---> Running in ${running}\n`);
+    begin: ({ kind, original }, index, total) => {
+      isTold = WITH_FILES.has(kind);
+      say(`Step ${index}/${total} : ${original}\n`);
     },
+    usingCache: () => {
+      isTold = true;
+      say(" ---> Using cache\n");
+    },
+    running: run,
     log: (stream, bytes) => {
       const text = Buffer.from(bytes).toString("utf8");
       say(stream === 1 ? text : `${RED}${text}${PLAIN}`);
     },
     end: (id) => {
+      if (!isTold) {
+        if (useCache && known.has(id)) say(" ---> Using cache\n");
+        else run(randomId());
+        known.add(id);
+      }
       if (running !== undefined) say(` ---> Removed intermediate container ${running}\n`);
       running = undefined;
       say(` ---> ${id.slice(0, SHORT_ID)}\n`);

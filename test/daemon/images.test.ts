@@ -324,7 +324,7 @@ test("images go to a registry and come back, with what docker says on the way", 
   t.is((await ask("DELETE", `/images/${id}?force=1`)).status, 200);
   const pulled = await ask("POST", `/images/create?fromImage=${name}&tag=1`);
   const said = statuses(pulled);
-  t.is(said[0], `Pulling from ${name}`);
+  t.is(said[0], `Pulling from ${name.slice(name.indexOf("/") + 1)}`);
   t.is(said.filter((status) => status === "Pull complete").length, 2);
   t.deepEqual(said.slice(-2), [
     `Digest: ${aux.Digest}`,
@@ -332,7 +332,7 @@ test("images go to a registry and come back, with what docker says on the way", 
   ]);
   const again = await ask("POST", `/images/create?fromImage=${name}&tag=${aux.Digest}`);
   t.deepEqual(statuses(again), [
-    `Pulling from ${name}`,
+    `Pulling from ${name.slice(name.indexOf("/") + 1)}`,
     `Digest: ${aux.Digest}`,
     `Status: Image is up to date for ${name}@${aux.Digest}`,
   ]);

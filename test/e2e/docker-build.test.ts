@@ -65,6 +65,8 @@ test("the classic builder tells its steps in docker's words", async (t) => {
       "Step 1/5 : FROM busybox:test",
       " ---> ID",
       "Step 2/5 : ARG A",
+      " ---> Running in ID",
+      " ---> Removed intermediate container ID",
       " ---> ID",
       "Step 3/5 : COPY f /f",
       " ---> ID",
@@ -75,6 +77,8 @@ test("the classic builder tells its steps in docker's words", async (t) => {
       "\u001b[0m ---> Removed intermediate container ID",
       " ---> ID",
       "Step 5/5 : CMD cat /a",
+      " ---> Running in ID",
+      " ---> Removed intermediate container ID",
       " ---> ID",
       "Successfully built ID",
       "Successfully tagged classic:1",
@@ -83,10 +87,32 @@ test("the classic builder tells its steps in docker's words", async (t) => {
   );
   t.is(await run("classic:1"), "given\n");
   const again = await classic(...args);
-  t.true(again.stdout.includes(" ---> Using cache\n"));
+  const cached = (text: string) => text.split("\n").filter((line) => line === " ---> Using cache");
+  t.is(cached(again.stdout).length, 4, "every step but the first");
   t.is(again.stdout.slice(-60), stdout.slice(-60), "the same build gives the same image");
   const quiet = await classic("-q", directory, "--build-arg", "A=given");
   t.regex(quiet.stdout, /^sha256:[0-9a-f]{64}\n$/);
+});
+
+test("the classic builder takes steps from the cache only of images that are here", async (t) => {
+  const directory = context({ Dockerfile: "FROM busybox:test\nENV A=b\nRUN echo >/cached\n" });
+  const build = async (...args: string[]) =>
+    (await classic("-t", "cached:1", ...args, directory)).stdout.match(/Using cache/g)?.length ?? 0;
+  await build();
+  t.is(await build("--cache-from", "cached:1"), 2);
+  t.is(await build("--cache-from", "nosuch:1"), 0);
+  t.is(await build("--no-cache"), 0);
+});
+
+test("a .dockerignore can hide itself and the Dockerfile from the classic builder's context", async (t) => {
+  const directory = context({
+    Dockerfile: 'FROM busybox:test\nCOPY . /context\nCMD ["ls", "-A", "/context"]\n',
+    ".dockerignore": "Dockerfile\n.dockerignore\nhidden\n",
+    shown: "",
+    hidden: "",
+  });
+  t.is((await classic("-t", "ignoring:1", directory)).code, 0);
+  t.is(await run("ignoring:1"), "shown\n");
 });
 
 const REFUSALS: readonly (readonly [what: string, dockerfile: string, words: RegExp])[] = [
