@@ -95,7 +95,7 @@ Place Recover(Translator* t, const uint64_t* host_registers, const void* host_ve
 
 void LeaveAt(Translator* t, uint64_t* host_registers) {
   host_registers[kRegRip] = t->environment.leave_state;
-  host_registers[kRegRax] = static_cast<uint64_t>(select::x64::Left::kInterrupt);
+  host_registers[kRegRax] = static_cast<uint64_t>(select::x64::Left::kSignalled);
 }
 
 }  // namespace dd::exec

@@ -2,6 +2,8 @@
 #include "guest/exec/translator.h"
 
 #include "guest/exec/cache.h"
+#include "guest/ir/interpret.h"
+#include "guest/ir/op_traits.h"
 
 namespace dd::exec {
 namespace {
@@ -96,7 +98,9 @@ void InvalidateLocked(Translator* t, uint64_t begin, uint64_t end) {
   if (any) CallAllOut(t);
 }
 
+// The lock first: who is about to translate old bytes holds it until the page is known.
 bool MayBeTranslated(const Translator* t, uint64_t page) {
+  if (__atomic_load_n(&t->lock, __ATOMIC_SEQ_CST) != 0) return true;
   const uint32_t bucket = static_cast<uint32_t>((page * 0x9e3779b97f4a7c15) >> 50);
   return __atomic_load_n(&t->page_buckets[bucket], __ATOMIC_ACQUIRE) != 0;
 }
@@ -136,6 +140,7 @@ Exit RunUntilExit(Translator* t, ir::State* state, Runner* runner) {
           __atomic_and_fetch(&state->interrupt, ~kTranslatorCalls, __ATOMIC_SEQ_CST);
       if (rest != 0) return {ExitKind::kInterrupt, {}};
     }
+    state->pc &= ir::kAddressMask;
     const uint64_t host = Arrive(t, runner, state->pc);
     if (host == 0) return {ExitKind::kFetchFault, {}};
     const Left left = enter(state, host);
@@ -154,8 +159,11 @@ Exit RunUntilExit(Translator* t, ir::State* state, Runner* runner) {
       case Left::kInterrupt:
         if ((state->interrupt & kTranslatorCalls) == 0) return {ExitKind::kInterrupt, {}};
         break;
+      case Left::kSignalled:
+        return {ExitKind::kInterrupt, {}};
       case Left::kInvalidateCode: {
-        const uint64_t line = state->scratch[select::x64::kScratchLine] & ~(kLineBytes - 1);
+        const uint64_t line =
+            state->scratch[select::x64::kScratchLine] & ir::kAddressMask & ~(kLineBytes - 1);
         if (MayBeTranslated(t, line >> kPageBits)) Invalidate(t, line, line + kLineBytes);
         break;
       }
@@ -179,6 +187,46 @@ void Invalidate(Translator* translator, uint64_t begin, uint64_t end) {
   Lock(translator);
   InvalidateLocked(translator, begin, end);
   Unlock(translator);
+}
+
+RefusedAccess Refused(Translator* translator, ir::State* state) {
+  constexpr uint64_t kHostLimit = uint64_t{1} << 47;
+  constexpr size_t kInstructionLimit = 16;
+  RefusedAccess refused = {RefusedAccess::kUnmapped, 0};
+  Lock(translator);
+  uint8_t bytes[kInstructionLimit];
+  ir::Arena arena(translator->peek_arena, kPeekArenaBytes);
+  ir::Block block;
+  const size_t size = translator->host.fetch(bytes, state->pc, sizeof bytes);
+  if (translator->lower(bytes, size, state->pc, &arena, &block) == 0) block.op_count = 0;
+  bool found = false;
+  // What comes before an access computes its address, in temporaries only.
+  for (uint32_t i = 0; i < block.op_count && block.ops[i].pc_offset == 0; i++) {
+    const ir::Op& op = block.ops[i];
+    if (KindOf(op.code) == ir::OpKind::kTerminator) break;
+    if (!MayFault(op)) {
+      if (!found) ir::Execute(*state, op);
+      continue;
+    }
+    const uint64_t tagged = ir::AccessedAddress(*state, op);
+    const uint64_t address = tagged & ir::kAddressMask;
+    const bool pair =
+        op.code == ir::OpCode::kCompareSwapPair || op.code == ir::OpCode::kStoreExclusivePair;
+    const bool unaligned = pair && (address & 15) != 0;
+    if (address < kHostLimit && tagged == address && !unaligned) continue;
+    refused = {address >= kHostLimit ? RefusedAccess::kUnmapped
+               : unaligned           ? RefusedAccess::kUnaligned
+                                     : RefusedAccess::kTagged,
+               address};
+    found = true;
+    break;
+  }
+  if (refused.kind == RefusedAccess::kTagged && !translator->environment.tagged) {
+    translator->environment.tagged = true;
+    MakeRoom(translator);
+  }
+  Unlock(translator);
+  return refused;
 }
 
 void BeforeFork(Translator* translator) { Lock(translator); }

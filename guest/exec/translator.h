@@ -61,6 +61,18 @@ void AfterFork(Translator* translator, bool child);
 // safe point.
 void Invalidate(Translator* translator, uint64_t begin, uint64_t end);
 
+// An access of the instruction at state->pc to an address that the host's processor does not know:
+// with a tag, or with more bits than it has.
+struct RefusedAccess {
+  enum Kind : uint8_t {
+    kTagged,     // code ignores tags from now on: go on with `state`
+    kUnmapped,   // no memory can be at `address`
+    kUnaligned,  // the instruction does not take this address
+  } kind;
+  uint64_t address;  // without tag
+};
+RefusedAccess Refused(Translator* translator, ir::State* state);
+
 // What a host signal has interrupted.
 enum class Place : uint8_t {
   kElsewhere,  // not generated code

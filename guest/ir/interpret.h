@@ -16,6 +16,9 @@ void Execute(State& state, const Op& op);
 // The function behind Execute for one operation; null for terminators.
 Kernel* KernelOf(OpCode code);
 
+// Where an operation that may fault (MayFault) accesses memory, with the address's tag.
+uint64_t AccessedAddress(const State& state, const Op& op);
+
 // What the guest reads as its counter (SystemRegister::kVirtualCount): nanoseconds of a clock that
 // all its threads share. Set once, before any guest runs; without it the counter stands still.
 extern uint64_t (*virtual_count)();

@@ -1,5 +1,6 @@
 // The interpreter: guest memory, atomics, system registers.
 #include "guest/ir/kernels.h"
+#include "guest/ir/op_traits.h"
 
 namespace dd::ir {
 
@@ -9,7 +10,7 @@ namespace kernel {
 
 namespace {
 
-uint64_t Address(const State& state, const Op& op) {
+uint64_t TaggedAddress(const State& state, const Op& op) {
   uint64_t index = 0;
   if (!op.b.none()) {
     index = ReadG(state, op, op.b);
@@ -19,9 +20,16 @@ uint64_t Address(const State& state, const Op& op) {
   return ReadG(state, op, op.a) + (index << op.lane) + static_cast<uint64_t>(op.imm);
 }
 
-// An atomic's address; its b is a value.
-uint64_t AtomicAddress(const State& state, const Op& op) {
+uint64_t Address(const State& state, const Op& op) {
+  return TaggedAddress(state, op) & kAddressMask;
+}
+
+// Whose b is a value.
+uint64_t TaggedAtomicAddress(const State& state, const Op& op) {
   return ReadG(state, op, op.a) + static_cast<uint64_t>(op.imm);
+}
+uint64_t AtomicAddress(const State& state, const Op& op) {
+  return TaggedAtomicAddress(state, op) & kAddressMask;
 }
 
 template <typename T>
@@ -125,7 +133,6 @@ uint64_t Extreme(const Op& op, uint64_t a, uint64_t b, bool greatest) {
   return (x > y) == greatest ? a : b;
 }
 
-Ref Next(Ref ref) { return ref.temp() ? Ref::T(ref.index() + 1) : Ref::G(ref.index() + 1); }
 
 }  // namespace
 
@@ -311,12 +318,17 @@ void WriteSystem(State& s, const Op& op) {
 void InvalidateCode(State&, const Op&) {}
 
 void ZeroBlock(State& s, const Op& op) {
-  const uint64_t line = (ReadG(s, op, op.a) + static_cast<uint64_t>(op.imm)) & ~uint64_t{63};
+  const uint64_t line = AtomicAddress(s, op) & ~uint64_t{63};
   for (uint32_t i = 0; i < 64; i += 8) Poke<uint64_t>(line + i, 0);
 }
 
 void Pause(State&, const Op&) {}
 
 }  // namespace kernel
+
+uint64_t AccessedAddress(const State& state, const Op& op) {
+  return KindOf(op.code) == OpKind::kMemory ? kernel::TaggedAddress(state, op)
+                                            : kernel::TaggedAtomicAddress(state, op);
+}
 
 }  // namespace dd::ir

@@ -64,5 +64,7 @@ constexpr uint32_t kFpsrInputDenormal = 1u << 7;
 constexpr uint32_t kFpsrSaturated = 1u << 27;
 constexpr uint32_t kFpsrMask = kFpsrSaturated | kFpsrInputDenormal | 0x1f;
 constexpr uint64_t kNoExclusive = ~uint64_t{0};
+// Of an address in memory; what is above it is a tag that accesses ignore.
+constexpr uint64_t kAddressMask = ~uint64_t{0} >> 8;
 
 }  // namespace dd::ir

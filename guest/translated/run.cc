@@ -145,10 +145,12 @@ using native::Thread;
 constexpr uint64_t kSignalStackBytes = 48 * 1024;
 constexpr uint64_t kContextBytes = (sizeof(Context) + native::kPage - 1) & ~(native::kPage - 1);
 
+constexpr int kSiKernel = 128;
 constexpr int kIllOpcode = 1;       // ILL_ILLOPC
 constexpr int kTrapBreakpoint = 1;  // TRAP_BRKPT
 constexpr int kSegvMapping = 1;     // SEGV_MAPERR
 constexpr int kSegvAccess = 2;      // SEGV_ACCERR
+constexpr int kBusAlignment = 1;    // BUS_ADRALN
 
 void Call(Thread* thread, Context* context) {
   context->call_number = CallNumber(context->state);
@@ -184,9 +186,25 @@ void FetchFault(Thread* thread, Context* context) {
   native::RaiseFault(thread, context, native::kSigsegv, mapped ? kSegvAccess : kSegvMapping, pc);
 }
 
+// What no page is to blame for, which the host tells without an address.
+void GeneralProtection(Thread* thread, Context* context) {
+  const exec::RefusedAccess refused =
+      exec::Refused(thread->space->translated->translator, &context->state);
+  switch (refused.kind) {
+    case exec::RefusedAccess::kTagged:
+      return;
+    case exec::RefusedAccess::kUnaligned:
+      return native::RaiseFault(thread, context, native::kSigbus, kBusAlignment, refused.address);
+    case exec::RefusedAccess::kUnmapped:
+      break;
+  }
+  native::RaiseFault(thread, context, native::kSigsegv, kSegvMapping, refused.address);
+}
+
 void Interrupted(Thread* thread, Context* context) {
   const native::PendingFault fault = context->fault;
   context->fault = {};
+  if (fault.code == kSiKernel) return GeneralProtection(thread, context);
   if (fault.signo != 0) {
     native::RaiseFault(thread, context, fault.signo, fault.code, fault.addr);
   } else {

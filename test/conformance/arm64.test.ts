@@ -1,4 +1,7 @@
-/** The conformance programs as arm64 programs, translated; and test/arm64/checks, which ask what only that instruction set has. */
+/**
+ * The conformance programs as arm64 programs, translated; and test/arm64/checks, which ask what only that
+ * instruction set has.
+ */
 import { execFileSync } from "node:child_process";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";

@@ -222,6 +222,11 @@ static void run(void) {
   equals("a breakpoint is SIGTRAP", SIGTRAP, last.si_signo);
   equals("from the kernel", SI_KERNEL, last.si_code);
 #elif defined(__aarch64__)
+  if (sigsetjmp(out, 1) == 0) *(volatile char*)0x0001000000000123UL = 1;
+  equals("an address of 49 bits", SEGV_MAPERR, last.si_code);
+  check("has its si_addr", last.si_addr == (void*)0x0001000000000123UL);
+  if (sigsetjmp(out, 1) == 0) *(volatile char*)0x5a00000000000008UL = 1;
+  check("a fault's address has no tag", last.si_addr == (void*)8 && last.si_code == SEGV_MAPERR);
   handle(SIGILL, leave, 0);
   if (sigsetjmp(out, 1) == 0) __asm__ volatile("msr daifset, #2");
   equals("a privileged instruction", ILL_ILLOPC, last.si_code);

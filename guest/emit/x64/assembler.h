@@ -116,6 +116,11 @@ class GeneralAssembler : public Encoder {
   void Sarx(Size size, Gpr dst, const Operand& src, Gpr count) {
     Vex(Map::k0f38, Prefix::kF3, size == Size::k64, false, 0xf7, Number(dst), Number(count), src);
   }
+  // BMI2: the bits of src that mask names, moved together.
+  template <typename Operand>
+  void Pext(Size size, Gpr dst, Gpr src, const Operand& mask) {
+    Vex(Map::k0f38, Prefix::kF3, size == Size::k64, false, 0xf5, Number(dst), Number(src), mask);
+  }
   template <typename Operand>
   void Rorx(Size size, Gpr dst, const Operand& src, uint8_t count) {
     Vex(Map::k0f3a, Prefix::kF2, size == Size::k64, false, 0xf0, Number(dst), 0, src, 1);

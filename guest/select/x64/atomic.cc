@@ -149,6 +149,7 @@ void Codegen::ExchangePair(const Op& op, ir::Ref low, ir::Ref high) {
   const Gpr base = Use(op.a, op, kTempGpr);
   Mov(Size::k64, saved_temp, kTempGpr);
   Lea(Size::k64, kTempGpr, Mem::At(base, static_cast<int32_t>(op.imm)));
+  Untag(kTempGpr);
   Mov(Size::k64, saved_rbx, Gpr::kRbx);
   Mov(Size::k64, Gpr::kRbx, desired);
   MarkPoint(op, true);

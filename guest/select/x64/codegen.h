@@ -273,6 +273,8 @@ class Codegen : private emit::x64::Assembler {
 
   // memory.cc
   Mem Address(const ir::Op& op, Gpr base_scratch, Gpr index_scratch);
+  Mem TaggedAddress(const ir::Op& op, Gpr base_scratch, Gpr index_scratch);
+  void Untag(Gpr address);
 
   // atomic.cc
   void ExchangePair(const ir::Op& op, ir::Ref low, ir::Ref high);

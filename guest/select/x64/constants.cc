@@ -47,6 +47,7 @@ void FillConstants(ConstantPool* pool) {
     pool->words_00ff[i] = 0x00ff;
     pool->ones_half[i] = 1;
   }
+  pool->address_mask = ir::kAddressMask;
   pool->two_63 = 9223372036854775808.0;
   pool->one = 1.0;
   pool->one_single = 1.0F;

@@ -19,9 +19,9 @@ struct Entry {
 constexpr int32_t kEntryPc = 0;
 constexpr int32_t kEntryHost = 8;
 
-// Where indirect branches look: by bits 2.. of the guest address, how far from here an entry is that
-// may be the one. All places but those that are set are 0, which leads to an entry that matches no
-// address.
+// Where indirect branches look: by bits 2.. of the guest address, how far from here an entry is
+// that may be the one. All places but those that are set are 0, which leads to an entry that
+// matches no address.
 struct Dispatch {
   static constexpr uint32_t kBits = 16;
   static constexpr uint32_t kMask = (1u << kBits) - 1;
@@ -38,6 +38,7 @@ enum class Left : uint32_t {
   kBreakpoint,
   kIllegalMemory,
   kInterrupt,
+  kSignalled,       // a handler of the host's has made it leave: exec::LeaveAt
   kInvalidateCode,  // the line at State::scratch[kScratchLine] has changed; on at State::pc
 };
 
@@ -101,6 +102,10 @@ struct Environment {
   uint64_t dispatch;
   // ConstantPool.
   uint64_t constants;
+
+  // Addresses may have tags (ir::kAddressMask). Only then code takes them off: without it such an
+  // address, which no x86-64 processor accepts, is a fault.
+  bool tagged;
 };
 
 // Read-only data that generated code uses, within 2 GiB of it.
@@ -121,6 +126,7 @@ struct alignas(64) ConstantPool {
   double one, two_63, two_32;
   float one_single, two_63_single, two_32_single;
   uint64_t all_ones[2];
+  uint64_t address_mask;
 };
 void FillConstants(ConstantPool* pool);
 

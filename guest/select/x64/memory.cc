@@ -8,7 +8,22 @@ using ir::Op;
 using ir::Width;
 
 // Leaves EFLAGS alone.
+void Codegen::Untag(Gpr address) {
+  if (env_->tagged) {
+    Pext(Size::k64, address, address, Constant(offsetof(ConstantPool, address_mask)));
+  }
+}
+
+// Leaves EFLAGS alone.
 Mem Codegen::Address(const Op& op, Gpr base_scratch, Gpr index_scratch) {
+  const Mem at = TaggedAddress(op, base_scratch, index_scratch);
+  if (!env_->tagged) return at;
+  Lea(Size::k64, base_scratch, at);
+  Untag(base_scratch);
+  return Mem::At(base_scratch);
+}
+
+Mem Codegen::TaggedAddress(const Op& op, Gpr base_scratch, Gpr index_scratch) {
   int64_t disp = op.imm;
   Gpr base = base_scratch;
   if (op.a.immediate() || op.a.none()) {
@@ -129,6 +144,7 @@ bool Codegen::StoreVector(const Op& op) {
 bool Codegen::ZeroBlock(const Op& op) {
   ClobberFlags();
   Lea(Size::k64, kRax, Mem::At(Use(op.a, op, kRax), static_cast<int32_t>(op.imm)));
+  Untag(kRax);
   Arith(Alu::kAnd, Size::k64, kRax, -64);
   V(emit::x64::vex::kPxor, kX15, kX15, kX15);
   MarkPoint(op);
