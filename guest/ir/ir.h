@@ -35,6 +35,7 @@ class Ref {
   constexpr bool operator==(const Ref&) const = default;
 
  private:
+  // Also known to op_traits.h.
   static constexpr uint16_t kKind = 0xf000;
   static constexpr uint16_t kGuest = 0x1000;
   static constexpr uint16_t kVector = 0x2000;

@@ -1,6 +1,8 @@
 // What can be said of every operation without executing it: which registers and flags it touches.
 #pragma once
 
+#include <cstddef>
+
 #include "guest/ir/ir.h"
 
 namespace dd::ir {
@@ -51,6 +53,33 @@ struct RegisterSet {
   constexpr RegisterSet Without(const RegisterSet& o) const { return {g & ~o.g, v & ~o.v}; }
   constexpr bool operator==(const RegisterSet&) const = default;
 };
+
+// Calls f with the number of each bit that is set, from the lowest on.
+template <typename F>
+constexpr void ForEachBit(uint64_t set, const F& f) {
+  for (; set != 0; set &= set - 1) f(static_cast<uint32_t>(__builtin_ctzll(set)));
+}
+
+// All four operands of an operation at once, for passes that look at each operation: 16 bits an
+// operand, its kind in the upper four, its number below.
+inline uint64_t Operands(const Op& op) {
+  static_assert(offsetof(Op, c) == offsetof(Op, dst) + 6 && sizeof(Ref) == 2);
+  uint64_t operands;
+  __builtin_memcpy(&operands, &op.dst, sizeof operands);
+  return operands;
+}
+constexpr uint32_t kOperandKinds = 8;
+constexpr uint32_t OperandKind(uint64_t operands, uint32_t i) {
+  return static_cast<uint32_t>(operands >> (16 * i + 12)) & (kOperandKinds - 1);
+}
+constexpr uint32_t OperandNumber(uint64_t operands, uint32_t i) {
+  return static_cast<uint32_t>(operands >> (16 * i)) & 0xfff;
+}
+constexpr uint32_t kKindGuest = 1, kKindVector = 2, kKindTemp = 3;
+// Some operand is a temporary, whose kind alone has its two lowest bits set.
+constexpr bool HasTemp(uint64_t operands) {
+  return (operands & operands >> 1 & 0x1000100010001000) != 0;
+}
 
 constexpr Ref Next(Ref ref) {
   if (ref.guest()) return Ref::G((ref.index() + 1) & 31);

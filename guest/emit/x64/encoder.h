@@ -12,13 +12,16 @@ namespace dd::emit::x64 {
 enum class Map : uint8_t { k0f = 1, k0f38 = 2, k0f3a = 3 };
 enum class Prefix : uint8_t { kNone, k66, kF3, kF2 };
 
-// Writes code for `base` (where it will run) into a buffer. When the buffer is full the rest is
-// dropped and overflow() says so.
+// Writes code for `base` (where it will run) into a buffer. Room is looked at by KeepRoom only,
+// which is called at least once for every kStride bytes: when the buffer is full it takes back what
+// was written last, and overflow() says so.
 class Encoder {
  public:
+  static constexpr size_t kStride = 2048;
+
   void Start(uint8_t* buffer, size_t bytes, uint64_t base) {
     begin_ = at_ = buffer;
-    end_ = buffer + bytes - kSlack;
+    end_ = buffer + bytes - kStride;
     base_ = base;
     overflow_ = false;
   }
@@ -28,6 +31,11 @@ class Encoder {
   uint64_t base() const { return base_; }
   const uint8_t* buffer() const { return begin_; }
   bool overflow() const { return overflow_; }
+  void KeepRoom() {
+    if (at_ <= end_) return;
+    at_ = end_;
+    overflow_ = true;
+  }
 
   void Bind(Label* label) {
     int32_t use = label->bound ? -1 : label->at;
@@ -84,22 +92,12 @@ class Encoder {
   }
 
  protected:
-  void Byte(uint32_t byte) {
-    *at_ = static_cast<uint8_t>(byte);
-    if (at_ < end_) {
-      at_++;
-    } else {
-      overflow_ = true;
-    }
-  }
+  void Byte(uint32_t byte) { *at_++ = static_cast<uint8_t>(byte); }
   void Put16(uint32_t value) {
     Byte(value);
     Byte(value >> 8);
   }
-  void Put32(uint32_t value) {
-    Put16(value);
-    Put16(value >> 16);
-  }
+  void Put32(uint32_t value) { at_ = Put32(at_, value); }
   void Relative(uint64_t target) { Put32(static_cast<uint32_t>(target - (here() + 4))); }
 
   // The legacy encoding with a register or memory operand. `immediate_bytes` follow the operand: a
@@ -107,15 +105,17 @@ class Encoder {
   template <typename Operand>
   void Legacy(Size size, uint32_t opcode, uint8_t reg, const Operand& rm, uint8_t immediate_bytes,
               uint8_t mandatory = 0, bool byte_registers = false) {
-    if (size == Size::k16) Byte(0x66);
-    if (mandatory != 0) Byte(mandatory);
+    uint8_t* p = at_;  // a local variable: what is written may not be this
+    const auto byte = [&p](uint32_t value) { *p++ = static_cast<uint8_t>(value); };
+    if (size == Size::k16) byte(0x66);
+    if (mandatory != 0) byte(mandatory);
     uint8_t rex =
         static_cast<uint8_t>((size == Size::k64 ? 8 : 0) | (reg >= 8 ? 4 : 0) | RexOf(rm));
-    if (rex != 0 || byte_registers) Byte(0x40 | rex);
-    if (opcode > 0xffff) Byte(opcode >> 16);
-    if (opcode > 0xff) Byte(opcode >> 8);
-    Byte(opcode);
-    ModRm(reg, rm, immediate_bytes);
+    if (rex != 0 || byte_registers) byte(0x40 | rex);
+    if (opcode > 0xffff) byte(opcode >> 16);
+    if (opcode > 0xff) byte(opcode >> 8);
+    byte(opcode);
+    at_ = ModRm(p, reg, rm, immediate_bytes);
   }
 
   template <typename Operand>
@@ -125,23 +125,22 @@ class Encoder {
     const uint8_t r = reg >= 8 ? 0 : 0x80;
     const uint8_t tail =
         static_cast<uint8_t>((~vvvv & 15) << 3 | (l ? 4 : 0) | static_cast<uint8_t>(prefix));
+    uint8_t* p = at_;
+    const auto byte = [&p](uint32_t value) { *p++ = static_cast<uint8_t>(value); };
     if (map == Map::k0f && !w && (rex & 3) == 0) {
-      Byte(0xc5);
-      Byte(r | tail);
+      byte(0xc5);
+      byte(r | tail);
     } else {
-      Byte(0xc4);
-      Byte(r | ((rex & 2) != 0 ? 0 : 0x40) | ((rex & 1) != 0 ? 0 : 0x20) |
+      byte(0xc4);
+      byte(r | ((rex & 2) != 0 ? 0 : 0x40) | ((rex & 1) != 0 ? 0 : 0x20) |
            static_cast<uint8_t>(map));
-      Byte((w ? 0x80 : 0) | tail);
+      byte((w ? 0x80 : 0) | tail);
     }
-    Byte(opcode);
-    ModRm(reg, rm, immediate_bytes);
+    byte(opcode);
+    at_ = ModRm(p, reg, rm, immediate_bytes);
   }
 
  private:
-  // More than the longest instruction.
-  static constexpr size_t kSlack = 32;
-
   static uint8_t RexOf(Gpr r) { return Number(r) >= 8 ? 1 : 0; }
   static uint8_t RexOf(Xmm r) { return Number(r) >= 8 ? 1 : 0; }
   static uint8_t RexOf(const Mem& m) {
@@ -149,14 +148,24 @@ class Encoder {
     return static_cast<uint8_t>((Number(m.base) >= 8 ? 1 : 0) | (Number(m.index) >= 8 ? 2 : 0));
   }
 
-  void ModRm(uint8_t reg, Gpr rm, uint8_t) { Byte(0xc0u | (reg & 7u) << 3 | (Number(rm) & 7u)); }
-  void ModRm(uint8_t reg, Xmm rm, uint8_t) { Byte(0xc0u | (reg & 7u) << 3 | (Number(rm) & 7u)); }
-  void ModRm(uint8_t reg, const Mem& m, uint8_t immediate_bytes) {
+  static uint8_t* Put32(uint8_t* p, uint32_t value) {
+    __builtin_memcpy(p, &value, sizeof value);
+    return p + sizeof value;
+  }
+
+  // These return where the instruction goes on.
+  static uint8_t* ModRm(uint8_t* p, uint8_t reg, uint8_t rm) {
+    *p = static_cast<uint8_t>(0xc0u | (reg & 7u) << 3 | (rm & 7u));
+    return p + 1;
+  }
+  uint8_t* ModRm(uint8_t* p, uint8_t reg, Gpr rm, uint8_t) { return ModRm(p, reg, Number(rm)); }
+  uint8_t* ModRm(uint8_t* p, uint8_t reg, Xmm rm, uint8_t) { return ModRm(p, reg, Number(rm)); }
+  uint8_t* ModRm(uint8_t* p, uint8_t reg, const Mem& m, uint8_t immediate_bytes) {
     const uint32_t field = (reg & 7u) << 3;
     if (m.absolute != 0) {
-      Byte(field | 5);
-      Put32(static_cast<uint32_t>(m.absolute - (here() + 4 + immediate_bytes)));
-      return;
+      *p++ = static_cast<uint8_t>(field | 5);
+      const uint64_t next = base_ + static_cast<uint64_t>(p - begin_) + 4 + immediate_bytes;
+      return Put32(p, static_cast<uint32_t>(m.absolute - next));
     }
     const uint32_t base = Number(m.base) & 7u;
     const bool sib = m.index != Gpr::kRsp || base == 4;
@@ -166,10 +175,12 @@ class Encoder {
     } else if (m.disp >= -128 && m.disp <= 127) {
       mod = 0x40;
     }
-    Byte(mod | field | (sib ? 4 : base));
-    if (sib) Byte(static_cast<uint32_t>(m.shift) << 6 | (Number(m.index) & 7u) << 3 | base);
-    if (mod == 0x40) Byte(static_cast<uint32_t>(m.disp));
-    if (mod == 0x80) Put32(static_cast<uint32_t>(m.disp));
+    *p++ = static_cast<uint8_t>(mod | field | (sib ? 4 : base));
+    if (sib) {
+      *p++ = static_cast<uint8_t>(uint32_t{m.shift} << 6 | (Number(m.index) & 7u) << 3 | base);
+    }
+    if (mod == 0x40) *p++ = static_cast<uint8_t>(m.disp);
+    return mod == 0x80 ? Put32(p, static_cast<uint32_t>(m.disp)) : p;
   }
 
   void Use(Label* label) {
@@ -179,16 +190,14 @@ class Encoder {
     }
     const int32_t use = static_cast<int32_t>(offset());
     Put32(static_cast<uint32_t>(label->at));
-    if (!overflow_) label->at = use;
+    label->at = use;
   }
   int32_t Read32(int32_t at) const {
-    uint32_t value = 0;
-    for (int i = 3; i >= 0; i--) value = value << 8 | begin_[at + i];
-    return static_cast<int32_t>(value);
+    int32_t value;
+    __builtin_memcpy(&value, begin_ + at, sizeof value);
+    return value;
   }
-  void Patch32(int32_t at, int32_t value) {
-    for (int i = 0; i < 4; i++) begin_[at + i] = static_cast<uint8_t>(value >> (8 * i));
-  }
+  void Patch32(int32_t at, int32_t value) { __builtin_memcpy(begin_ + at, &value, sizeof value); }
 
   uint8_t* begin_ = nullptr;
   uint8_t* at_ = nullptr;

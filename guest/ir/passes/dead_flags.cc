@@ -6,29 +6,18 @@
 namespace dd::ir {
 namespace {
 
-// Whether flags are wanted before the block, given whether they are after it.
-bool LiveBefore(const Block& block, bool live) {
-  for (uint32_t i = block.op_count; i-- > 0;) {
-    const Op& op = block.ops[i];
-    if (WritesFlags(op)) live = false;
-    if (ReadsFlags(op)) live = true;
+// What a block does first to the flags that it finds.
+enum class FirstUse : uint8_t { kNone, kReads, kWrites };
+
+FirstUse FirstUseOf(const Block& block) {
+  for (uint32_t i = 0; i < block.op_count; i++) {
+    if (ReadsFlags(block.ops[i])) return FirstUse::kReads;
+    if (WritesFlags(block.ops[i])) return FirstUse::kWrites;
   }
-  return live;
+  return FirstUse::kNone;
 }
 
 bool LiveInside(int16_t edge, uint64_t live_in) { return edge >= 0 && (live_in >> edge & 1) != 0; }
-
-// Whether the block has anything to tell: flags that it sets, or that come through it. Cheap to
-// find out, and saves looking where it does not matter.
-bool SetsFlags(const Region& region) {
-  for (uint32_t b = 0; b < region.block_count; b++) {
-    const Block& block = region.blocks[b];
-    for (uint32_t i = 0; i < block.op_count; i++) {
-      if (WritesFlags(block.ops[i])) return true;
-    }
-  }
-  return false;
-}
 
 bool WantedOutside(const Block& block, const BlockFlow& flow, const Outside& outside) {
   const Op& last = block.ops[block.op_count - 1];
@@ -45,7 +34,12 @@ void FindFlagsWanted(const Region& region, const Flow& flow, const Outside& outs
                      uint64_t* wanted_after, uint64_t* live_in, uint64_t* live_outside) {
   *live_in = 0;
   *live_outside = 0;
-  const bool matters = SetsFlags(region);
+  FirstUse first_use[kBlocksPerRegion];
+  bool matters = false;  // looking outside costs most
+  for (uint32_t b = 0; b < region.block_count; b++) {
+    first_use[b] = FirstUseOf(region.blocks[b]);
+    matters = matters || first_use[b] != FirstUse::kNone;
+  }
   for (uint32_t b = 0; b < region.block_count; b++) {
     if (!matters || WantedOutside(region.blocks[b], flow.blocks[b], outside)) {
       *live_outside |= uint64_t{1} << b;
@@ -59,7 +53,8 @@ void FindFlagsWanted(const Region& region, const Flow& flow, const Outside& outs
     changed = false;
     for (uint32_t i = region.block_count; i-- > 0;) {
       const uint64_t bit = uint64_t{1} << i;
-      if ((*live_in & bit) == 0 && LiveBefore(region.blocks[i], live_after(i))) {
+      if ((*live_in & bit) != 0 || first_use[i] == FirstUse::kWrites) continue;
+      if (first_use[i] == FirstUse::kReads || live_after(i)) {
         *live_in |= bit;
         changed = true;
       }

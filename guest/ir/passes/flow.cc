@@ -5,13 +5,6 @@
 namespace dd::ir {
 namespace {
 
-int16_t BlockAt(const Region& region, uint64_t pc) {
-  for (uint32_t i = 0; i < region.block_count; i++) {
-    if (region.blocks[i].pc == pc) return static_cast<int16_t>(i);
-  }
-  return kOutside;
-}
-
 void AddEdge(Flow* flow, uint32_t from, int16_t to) {
   if (to < 0) return;
   BlockFlow& target = flow->blocks[to];
@@ -27,6 +20,17 @@ void Deepen(Flow* flow, uint32_t from, int16_t to) {
 }
 
 }  // namespace
+
+int16_t BlockAt(const Region& region, uint64_t pc) {
+  const uint64_t entry = region.blocks[0].pc;
+  uint32_t low = 0;
+  uint32_t high = region.block_count;
+  while (high - low > 1) {
+    const uint32_t middle = low + (high - low) / 2;
+    (region.blocks[middle].pc - entry <= pc - entry ? low : high) = middle;
+  }
+  return region.blocks[low].pc == pc ? static_cast<int16_t>(low) : kOutside;
+}
 
 void FindFlow(const Region& region, Flow* flow) {
   for (uint32_t i = 0; i < region.block_count; i++) flow->blocks[i] = BlockFlow{};

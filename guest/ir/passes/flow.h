@@ -22,7 +22,9 @@ struct Flow {
   BlockFlow blocks[kBlocksPerRegion];
 };
 
-// Blocks are in the order of their addresses, but for block 0, which is the entry.
+// The block that begins at `pc`, or kOutside. Block 0 is the entry; the others lie in the order of
+// their addresses, those behind it first.
+int16_t BlockAt(const Region& region, uint64_t pc);
 void FindFlow(const Region& region, Flow* flow);
 
 // What is known of code outside of the region.

@@ -18,43 +18,49 @@ constexpr uint32_t kLeastWorth = 3;
 constexpr uint32_t kEvictionCost = 4;
 constexpr uint32_t kLeastWorthVector = 2;
 
-// The register of most worth that `taken` does not have; 32: none is worth `least`.
-uint32_t MostWorth(const uint32_t* worth, uint32_t taken, uint32_t least) {
+// The register of most worth of those in `candidates`; 32: there is none.
+uint32_t MostWorth(const uint32_t* worth, uint32_t candidates) {
   uint32_t best = 32;
-  for (uint32_t i = 0; i < 32; i++) {
-    if ((taken >> i & 1) != 0 || worth[i] < least) continue;
+  ir::ForEachBit(candidates, [&](uint32_t i) {
     if (best == 32 || worth[i] > worth[best]) best = i;
-  }
+  });
   return best;
+}
+
+uint32_t WorthAtLeast(const uint32_t* worth, uint32_t least) {
+  uint32_t set = 0;
+  for (uint32_t i = 0; i < 32; i++) set |= uint32_t{worth[i] >= least} << i;
+  return set;
 }
 
 }  // namespace
 
 void Codegen::AssignHomes() {
-  uint32_t worth_g[32] = {};
-  uint32_t worth_v[32] = {};
+  uint32_t worth[ir::kOperandKinds][32] = {};
   for (uint32_t b = 0; b < region_->block_count; b++) {
     const ir::Block& block = region_->blocks[b];
     const uint32_t weight = kDepthWeight[flow_.blocks[b].depth];
     for (uint32_t i = 0; i < block.op_count; i++) {
-      for (const Ref ref : {block.ops[i].dst, block.ops[i].a, block.ops[i].b, block.ops[i].c}) {
-        if (ref.guest()) worth_g[ref.index()] += weight;
-        if (ref.vector()) worth_v[ref.index()] += weight;
+      const uint64_t operands = ir::Operands(block.ops[i]);
+      for (uint32_t n = 0; n < 4; n++) {
+        worth[ir::OperandKind(operands, n)][ir::OperandNumber(operands, n) & 31] += weight;
       }
     }
   }
+  const uint32_t* worth_g = worth[ir::kKindGuest];
+  const uint32_t* worth_v = worth[ir::kKindVector];
   for (uint32_t i = 0; i < 32; i++) homes_.g[i] = homes_.v[i] = kNowhere;
   assigned_ = evicted_ = RegisterSet{};
   free_gprs_ = 1u << Number(kTempGpr);
   free_xmms_ = (2u << kTempXmm) - 1;
-  uint32_t taken = 0;
+  uint32_t candidates = WorthAtLeast(worth_g, kLeastWorth);
   for (const Pinned& pinned : kPinned) {
     homes_.g[pinned.g] = Number(pinned.home);
-    taken |= 1u << pinned.g;
+    candidates &= ~(1u << pinned.g);
   }
   // The best of the others against the least of the pinned ones.
   for (;;) {
-    const uint32_t newcomer = MostWorth(worth_g, taken, kLeastWorth);
+    const uint32_t newcomer = MostWorth(worth_g, candidates);
     if (newcomer == 32) break;
     uint32_t least = 32;
     for (const Pinned& pinned : kPinned) {
@@ -66,19 +72,18 @@ void Codegen::AssignHomes() {
     if (least == 32 || worth_g[newcomer] < worth_g[least] + kEvictionCost) break;
     homes_.g[newcomer] = homes_.g[least];
     homes_.g[least] = kNowhere;
-    taken |= 1u << newcomer;
+    candidates &= ~(1u << newcomer);
     assigned_.g |= 1u << newcomer;
     evicted_.g |= 1u << least;
   }
-  taken = 0;
-  for (uint32_t home = 0; home < kVectorPool; home++) {
-    const uint32_t best = MostWorth(worth_v, taken, kLeastWorthVector);
-    if (best == 32) break;
+  candidates = WorthAtLeast(worth_v, kLeastWorthVector);
+  for (uint32_t home = 0; home < kVectorPool && candidates != 0; home++) {
+    const uint32_t best = MostWorth(worth_v, candidates);
     homes_.v[best] = static_cast<uint8_t>(home);
-    taken |= 1u << best;
+    candidates &= ~(1u << best);
+    assigned_.v |= 1u << best;
     free_xmms_ &= ~(1u << home);
   }
-  assigned_.v = taken;
 }
 
 void Codegen::Plan() {
@@ -94,8 +99,10 @@ void Codegen::Plan() {
     plan.inherits = false;
     plan.label = Label{};
     const ir::Block& block = region_->blocks[b];
-    for (uint32_t i = 0; i < block.op_count; i++)
+    if ((assigned_.g | assigned_.v) == 0) continue;
+    for (uint32_t i = 0; i < block.op_count; i++) {
       plan.written = plan.written | Written(block.ops[i]);
+    }
     plan.written = plan.written & assigned_;
   }
   for (bool changed = true; changed;) {
@@ -142,19 +149,17 @@ void Codegen::EmitPrologue() {
       Mov(Size::k64, HomeInState(Ref::G(pinned.g)), pinned.home);
     }
   }
-  for (uint32_t i = 0; i < 32; i++) {
-    if ((load.g >> i & 1) != 0) {
-      Mov(Size::k64, emit::x64::GprOf(homes_.g[i]), HomeInState(Ref::G(i)));
-    }
-  }
-  for (uint32_t i = 0; i < 32; i++) {
-    if ((load.v >> i & 1) != 0) Movups(emit::x64::XmmOf(homes_.v[i]), HomeInState(Ref::V(i)));
-  }
+  ir::ForEachBit(load.g, [&](uint32_t i) {
+    Mov(Size::k64, emit::x64::GprOf(homes_.g[i]), HomeInState(Ref::G(i)));
+  });
+  ir::ForEachBit(
+      load.v, [&](uint32_t i) { Movups(emit::x64::XmmOf(homes_.v[i]), HomeInState(Ref::V(i))); });
 }
 
 void Codegen::CountTempUses(const ir::Block& block) {
   for (uint32_t i = 0; i < block.op_count; i++) {
     const Op& op = block.ops[i];
+    if (!ir::HasTemp(ir::Operands(op))) continue;
     const bool pair = op.code == ir::OpCode::kCompareSwapPair;
     for (const Ref ref : {op.dst, op.a, op.b, op.c}) {
       if (!ref.temp()) continue;
@@ -181,6 +186,7 @@ void Codegen::MarkPoint(const Op& op, bool rbx_saved) {
 
 void Codegen::EmitOp(const Op& op, uint32_t index) {
   op_in_block_ = index;
+  KeepRoom();
   if (KindOf(op.code) == ir::OpKind::kTerminator) {
     if (!Terminator(op)) failed_ = true;
     return;

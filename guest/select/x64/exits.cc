@@ -28,16 +28,13 @@ RegisterSet Codegen::DirtyNow() const { return blocks_[block_].dirty_in | blocks
 
 // The homes as other regions expect them.
 void Codegen::StoreDirty(const RegisterSet& dirty) {
-  for (uint32_t i = 0; i < 32; i++) {
-    if ((dirty.g >> i & 1) != 0) {
-      Mov(Size::k64, HomeInState(ir::Ref::G(i)), emit::x64::GprOf(homes_.g[i]));
-    }
-  }
-  for (uint32_t i = 0; i < 32; i++) {
-    if ((dirty.v >> i & 1) != 0) {
-      Movups(HomeInState(ir::Ref::V(i)), emit::x64::XmmOf(homes_.v[i]));
-    }
-  }
+  ir::ForEachBit(dirty.g, [&](uint32_t i) {
+    Mov(Size::k64, HomeInState(ir::Ref::G(i)), emit::x64::GprOf(homes_.g[i]));
+  });
+  ir::ForEachBit(dirty.v, [&](uint32_t i) {
+    Movups(HomeInState(ir::Ref::V(i)), emit::x64::XmmOf(homes_.v[i]));
+  });
+  if (evicted_.g == 0) return;
   for (const Pinned& pinned : kPinned) {
     if ((evicted_.g >> pinned.g & 1) != 0) {
       Mov(Size::k64, pinned.home, HomeInState(ir::Ref::G(pinned.g)));
@@ -251,6 +248,7 @@ bool Codegen::InvalidateCode(const Op& op) {
 void Codegen::EmitStubs() {
   for (uint32_t i = 0; i < stub_count_ && !failed_ && !overflow(); i++) {
     Stub* stub = &stubs_[i];
+    KeepRoom();
     switch (stub->kind) {
       case Stub::kExit:
         Bind(&stub->label);

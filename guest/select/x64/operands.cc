@@ -77,6 +77,7 @@ TempPlace& Codegen::TakeTemp(uint32_t index, bool vector) {
 
 void Codegen::ReleaseTemps(uint32_t op_index) {
   const Op& op = region_->blocks[block_].ops[op_index];
+  if (!ir::HasTemp(ir::Operands(op))) return;
   const auto release = [&](Ref ref) {
     if (!ref.temp() || temp_last_use_[ref.index()] != op_index) return;
     TempPlace& place = temps_[ref.index()];
