@@ -39,7 +39,7 @@ constexpr uint64_t kPageBytes = uint64_t{1} << kPageBits;
 constexpr uint32_t kPageBuckets = 1u << 14;
 constexpr uint32_t kBatch = 16;  // translations that become executable together
 constexpr size_t kRoutineBytes = 4096;
-constexpr size_t kFormerBytes = 8192;
+constexpr size_t kFormerBytes = 16384;
 constexpr size_t kPeekArenaBytes = 32768;
 constexpr uint32_t kPeekedPages = 16;
 
@@ -90,9 +90,7 @@ struct Translator {
   uint32_t made_count;
   void* arena;
   size_t arena_bytes;
-  uint8_t* window;  // guest bytes of one page
-  uint64_t window_page;
-  size_t window_bytes;
+  uint8_t* window;  // guest bytes of a page
 };
 
 // Takes and releases the lock. Threads in generated code never hold it.

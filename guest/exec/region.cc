@@ -15,7 +15,13 @@ using ir::OpCode;
 
 // Branches over a longer distance are calls that return elsewhere, or leave for good.
 constexpr uint64_t kReach = 8192;
+constexpr uint64_t kWindowBytes = 1024;  // fetched at once
+constexpr uint64_t kBlockBytes = 256;    // that most blocks do not exceed
 constexpr uint32_t kOpsEnough = ir::kOpsPerRegion - 1024;
+
+// What blocks are found and ordered by: their distance from the entry, all within kReach of it.
+using Key = uint16_t;
+static_assert(2 * kReach - 1 <= UINT16_MAX);
 
 class Former {
  public:
@@ -23,60 +29,63 @@ class Former {
 
   bool Form(uint64_t pc, FormedRegion* formed) {
     entry_ = pc;
-    t_->window_bytes = 0;
-    if (!AddBlock(pc)) return false;
+    if (!AddBlock(pc, 0)) return false;
     for (uint32_t i = 0; i < queued_; i++) AddTarget(queue_[i]);
-    Sort();
+    Order();
     KeepOneNest();
-    formed->region = {blocks_, count_};
+    formed->region = {ordered_, count_};
     formed->low = formed->high = pc;
     for (uint32_t i = 0; i < count_; i++) {
-      if (blocks_[i].pc < formed->low) formed->low = blocks_[i].pc;
-      if (ends_[i] > formed->high) formed->high = ends_[i];
+      if (ordered_[i].pc < formed->low) formed->low = ordered_[i].pc;
+      if (ordered_[i].next_pc > formed->high) formed->high = ordered_[i].next_pc;
     }
     return true;
   }
 
  private:
-  // The guest's bytes at `pc`, up to the end of its page.
+  // The guest's bytes at `pc`, up to the end of its page or as many as a block may have.
   size_t Bytes(uint64_t pc, const uint8_t** bytes) {
-    const uint64_t page = pc & ~(kPageBytes - 1);
-    if (t_->window_bytes == 0 || t_->window_page != page || pc < first_byte_) {
-      t_->window_page = page;
-      first_byte_ = pc;
-      t_->window_bytes = t_->host.fetch(t_->window, pc, page + kPageBytes - pc);
+    const uint64_t in_page = kPageBytes - (pc & (kPageBytes - 1));
+    const uint64_t wanted = in_page < kBlockBytes ? in_page : kBlockBytes;
+    if (pc < window_pc_ || pc - window_pc_ + wanted > window_bytes_) {
+      window_pc_ = pc;
+      window_bytes_ =
+          t_->host.fetch(t_->window, pc, in_page < kWindowBytes ? in_page : kWindowBytes);
+      if (window_bytes_ == 0) return 0;
     }
-    const uint64_t offset = pc - first_byte_;
-    if (offset >= t_->window_bytes) return 0;
-    *bytes = t_->window + offset;
-    return t_->window_bytes - offset;
+    *bytes = t_->window + (pc - window_pc_);
+    return window_bytes_ - (pc - window_pc_);
   }
 
-  bool Lower(uint64_t pc, uint64_t end, Block* block, uint64_t* block_end) {
+  // A new block at `pc`, as number `at` of those in order.
+  bool AddBlock(uint64_t pc, uint32_t at) {
     const uint8_t* bytes;
     size_t size = Bytes(pc, &bytes);
-    if (end > pc && size > end - pc) size = end - pc;
-    if (size == 0) return false;
-    const size_t used = t_->lower(bytes, size, pc, &arena_, block);
-    *block_end = pc + used;
-    return used != 0;
-  }
-
-  bool AddBlock(uint64_t pc) {
-    uint64_t end = ~uint64_t{0};
-    for (uint32_t i = 0; i < count_; i++) {
-      if (blocks_[i].pc > pc && blocks_[i].pc < end) end = blocks_[i].pc;
+    if (at < count_) {
+      const uint64_t room = blocks_[order_[at]].pc - pc;
+      if (size > room) size = room;
     }
-    Block block;
-    uint64_t block_end;
-    if (!Lower(pc, end, &block, &block_end)) return false;
-    if (ops_ + block.op_count > ir::kOpsPerRegion) return false;
-    ops_ += block.op_count;
-    blocks_[count_] = block;
-    ends_[count_++] = block_end;
-    Enqueue(block);
+    if (size == 0) return false;
+    Block* block = &blocks_[count_];
+    const size_t used = t_->lower(bytes, size, pc, &arena_, block);
+    if (used == 0 || ops_ + block->op_count > ir::kOpsPerRegion) return false;
+    Insert(at);
+    Enqueue(*block);
     return true;
   }
+
+  // Block number count_ becomes number `at` in order.
+  void Insert(uint32_t at) {
+    for (uint32_t i = count_; i > at; i--) {
+      order_[i] = order_[i - 1];
+      keys_[i] = keys_[i - 1];
+    }
+    order_[at] = static_cast<uint8_t>(count_);
+    keys_[at] = KeyOf(blocks_[count_].pc);
+    ops_ += blocks_[count_++].op_count;
+  }
+
+  Key KeyOf(uint64_t pc) const { return static_cast<Key>(pc - entry_ + kReach); }
 
   void Enqueue(const Block& block) {
     const Op& last = block.ops[block.op_count - 1];
@@ -90,60 +99,72 @@ class Former {
   }
 
   void AddTarget(uint64_t pc) {
-    for (uint32_t i = 0; i < count_; i++) {
-      if (blocks_[i].pc == pc) return;
-    }
-    if (count_ >= limit_ || ops_ >= kOpsEnough || IsTranslated(t_, pc)) return;
-    for (uint32_t i = 0; i < count_; i++) {
-      if (pc <= blocks_[i].pc || pc >= ends_[i]) continue;
-      // Into the middle of a block: the first part anew, up to here, then the second.
-      Block first;
-      uint64_t end;
-      if (!Lower(blocks_[i].pc, pc, &first, &end) || end != pc) return;
-      if (ops_ + first.op_count > ir::kOpsPerRegion) return;
-      const Block whole = blocks_[i];
-      const uint64_t whole_end = ends_[i];
-      blocks_[i] = first;
-      ends_[i] = pc;
-      ops_ += first.op_count;
-      if (!AddBlock(pc)) {
-        blocks_[i] = whole;
-        ends_[i] = whole_end;
+    const Key key = KeyOf(pc);
+    uint32_t after = 0;  // how many blocks begin at or before pc
+    for (uint32_t high = count_; after < high;) {
+      const uint32_t middle = after + (high - after) / 2;
+      if (keys_[middle] <= key) {
+        after = middle + 1;
       } else {
-        ops_ -= whole.op_count < ops_ ? whole.op_count : 0;
+        high = middle;
       }
-      return;
     }
-    AddBlock(pc);
+    Block* before = after == 0 ? nullptr : &blocks_[order_[after - 1]];
+    if (before != nullptr && before->pc == pc) return;
+    if (count_ >= limit_ || ops_ >= kOpsEnough || IsTranslated(t_, pc)) return;
+    if (before != nullptr && pc < before->next_pc) {
+      if (Split(before, pc)) Insert(after);
+    } else {
+      AddBlock(pc, after);
+    }
+  }
+
+  // Into the middle of a block: its operations from `pc` on are block number count_; those before
+  // get a jump to them. Temporaries live within an instruction.
+  bool Split(Block* whole, uint64_t pc) {
+    const uint64_t offset = pc - whole->pc;
+    uint32_t first = 0;
+    while (whole->ops[first].pc_offset < offset) first++;
+    Op* ops = arena_.Take<Op>(first + 1);
+    if (ops == nullptr) return false;
+    for (uint32_t i = 0; i < first; i++) ops[i] = whole->ops[i];
+    ops[first] = Op{};
+    ops[first].code = OpCode::kJump;
+    ops[first].pc_offset = first == 0 ? uint16_t{0} : ops[first - 1].pc_offset;
+    ops[first].imm = static_cast<int64_t>(pc);
+    Block* second = &blocks_[count_];
+    *second = {pc, whole->next_pc, whole->ops + first, whole->op_count - first, whole->temp_count};
+    for (uint32_t i = 0; i < second->op_count; i++) {
+      second->ops[i].pc_offset = static_cast<uint16_t>(second->ops[i].pc_offset - offset);
+    }
+    ops_ -= second->op_count - 1;  // which are counted again as the second's
+    *whole = {whole->pc, pc, ops, first + 1, whole->temp_count};
+    return true;
   }
 
   // The entry first, then by address, then what lies before the entry.
-  void Sort() {
-    for (uint32_t i = 1; i < count_; i++) {
-      const Block block = blocks_[i];
-      const uint64_t end = ends_[i];
-      uint32_t at = i;
-      for (; at > 0 && blocks_[at - 1].pc - entry_ > block.pc - entry_; at--) {
-        blocks_[at] = blocks_[at - 1];
-        ends_[at] = ends_[at - 1];
-      }
-      blocks_[at] = block;
-      ends_[at] = end;
+  void Order() {
+    uint32_t entry = 0;
+    while (order_[entry] != 0) entry++;
+    for (uint32_t i = 0; i < count_; i++) {
+      const uint32_t from = entry + i;
+      ordered_[i] = blocks_[order_[from < count_ ? from : from - count_]];
     }
   }
 
   // Where a loop that ends with this block begins.
   uint32_t LoopBegin(uint32_t end) const {
-    const Op& last = blocks_[end].ops[blocks_[end].op_count - 1];
+    const Block& block = ordered_[end];
+    const Op& last = block.ops[block.op_count - 1];
     const bool conditional = ir::IsConditional(last.code);
-    if (!conditional && last.code != OpCode::kJump) return kNoLoop;
-    for (uint32_t to = 0; to <= end; to++) {
-      if (blocks_[to].pc == static_cast<uint64_t>(last.imm) ||
-          (conditional && blocks_[to].pc == blocks_[end].next_pc)) {
-        return to;
-      }
-    }
-    return kNoLoop;
+    uint32_t begin = kNoLoop;
+    const auto look_at = [&](uint64_t pc) {
+      const auto to = static_cast<uint32_t>(ir::BlockAt(ordered_, count_, pc));
+      if (to <= end && to < begin) begin = to;
+    };
+    if (conditional) look_at(block.next_pc);
+    if (conditional || last.code == OpCode::kJump) look_at(static_cast<uint64_t>(last.imm));
+    return begin;
   }
 
   // Loops that do not lie in each other would compete for homes, and it cannot be told which one is
@@ -179,12 +200,15 @@ class Former {
   uint32_t limit_;
   ir::Arena arena_;
   uint64_t entry_ = 0;
-  uint64_t first_byte_ = 0;
+  uint64_t window_pc_ = 0;
+  uint64_t window_bytes_ = 0;
   uint32_t count_ = 0;
   uint32_t ops_ = 0;
   uint32_t queued_ = 0;
-  Block blocks_[kBlocksPerRegion];
-  uint64_t ends_[kBlocksPerRegion];
+  Block blocks_[kBlocksPerRegion];   // as they were found
+  uint8_t order_[kBlocksPerRegion];  // by address
+  Key keys_[kBlocksPerRegion];       // in that order
+  Block ordered_[kBlocksPerRegion];
   uint64_t queue_[kQueue];
 };
 

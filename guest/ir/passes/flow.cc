@@ -21,15 +21,15 @@ void Deepen(Flow* flow, uint32_t from, int16_t to) {
 
 }  // namespace
 
-int16_t BlockAt(const Region& region, uint64_t pc) {
-  const uint64_t entry = region.blocks[0].pc;
+int16_t BlockAt(const Block* blocks, uint32_t count, uint64_t pc) {
+  const uint64_t entry = blocks[0].pc;
   uint32_t low = 0;
-  uint32_t high = region.block_count;
+  uint32_t high = count;
   while (high - low > 1) {
     const uint32_t middle = low + (high - low) / 2;
-    (region.blocks[middle].pc - entry <= pc - entry ? low : high) = middle;
+    (blocks[middle].pc - entry <= pc - entry ? low : high) = middle;
   }
-  return region.blocks[low].pc == pc ? static_cast<int16_t>(low) : kOutside;
+  return blocks[low].pc == pc ? static_cast<int16_t>(low) : kOutside;
 }
 
 void FindFlow(const Region& region, Flow* flow) {
@@ -39,9 +39,10 @@ void FindFlow(const Region& region, Flow* flow) {
     const Op& last = block.ops[block.op_count - 1];
     BlockFlow& own = flow->blocks[i];
     if (last.code == OpCode::kJump || IsConditional(last.code)) {
-      own.taken = BlockAt(region, static_cast<uint64_t>(last.imm));
+      own.taken = BlockAt(region.blocks, region.block_count, static_cast<uint64_t>(last.imm));
     }
-    if (IsConditional(last.code)) own.next = BlockAt(region, block.next_pc);
+    if (IsConditional(last.code))
+      own.next = BlockAt(region.blocks, region.block_count, block.next_pc);
     AddEdge(flow, i, own.taken);
     AddEdge(flow, i, own.next);
   }

@@ -24,7 +24,7 @@ struct Flow {
 
 // The block that begins at `pc`, or kOutside. Block 0 is the entry; the others lie in the order of
 // their addresses, those behind it first.
-int16_t BlockAt(const Region& region, uint64_t pc);
+int16_t BlockAt(const Block* blocks, uint32_t count, uint64_t pc);
 void FindFlow(const Region& region, Flow* flow);
 
 // What is known of code outside of the region.
