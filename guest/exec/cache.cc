@@ -211,6 +211,7 @@ void Reset(Translator* t) {
   for (uint32_t& offset : t->dispatch->offsets) offset = 0;
   for (uint32_t i = 0; i <= t->entry_index_mask; i++) t->entry_index[i] = 0;
   for (uint32_t i = 0; i < kPageBuckets; i++) t->page_buckets[i] = 0;
+  ForgetFlags(t);
   const uint8_t* end = PageOf(t->code_at + kPageBytes - 1);
   BeginEmpty(t);
   if (t->code_at != end) t->host.protect(t->code_at, static_cast<size_t>(end - t->code_at), false);

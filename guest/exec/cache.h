@@ -43,6 +43,9 @@ constexpr size_t kFormerBytes = 16384;
 constexpr size_t kPeekArenaBytes = 32768;
 constexpr uint32_t kPeekedPages = 16;
 
+// What is remembered of flags wanted at an entry, from the bytes of its page.
+enum class FlagsKnown : uint8_t { kNo, kWanted, kUnwanted };
+
 // A thread inside of Run.
 struct Runner {
   ir::State* state;
@@ -66,7 +69,9 @@ struct Translator {
 
   // Arrays of fixed size behind the code.
   select::x64::Dispatch* dispatch;
-  Entry* entries;  // behind `dispatch`
+  Entry* entries;           // behind `dispatch`
+  FlagsKnown* flags_known;  // of each entry
+  bool any_flags_known;
   uint32_t entry_count, entry_limit;
   uint32_t* entry_index;  // open addressing, 2 * entry_limit rounded up; number + 1
   uint32_t entry_index_mask;
@@ -112,6 +117,8 @@ void BeginEmpty(Translator* t);
 
 // Whether code at `pc` may read flags that were set before it; `context` is the Translator.
 bool FlagsWanted(void* context, uint64_t pc);
+// Pages that somebody has relied on have changed.
+void ForgetFlags(Translator* t);
 
 // routines.cc: emits what translations and Run share, at the beginning of the code.
 void EmitRoutines(Translator* t);

@@ -72,6 +72,7 @@ Translator* Make(const HostServices& host, size_t cache_bytes, LowerBlock lower)
   t->arena = layout.Take<uint8_t>(kArenaBytes);
   t->entry_limit = static_cast<uint32_t>(code_bytes / kCodePerEntry);
   t->entries = layout.Take<Entry>(t->entry_limit);
+  t->flags_known = layout.Take<FlagsKnown>(t->entry_limit);
   const uint32_t index_size = PowerOfTwoOver(size_t{2} * t->entry_limit);
   t->entry_index_mask = index_size - 1;
   t->entry_index = layout.Take<uint32_t>(index_size);

@@ -71,7 +71,9 @@ void Drop(Translator* t, const Translation& translation) {
 // Threads inside of what has been dropped leave it.
 void InvalidateLocked(Translator* t, uint64_t begin, uint64_t end) {
   bool any = false;
+  bool relied_on = false;
   const auto visit = [&](const Translation& translation, uint64_t page) {
+    relied_on = true;
     const bool own =
         page >= translation.low >> kPageBits && page <= (translation.high - 1) >> kPageBits;
     if (own && (translation.low >= end || translation.high <= begin)) return;
@@ -95,6 +97,7 @@ void InvalidateLocked(Translator* t, uint64_t begin, uint64_t end) {
       if (use.page >= first && use.page <= last) visit(t->translations[use.translation], use.page);
     }
   }
+  if (relied_on) ForgetFlags(t);
   if (any) CallAllOut(t);
 }
 
