@@ -24,14 +24,33 @@ inline constexpr OpKind kOpKinds[] = {DD_IR_OPS(DD_IR_KIND)};
 
 constexpr OpKind KindOf(OpCode code) { return kOpKinds[static_cast<uint16_t>(code)]; }
 
+// What an operation has to do with the flags; all of them read them for a condition.
+enum FlagUse : uint8_t { kFlagsRead = 1, kFlagsWritten = 2, kFlagsWrittenIfSet = 4 };
+
+constexpr uint8_t FlagUseOf(OpCode code) {
+  switch (code) {
+    case OpCode::kAdc:
+    case OpCode::kSbc:
+      return kFlagsRead | kFlagsWrittenIfSet;
+    case OpCode::kReadFlags:
+      return kFlagsRead;
+    default:
+      break;
+  }
+  if (KindOf(code) == OpKind::kFlags) return kFlagsWritten;
+  return KindOf(code) == OpKind::kInteger ? kFlagsWrittenIfSet : 0;
+}
+#define DD_IR_FLAG_USE(name, kind) FlagUseOf(OpCode::k##name),
+inline constexpr uint8_t kFlagUses[] = {DD_IR_OPS(DD_IR_FLAG_USE)};
+#undef DD_IR_FLAG_USE
+
 constexpr bool ReadsFlags(const Op& op) {
-  return op.cond != Cond::kAl || op.code == OpCode::kAdc || op.code == OpCode::kSbc ||
-         op.code == OpCode::kReadFlags;
+  return op.cond != Cond::kAl || (kFlagUses[static_cast<uint16_t>(op.code)] & kFlagsRead) != 0;
 }
 constexpr bool WritesFlags(const Op& op) {
-  return KindOf(op.code) == OpKind::kFlags
-             ? op.code != OpCode::kReadFlags
-             : KindOf(op.code) == OpKind::kInteger && (op.bits & kSetsFlags) != 0;
+  static_assert(kSetsFlags == 1);
+  const uint32_t use = kFlagUses[static_cast<uint16_t>(op.code)];
+  return ((use >> 1 | (use >> 2 & op.bits)) & 1) != 0;
 }
 // May raise a fault at its own address.
 constexpr bool MayFault(const Op& op) {

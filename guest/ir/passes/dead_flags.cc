@@ -17,6 +17,18 @@ FirstUse FirstUseOf(const Block& block) {
   return FirstUse::kNone;
 }
 
+// Bits [begin, end) of a set of bits.
+void Fill(uint64_t* words, uint32_t begin, uint32_t end, bool value) {
+  while (begin < end) {
+    const uint32_t bit = begin & 63;
+    const uint32_t count = end - begin < 64 - bit ? end - begin : 64 - bit;
+    const uint64_t mask = ~uint64_t{0} >> (64 - count) << bit;
+    uint64_t& word = words[begin >> 6];
+    word = value ? word | mask : word & ~mask;
+    begin += count;
+  }
+}
+
 bool LiveInside(int16_t edge, uint64_t live_in) { return edge >= 0 && (live_in >> edge & 1) != 0; }
 
 bool WantedOutside(const Block& block, const BlockFlow& flow, const Outside& outside) {
@@ -64,17 +76,22 @@ void FindFlagsWanted(const Region& region, const Flow& flow, const Outside& outs
   for (uint32_t b = 0; b < region.block_count; b++) {
     const Block& block = region.blocks[b];
     bool live = live_after(b);
+    uint32_t end = block.op_count;  // what is said of operations from here on
+    const auto say_from = [&](uint32_t i) {
+      Fill(wanted_after, first + i, first + end, live);
+      end = i;
+    };
     for (uint32_t i = block.op_count; i-- > 0;) {
       Op& op = block.ops[i];
-      const uint32_t at = first + i;
-      const uint64_t bit = uint64_t{1} << (at & 63);
-      wanted_after[at >> 6] = live ? wanted_after[at >> 6] | bit : wanted_after[at >> 6] & ~bit;
-      if (WritesFlags(op)) {
-        if (!live) op.bits &= static_cast<uint8_t>(~kSetsFlags);
-        live = false;
-      }
-      if (ReadsFlags(op)) live = true;
+      const bool writes = WritesFlags(op);
+      const bool reads = ReadsFlags(op);
+      if (!writes && !reads) continue;
+      if (writes && !live) op.bits &= static_cast<uint8_t>(~kSetsFlags);
+      if (live == reads) continue;
+      say_from(i);
+      live = reads;
     }
+    say_from(0);
     first += block.op_count;
   }
 }

@@ -15,7 +15,7 @@ constexpr uint32_t kDepthWeight[] = {1, 8, 64, 256, 1024};
 constexpr uint32_t kLeastWorth = 3;
 // What it costs to take a home away from its pinned register: stored, loaded, and as much again for
 // the other one.
-constexpr uint32_t kEvictionCost = 4;
+constexpr uint32_t kEvictionCost = 12;
 constexpr uint32_t kLeastWorthVector = 2;
 
 // The register of most worth of those in `candidates`; 32: there is none.
@@ -42,8 +42,8 @@ void Codegen::AssignHomes() {
     const uint32_t weight = kDepthWeight[flow_.blocks[b].depth];
     for (uint32_t i = 0; i < block.op_count; i++) {
       const uint64_t operands = ir::Operands(block.ops[i]);
-      for (uint32_t n = 0; n < 4; n++) {
-        worth[ir::OperandKind(operands, n)][ir::OperandNumber(operands, n) & 31] += weight;
+      for (uint64_t rest = operands; rest != 0; rest >>= 16) {
+        worth[ir::OperandKind(rest, 0)][ir::OperandNumber(rest, 0) & 31] += weight;
       }
     }
   }
