@@ -50,7 +50,12 @@ export async function buildServer(options: ServerOptions): Promise<ApiServer> {
   let server: Server | undefined;
   const app = Fastify({
     serverFactory: (handler) => {
-      server = createServer({ requestTimeout: 0, headersTimeout: HEADERS_TIMEOUT_MS }, handler);
+      server = createServer(
+        // Clients expect an idle connection to stay, as dockerd leaves it: one that is closed just when it is used
+        // again fails a request that must not be repeated.
+        { requestTimeout: 0, headersTimeout: HEADERS_TIMEOUT_MS, keepAliveTimeout: 0 },
+        handler,
+      );
       return server;
     },
     rewriteUrl: (request) => {

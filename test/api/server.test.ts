@@ -27,6 +27,18 @@ test("every reply tells the version, and ping what a client asks first", async (
   t.is((await served.request("GET", "/v1.24/_ping")).text, "OK");
 });
 
+test("an idle connection stays open, as clients that use it again expect", async (t) => {
+  const socket = connect(served.socketPath);
+  t.teardown(() => socket.destroy());
+  for (let i = 0; i < 2; i++) {
+    socket.write("GET /_ping HTTP/1.1\r\nHost: d\r\n\r\n");
+    const head = await new Promise((resolve) => socket.once("data", resolve));
+    t.regex(String(head), /^Connection: keep-alive\r$/m);
+    // Node announces here after which time it would close the connection.
+    t.notRegex(String(head), /timeout/);
+  }
+});
+
 const VERSIONS: readonly (readonly [path: string, status: number, message: RegExp])[] = [
   ["/v1.51/info", 200, /^/],
   ["/v1.24/info", 200, /^/],

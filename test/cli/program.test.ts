@@ -119,7 +119,7 @@ test("the third Ctrl-C ends a container that does not listen", async (t) => {
 
 test("a container in the background: started, seen, logged, entered, stopped, removed", async (t) => {
   const dd = new Ddcli(t);
-  const script = "echo out; printf unfinished; echo err >&2; exec sleep 60";
+  const script = "echo out; printf unfinished; echo err >&2; exec sleep 1000";
   const { code, stdout } = await dd.run(
     "run",
     "-d",
@@ -141,7 +141,7 @@ test("a container in the background: started, seen, logged, entered, stopped, re
   const exec = await dd.run("exec", "-e", "X=1", "web", "sh", "-c", "echo in $X; exit 5");
   t.like(exec, { code: 5, stdout: "in 1\n" });
   t.is((await dd.run("exec", "web", "nosuch")).code, 127);
-  t.true((await dd.run("top", "web")).stdout.includes("sleep 60"));
+  t.true((await dd.run("top", "web")).stdout.includes("sleep 1000"));
   t.true((await dd.run("stats", "--json")).stdout.includes('"MemUsage":"1MB / -"'));
   t.true(await until(async () => (await dd.run("logs", "web")).stderr === "err\n"));
 
@@ -187,7 +187,7 @@ test("a stopped container starts again, in the background and in the foreground"
 
 test("rm refuses a running container and kills it with -f; a second rm at once is no harm", async (t) => {
   const dd = new Ddcli(t);
-  await dd.run("run", "-d", "--name", "web", "host", "sleep", "60");
+  await dd.run("run", "-d", "--name", "web", "host", "sleep", "1000");
   t.like(await dd.run("rm", "web"), { code: 1 });
   const both = await Promise.all([
     dd.run("rm", "-f", "web"),

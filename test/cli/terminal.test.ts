@@ -69,9 +69,9 @@ test("Ctrl-C goes to the container's foreground job, not to ddcli", async (t) =>
 });
 
 const ENDS = [
-  ["SIGTERM, passed on to a container that dies of it", ["host", "sleep", "60"], "SIGTERM", 143],
-  ["SIGHUP", ["host", "sleep", "60"], "SIGHUP", 129],
-  ["a defect of the sentry", ["-e", "FAKE_DEFECT=1", "host", "sleep", "60"], undefined, 1],
+  ["SIGTERM, passed on to a container that dies of it", ["host", "sleep", "1000"], "SIGTERM", 143],
+  ["SIGHUP", ["host", "sleep", "1000"], "SIGHUP", 129],
+  ["a defect of the sentry", ["-e", "FAKE_DEFECT=1", "host", "sleep", "1000"], undefined, 1],
   ["a command that is not there", ["host", "nosuch"], undefined, 127],
 ] as const;
 
@@ -92,7 +92,7 @@ for (const [what, words, signal, expected] of ENDS) {
 
 test("exec -it has a terminal of its own beside a background container", async (t) => {
   const dd = new Ddcli(t);
-  await dd.run("run", "-d", "--name", "web", "host", "sleep", "60");
+  await dd.run("run", "-d", "--name", "web", "host", "sleep", "1000");
   const { pty, ended } = onTerminal(t, dd, "exec", "-it", "web", "sh");
   const before = lineDiscipline(pty);
   writeBytes(pty.master, Buffer.from("stty size; exit 8\n"));
@@ -103,10 +103,10 @@ test("exec -it has a terminal of its own beside a background container", async (
 
 test("a process in a terminal that disappears gets a hang-up", async (t) => {
   const dd = new Ddcli(t);
-  await dd.run("run", "-d", "--name", "web", "host", "sleep", "60");
-  const { pty, child } = onTerminal(t, dd, "exec", "-it", "web", "sleep", "77");
+  await dd.run("run", "-d", "--name", "web", "host", "sleep", "1000");
+  const { pty, child } = onTerminal(t, dd, "exec", "-it", "web", "sleep", "777");
   await readUntil(pty.master, () => true);
-  const runs = async () => (await dd.run("top", "web")).stdout.includes("sleep 77");
+  const runs = async () => (await dd.run("top", "web")).stdout.includes("sleep 777");
   t.true(await until(runs));
   child.kill("SIGKILL");
   t.true(await until(async () => !(await runs())));

@@ -54,7 +54,7 @@ test.serial(
   "every process of an untrusted container is confined, and its sentry too",
   async (t) => {
     // Two programs and a thread of guest code, beside the launcher.
-    const command = ["sh", "-c", "sleep 60 & sleep 60; true"];
+    const command = ["sh", "-c", "sleep 1000 & sleep 1000; true"];
     const started = await dd.run(["run", "-d", "--untrusted", "host", ...command]);
     t.is(started.code, 0, started.stderr);
     const id = started.stdout.trim();
@@ -66,7 +66,7 @@ test.serial(
     await until(async () => {
       const { stdout } = await dd.run(["top", id]);
       inside = descendants(sentry);
-      return stdout.match(/ sleep 60$/gm)?.length === 2 && inside.length === 4;
+      return stdout.match(/ sleep 1000$/gm)?.length === 2 && inside.length === 4;
     });
     t.is(inside.length, 4, "launcher, shell and two sleeps");
     for (const { pid, parent, fields } of inside) {

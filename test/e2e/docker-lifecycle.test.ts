@@ -31,7 +31,7 @@ test.serial(
   "create, start, stop, wait, restart, kill and rm tell the truth at every step",
   async (t) => {
     const script = 'trap "exit 7" TERM; echo up; while :; do sleep 0.05; done';
-    await docker("create", "--name", "life", "--stop-timeout", "20", IMAGE, "sh", "-c", script);
+    await docker("create", "--name", "life", "--stop-timeout", "100", IMAGE, "sh", "-c", script);
     t.is(await inspect("life", ".State.Status"), "created");
     await docker("start", "life");
     t.is(await inspect("life", ".State.Status"), "running");

@@ -108,7 +108,7 @@ function served(t: ExecutionContext): { path: string; sentry: FakeSentry } {
   const sentry = new FakeSentry(record.spec, { log: () => {} });
   const nothing = openSync("/dev/null", "r+");
   const main = sentry.start(
-    { ...PROCESS, argv: ["sleep", "60"], uid: 0, gid: 0, groups: [] },
+    { ...PROCESS, argv: ["sleep", "1000"], uid: 0, gid: 0, groups: [] },
     { stdin: nothing, stdout: nothing, stderr: nothing },
   );
   closeSync(nothing);
@@ -139,7 +139,7 @@ async function isAlive(path: string): Promise<boolean> {
   const client = ControlClient.ask(path, { op: "top" });
   const reply = await client.next();
   client.close();
-  return reply?.kind === "top" && reply.processes.some(({ command }) => command === "sleep 60");
+  return reply?.kind === "top" && reply.processes.some(({ command }) => command === "sleep 1000");
 }
 
 test("whatever bytes and descriptors a client sends, the container goes on", async (t) => {

@@ -16,14 +16,24 @@ import { openNow } from "../../../sentry/vfs/open.ts";
 import type { OpenFile } from "../../../sentry/vfs/open-file.ts";
 import { lookup } from "../../../sentry/vfs/resolve.ts";
 
-/** A directory of the host that lasts until `done`. */
+/** Directories that are still there. */
+const scratches = new Set<string>();
+process.on("exit", () => {
+  for (const path of scratches) rmSync(path, { recursive: true, force: true });
+});
+
+/** A directory of the host that lasts until `done`, or the end of this process. */
 export function scratch(): { readonly path: string; dirfd(): number; done(): void } {
   const path = mkdtempSync(join(tmpdir(), "dd-fs-"));
+  scratches.add(path);
   chmodSync(path, 0o755);
   return {
     path,
     dirfd: () => ok(openHostPath(path, HOST_O.PATH | HOST_O.DIRECTORY)),
-    done: () => rmSync(path, { recursive: true, force: true }),
+    done: () => {
+      rmSync(path, { recursive: true, force: true });
+      scratches.delete(path);
+    },
   };
 }
 
