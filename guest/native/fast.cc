@@ -12,8 +12,9 @@ constexpr FastResult kByTrap{0, FastAction::kTrap};
 // Calls that read or change more of the guest's state than six arguments: frames, stacks, tasks,
 // masks.
 constexpr long kSlow[] = {
-    kMmap,     kRtSigreturn,  kClone,       kFork,      kVfork,  kExecve,         kExit,
-    kExecveat, kRtSigsuspend, kSigaltstack, kExitGroup, kClone3, kRestartSyscall, kArchPrctl,
+    kMmap,           kRtSigreturn, kClone,        kFork,        kVfork,     kExecve,
+    kExit,           kExecveat,    kRtSigsuspend, kSigaltstack, kExitGroup, kClone3,
+    kRestartSyscall, kArchPrctl,   kShmat,        kShmdt,
 };
 
 constexpr long kNumbers = 512;

@@ -41,7 +41,7 @@ long ApplyTemporaryMask(Thread* thread, long nr, const uint64_t args[6]) {
 }
 
 // kMapFile: receives the promised descriptor and maps it where the guest asked.
-long MapFile(Thread* thread, const uint64_t args[6], const Reply& reply) {
+long MapFile(Thread* thread, long nr, const uint64_t args[6], const Reply& reply) {
   if (reply.result != 0) {
     return Map(
         thread->space,
@@ -53,12 +53,22 @@ long MapFile(Thread* thread, const uint64_t args[6], const Reply& reply) {
                       ? Attach(thread, ring::Attach::kFile, thread->slot_index)
                       : TakeFromSentry(environment, reply.operands[3]);
   if (fd < 0) return fd;
-  const long result = Map(
-      thread->space,
-      {args[0], args[1], reply.operands[0] & kProtAll, reply.operands[1], fd, reply.operands[2]},
-      static_cast<uint32_t>(reply.operands[4]));
+  // shmat(2) says where, rounded down by SHM_RND, and the sentry how much.
+  const bool segment = nr == kShmat;
+  const uint64_t addr = segment ? args[1] & ~(kPage - 1) : args[0];
+  const uint64_t length = segment ? reply.operands[5] : args[1];
+  const long result =
+      Map(thread->space,
+          {addr, length, reply.operands[0] & kProtAll, reply.operands[1], fd, reply.operands[2]},
+          static_cast<uint32_t>(reply.operands[4]));
   Host(kClose, fd);
-  return result;
+  return segment && result == -kEexist ? -kEinval : result;
+}
+
+// shmdt(2): the sentry has looked the segment up, and says how long it is.
+long Detach(Thread* thread, uint64_t addr, long length) {
+  const uint64_t args[6] = {addr, static_cast<uint64_t>(length)};
+  return length > 0 ? MemoryCall(thread, kMunmap, args) : length;
 }
 
 long Forward(Thread* thread, Context* context, long nr, const uint64_t args[6]) {
@@ -67,7 +77,7 @@ long Forward(Thread* thread, Context* context, long nr, const uint64_t args[6]) 
   const Reply reply = ForwardCall(thread, nr, args);
   switch (reply.verb) {
     case ring::Verb::kReturn:
-      return reply.result;
+      return nr == kShmdt ? Detach(thread, args[0], reply.result) : reply.result;
     case ring::Verb::kThread:
     case ring::Verb::kFork:
     case ring::Verb::kVfork:
@@ -77,7 +87,7 @@ long Forward(Thread* thread, Context* context, long nr, const uint64_t args[6]) 
     case ring::Verb::kExitGroup:
       Die(static_cast<int>(reply.operands[0]));
     case ring::Verb::kMapFile:
-      return MapFile(thread, args, reply);
+      return MapFile(thread, nr, args, reply);
     case ring::Verb::kEnter:
     case ring::Verb::kSignal:
       break;

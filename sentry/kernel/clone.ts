@@ -133,6 +133,7 @@ function makeProcess(caller: Task, pid: number, request: CloneRequest): Process 
   process.noNewPrivileges = own.noNewPrivileges;
   process.personality = own.personality;
   process.oomScoreAdjust = own.oomScoreAdjust;
+  process.ipc.inherit(own.ipc);
   const { program } = own;
   process.program = program && { ...program, files: program.files.map((file) => file.retain()) };
   kernel.pids.addProcess(process);

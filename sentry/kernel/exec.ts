@@ -26,6 +26,7 @@ export function execProgram(task: Task, loaded: LoadedProgram): Errno | undefine
   process.actions = process.actions.copy();
   process.actions.resetHandlers();
   process.timers.onExec();
+  process.ipc.detachAll();
   process.replaceProgram(program);
   process.executed = true;
   process.exitSignal = SIGCHLD;

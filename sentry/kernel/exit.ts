@@ -68,6 +68,7 @@ export function finishExit(process: Process): void {
   process.state = "exiting";
   for (const task of [...process.tasks]) dropTask(task);
   process.timers.cancelAll();
+  process.ipc.end();
   // The leader's end hangs up the session's terminal.
   if (process.session.leader === process) hangUp(process.session, kernel.pids);
   hangUpOrphans(process.group, process.parent, process);

@@ -1,6 +1,7 @@
 import type { ByteString } from "../abi/bytes.ts";
 import type { Errno } from "../abi/errno.ts";
 import type { Reactor } from "../host/reactor.ts";
+import { IpcNamespace } from "../ipc/namespace.ts";
 import { NetworkNamespace, type NetworkOptions } from "../net/namespace.ts";
 import type { Actor } from "../vfs/fs-context.ts";
 import type { Path } from "../vfs/mount.ts";
@@ -59,6 +60,8 @@ export class Kernel {
   domainname: ByteString = "(none)";
   /** CLOCK_MONOTONIC when the container began. */
   readonly bootNs: bigint;
+  /** Its System V IPC. */
+  readonly ipc = new IpcNamespace();
   /** How many processes were ever made. */
   forks = 0;
   /** What processes that are no more have used. */

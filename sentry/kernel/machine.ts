@@ -126,6 +126,7 @@ export interface GuestThread {
    * @param own whether the descriptor is the machine's from now on; else it stays the caller's.
    * @param flags MAP_* bits for the host.
    * @param shown what is mapped, as the guest knows it, and from which of its bytes on.
+   * @param length of the mapping, if the call is a shmat(2), which does not say it.
    */
   mapFile(
     fd: number,
@@ -134,6 +135,7 @@ export interface GuestThread {
     flags: number,
     offset: number,
     shown: MappedFile & { readonly offset: number },
+    length?: number,
   ): Parked;
   /** Completes the thread's mmap(2) with fresh zeroes. */
   mapZeroes(prot: number, flags: number): Parked;

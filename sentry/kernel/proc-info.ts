@@ -5,6 +5,7 @@ import { Errno } from "../abi/errno.ts";
 import { SIGMAX } from "../abi/signal.ts";
 import type { LimitInfo, MappingInfo, ProcessInfo, SystemInfo, TaskInfo } from "../fs/proc/info.ts";
 import type { NetworkInfo } from "../fs/proc/network.ts";
+import { messageText, segmentText, semaphoreText } from "../ipc/proc-text.ts";
 import type { Path } from "../vfs/mount.ts";
 import type { OpenFile } from "../vfs/open-file.ts";
 import { CLOCK_REALTIME, clockNow } from "./clocks.ts";
@@ -219,6 +220,11 @@ export class KernelInfo implements SystemInfo {
 
   get network(): NetworkInfo {
     return this.#kernel.network;
+  }
+
+  ipcText(table: "shm" | "sem" | "msg"): ByteString {
+    const texts = { shm: segmentText, sem: semaphoreText, msg: messageText };
+    return texts[table](this.#kernel.ipc);
   }
 
   get hostname(): ByteString {

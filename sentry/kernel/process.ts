@@ -1,6 +1,7 @@
 import type { ByteString } from "../abi/bytes.ts";
 import type { Isa } from "../abi/numbers.ts";
 import { SIGCHLD } from "../abi/signal.ts";
+import { ProcessIpc } from "../ipc/namespace.ts";
 import type { Path } from "../vfs/mount.ts";
 import type { OpenFile } from "../vfs/open-file.ts";
 import { WaitQueue } from "../vfs/poll.ts";
@@ -76,6 +77,8 @@ export class Process {
   /** The personality(2). */
   personality = 0;
   readonly timers: ProcessTimers;
+  /** Segments it has attached, and what is undone at its end. */
+  readonly ipc: ProcessIpc;
   /** CLOCK_MONOTONIC when it began. */
   readonly startedNs: bigint;
   /** What it has used itself, once it has ended. */
@@ -107,6 +110,7 @@ export class Process {
     this.limits = parts.limits;
     this.startedNs = kernel.reactor.now();
     this.timers = new ProcessTimers(this);
+    this.ipc = new ProcessIpc(kernel.ipc, pid);
     this.group = typeof parts.group === "function" ? parts.group(this) : parts.group;
     this.group.members.add(this);
     parts.parent?.children.add(this);

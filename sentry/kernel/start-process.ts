@@ -84,6 +84,7 @@ function run(task: Task, start: ProcessStart): Errno | undefined {
 export function withdraw(process: Process): void {
   const { kernel } = process;
   process.state = "dead";
+  process.ipc.end();
   for (const task of [...process.tasks]) {
     task.exited = true;
     process.tasks.delete(task);

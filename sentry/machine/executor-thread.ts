@@ -131,6 +131,7 @@ export class ExecutorThread implements GuestThread {
     flags: number,
     offset: number,
     shown: MappedFile & { readonly offset: number },
+    length = 0,
   ): Parked {
     // The guest may close its descriptor before the executor has collected the donation.
     const kept = own ? fd : call("fcntl", fd, F_DUPFD_CLOEXEC, 0);
@@ -139,7 +140,7 @@ export class ExecutorThread implements GuestThread {
       return PARKED;
     }
     this.#machine.promise(this, kept);
-    this.answer(Verb.mapFile, 0, [prot, flags, offset, kept, this.space.owned.add(shown)]);
+    this.answer(Verb.mapFile, 0, [prot, flags, offset, kept, this.space.owned.add(shown), length]);
     return PARKED;
   }
 }

@@ -98,7 +98,7 @@ function append(shown: MappingInfo[], row: MappingInfo): void {
     last.shared === row.shared &&
     last.name === row.name &&
     last.ino === row.ino &&
-    (row.ino === 0 || last.offset + (last.end - last.start) === row.offset);
+    (row.dev === 0 || last.offset + (last.end - last.start) === row.offset);
   if (continues) shown[shown.length - 1] = { ...last, end: row.end };
   else shown.push(row);
 }
@@ -111,7 +111,7 @@ function overlap(row: HostRow, range: GuestRange): MappingInfo {
     end: Math.min(row.end, range.end),
     prot: range.executable ? row.prot | PROT_EXEC : row.prot,
     shared: row.shared,
-    offset: ino === 0 ? 0 : range.offset + (start - range.start),
+    offset: dev === 0 ? 0 : range.offset + (start - range.start),
     dev,
     ino,
     name: name === "" && row.name === SHARED_ANONYMOUS ? SHARED_ANONYMOUS : name,

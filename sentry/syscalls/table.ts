@@ -7,6 +7,7 @@ import { FILE } from "./file.ts";
 import { IDENTITY } from "./identity.ts";
 import { INOTIFY } from "./inotify.ts";
 import { IOCTL } from "./ioctl.ts";
+import { IPC } from "./ipc.ts";
 import { LIMITS } from "./limits.ts";
 import { LOCK } from "./lock.ts";
 import { MEMORY } from "./memory.ts";
@@ -16,6 +17,7 @@ import { POLL } from "./poll.ts";
 import { PRIVILEGED } from "./privileged.ts";
 import { PROCESS } from "./process.ts";
 import { RW } from "./rw.ts";
+import { SHM } from "./shm.ts";
 import { SIGNAL } from "./signal.ts";
 import { SOCKET } from "./socket.ts";
 import { SPLICE } from "./splice.ts";
@@ -51,6 +53,8 @@ const FAMILIES: readonly (readonly Syscall[])[] = [
   LOCK,
   MOUNT,
   INOTIFY,
+  IPC,
+  SHM,
 ];
 
 /**

@@ -111,6 +111,8 @@ export interface SystemInfo {
   readonly domainname: ByteString;
   /** Absent: nothing is shown of it. */
   readonly network?: NetworkInfo;
+  /** The tables of `/proc/sysvipc`. */
+  ipcText(table: "shm" | "sem" | "msg"): ByteString;
   /** Files of `/proc/sys` that are to say something else. */
   readonly sysctls?: Readonly<Record<string, ByteString>> | undefined;
   /** Text of `uname -r`. */

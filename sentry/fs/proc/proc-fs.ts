@@ -81,9 +81,8 @@ class ProcRoot extends VirtualDirectory {
     this.#fixed.add("fs", new FixedDirectory(fs));
     this.#fixed.add("tty", new FixedDirectory(fs));
     const sysvipc = new FixedDirectory(fs);
-    const header = "       key      shmid perms       size  cpid  lpid nattch   uid   gid\n";
-    for (const name of ["shm", "sem", "msg"]) {
-      sysvipc.add(name, new TextNode(fs, { read: () => header }));
+    for (const name of ["shm", "sem", "msg"] as const) {
+      sysvipc.add(name, new TextNode(fs, { read: () => system.ipcText(name) }));
     }
     this.#fixed.add("sysvipc", sysvipc);
   }

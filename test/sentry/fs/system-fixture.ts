@@ -98,6 +98,7 @@ export function fakeSystem(init: FakeProcess): SystemInfo {
     processes: () => [init],
     process: (pid) => (pid === 1 ? init : undefined),
     hostname: "box",
+    ipcText: () => "",
     domainname: "(none)",
     release: "6.1.0",
     version: "#1 SMP",
