@@ -60,6 +60,10 @@ export const NCCS = 19;
 
 export const TCGETS = 0x5401;
 export const TCSETS = 0x5402;
+export const TCGETA = 0x5405;
+export const TCSETA = 0x5406;
+export const TCSETAW = 0x5407;
+export const TCSETAF = 0x5408;
 export const TCSETSW = 0x5403;
 export const TCSETSF = 0x5404;
 export const TCSBRK = 0x5409;

@@ -9,6 +9,8 @@ export class IpcNamespace {
   readonly segments = new SegmentTable();
 }
 
+const NO_UNDO = {};
+
 /** What a process has attached, and what is undone at its end. */
 export class ProcessIpc {
   readonly #namespace: IpcNamespace;
@@ -19,6 +21,12 @@ export class ProcessIpc {
   constructor(namespace: IpcNamespace, pid: number) {
     this.#namespace = namespace;
     this.#pid = pid;
+  }
+
+  /** What kcmp(2) compares: processes that have used SEM_UNDO have nothing in common. */
+  get undoOwner(): object {
+    for (const { size } of this.#undo.values()) if (size > 0) return this;
+    return NO_UNDO;
   }
 
   /** The values for a set that SEM_UNDO operations change. */

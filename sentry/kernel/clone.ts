@@ -78,6 +78,7 @@ export function cloneTask(caller: Task, request: CloneRequest): Errno | Parked {
     name: caller.name,
   });
   if (!caller.scheduling.resetOnFork) child.scheduling = { ...caller.scheduling };
+  child.ioPriority = caller.ioPriority;
   process.tasks.add(child);
   kernel.pids.addTask(child);
   kernel.forks++;

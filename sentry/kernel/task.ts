@@ -47,6 +47,8 @@ export class Task {
 
   /** The CPUs it asked to run on, one bit each; undefined: all. Only remembered. */
   affinity: bigint | undefined = undefined;
+  /** ioprio_set(2): class and level; 0: as its nice value says. Only remembered. */
+  ioPriority = 0;
   /** PR_SET_TIMERSLACK: only remembered. */
   timerSlackNs = 50_000;
 

@@ -71,7 +71,7 @@ function usageOf(task: Task, who: number): Usage | Errno {
 }
 
 /** The threads that getpriority(2) and setpriority(2) mean. */
-function prioritized(task: Task, which: number, who: number): readonly Task[] | Errno {
+export function prioritized(task: Task, which: number, who: number): readonly Task[] | Errno {
   const { kernel, process } = task;
   switch (which) {
     case PRIO_PROCESS: {

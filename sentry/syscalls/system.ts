@@ -90,7 +90,7 @@ function sysinfo(task: Task, at: number): number | Errno {
 }
 
 /** Whether `task` could trace `target`: what decides about looking into another process. See ptrace(2). */
-function mayInspect(task: Task, target: Process): boolean {
+export function mayInspect(task: Task, target: Process): boolean {
   if (target === task.process || isCapable(task.credentials, CAP_SYS_PTRACE)) return true;
   const { ruid, rgid } = task.credentials;
   const its = target.credentials;
@@ -148,8 +148,9 @@ function resource(task: Task, type: number, index: number): object | Errno {
     case KCMP_FILE:
       return task.files.get(index);
     case KCMP_VM:
-    case KCMP_SYSVSEM:
       return task.process;
+    case KCMP_SYSVSEM:
+      return task.process.ipc.undoOwner;
     case KCMP_FILES:
       return task.files;
     case KCMP_FS:

@@ -6,6 +6,7 @@ import { FD } from "./fd.ts";
 import { FILE } from "./file.ts";
 import { IDENTITY } from "./identity.ts";
 import { INOTIFY } from "./inotify.ts";
+import { IO_PRIORITY } from "./io-priority.ts";
 import { IOCTL } from "./ioctl.ts";
 import { IPC } from "./ipc.ts";
 import { LIMITS } from "./limits.ts";
@@ -16,6 +17,7 @@ import { MOUNT } from "./mount.ts";
 import { POLL } from "./poll.ts";
 import { PRIVILEGED } from "./privileged.ts";
 import { PROCESS } from "./process.ts";
+import { PROCESS_MEMORY } from "./process-memory.ts";
 import { RW } from "./rw.ts";
 import { SHM } from "./shm.ts";
 import { SIGNAL } from "./signal.ts";
@@ -55,6 +57,8 @@ const FAMILIES: readonly (readonly Syscall[])[] = [
   INOTIFY,
   IPC,
   SHM,
+  IO_PRIORITY,
+  PROCESS_MEMORY,
 ];
 
 /**

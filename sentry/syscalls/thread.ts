@@ -116,7 +116,7 @@ function allCpus(): bigint {
 function getAffinity(task: Task, tid: number, length: number, at: number): number | Errno {
   const needed = Math.ceil(cpuCount() / 64) * 8;
   if (length % 8 !== 0 || length < needed) return EINVAL;
-  const target = threadAt(task, tid);
+  const target = tid < 0 ? ESRCH : threadAt(task, tid);
   if (target instanceof Errno) return target;
   const bytes = new Uint8Array(needed);
   const cpus = target.affinity ?? allCpus();
@@ -125,7 +125,7 @@ function getAffinity(task: Task, tid: number, length: number, at: number): numbe
 }
 
 function setAffinity(task: Task, tid: number, length: number, at: number): number | Errno {
-  const target = threadAt(task, tid);
+  const target = tid < 0 ? ESRCH : threadAt(task, tid);
   if (target instanceof Errno) return target;
   const raw = task.memory.copyIn(at, Math.min(length, CPU_SET_MAX));
   if (raw instanceof Errno) return raw;

@@ -140,6 +140,20 @@ static void raw(void) {
   must(tcsetattr(slave, TCSANOW, &mode));
   equals("VMIN 0, VTIME 0 does not wait", 0, read(slave, text, sizeof text));
   must(tcsetattr(slave, TCSANOW, &saved));
+  // <termio.h>, whose modes these are, cannot be included beside <termios.h>.
+  struct old_modes {
+    unsigned short flags[4];
+    unsigned char line, cc[8];
+  } old;
+  works("TCGETA", ioctl(slave, TCGETA, &old));
+  check("the low halves",
+        old.flags[3] == (unsigned short)saved.c_lflag && old.cc[0] == saved.c_cc[0]);
+  old.flags[3] &= (unsigned short)~ECHO;
+  works("TCSETA", ioctl(slave, TCSETA, &old));
+  must(tcgetattr(slave, &mode));
+  check("changes them only", mode.c_lflag == (saved.c_lflag & ~(tcflag_t)ECHO) &&
+                                 mode.c_cflag == saved.c_cflag && mode.c_cc[9] == saved.c_cc[9]);
+  must(tcsetattr(slave, TCSANOW, &saved));
   struct termios again;
   must(tcgetattr(master, &again));
   check("the master sees the modes", again.c_lflag == saved.c_lflag);

@@ -75,6 +75,8 @@ static void run(void) {
   cpu_set_t set;
   works("sched_getaffinity", sched_getaffinity(0, sizeof set, &set));
   check("on some processor", CPU_COUNT(&set) >= 1);
+  fails("the processors of nobody", ESRCH, sched_getaffinity(-1, sizeof set, &set));
+  fails("a set too small", EINVAL, syscall(SYS_sched_getaffinity, -1, 4, &set));
   works("sched_yield", sched_yield());
   equals("getpriority", 0, getpriority(PRIO_PROCESS, 0) >= -20 ? 0 : 1);
   works("setpriority", setpriority(PRIO_PROCESS, 0, 5));

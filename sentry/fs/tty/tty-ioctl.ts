@@ -1,7 +1,7 @@
 /** The ioctls of terminals. See ioctl_tty(2). */
 import { EFAULT, EINVAL, EIO, ENOTTY, EPERM, Errno, ESRCH } from "../../abi/errno.ts";
 import { SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTSTP, SIGTTOU } from "../../abi/signal.ts";
-import { bytes, type Struct, struct, u8, u32 } from "../../abi/struct.ts";
+import { bytes, type Struct, struct, u8, u16, u32 } from "../../abi/struct.ts";
 import { Termios, Winsize } from "../../abi/structs.ts";
 import * as tty from "../../abi/tty.ts";
 import type { IoctlContext } from "../../vfs/open-file.ts";
@@ -18,6 +18,8 @@ const Termios2 = struct({
   ispeed: u32,
   ospeed: u32,
 });
+/** `struct termio` of System V: short flags, and the first control characters. */
+const Termio = struct({ iflag: u16, oflag: u16, cflag: u16, lflag: u16, line: u8, cc: bytes(8) });
 const SPEED = 38_400;
 const Int = struct({ value: u32 });
 
@@ -36,14 +38,36 @@ function inInt(act: (pty: Pty, value: number, context: IoctlContext) => number |
   };
 }
 
+type Modes = ReturnType<typeof Termios.parse>;
+
+/** The low halves of the flags and the first characters are new, the others stay. */
+function mergeTermio(raw: Uint8Array, before: Modes): Modes {
+  const { iflag, oflag, cflag, lflag, line, cc } = Termio.parse(raw);
+  const merge = (old: number, low: number) => ((old & ~0xffff) | low) >>> 0;
+  const characters = Uint8Array.from(before.cc);
+  characters.set(cc);
+  return {
+    iflag: merge(before.iflag, iflag),
+    oflag: merge(before.oflag, oflag),
+    cflag: merge(before.cflag, cflag),
+    lflag: merge(before.lflag, lflag),
+    line,
+    cc: characters,
+  };
+}
+
 /** Sets the terminal's modes; `flush` throws away what has not been read. */
-function setTermios(layout: typeof Termios | typeof Termios2, flush: boolean): Request {
+function setTermios(
+  layout: typeof Termios | typeof Termios2 | typeof Termio,
+  flush: boolean,
+): Request {
   return (pty, context) => {
     const raw = context.copyIn(layout.size);
     if (raw instanceof Errno) return raw;
-    const { iflag, oflag, cflag, lflag, line, cc } = Termios.parse(raw);
-    if (flush) pty.flushInput();
     const before = pty.discipline.termios;
+    const wanted = layout === Termio ? mergeTermio(raw, before) : Termios.parse(raw);
+    const { iflag, oflag, cflag, lflag, line, cc } = wanted;
+    if (flush) pty.flushInput();
     pty.discipline.termios = { iflag, oflag, cflag, lflag, line, cc };
     const mayStop = (iflag & tty.IXON) !== 0 && cc[tty.VSTOP] === 0x13 && cc[tty.VSTART] === 0x11;
     const couldStop = (before.iflag & tty.IXON) !== 0;
@@ -84,6 +108,15 @@ const COMMON: ReadonlyMap<number, Request> = new Map<number, Request>([
     tty.TCGETS2,
     out(Termios2, (pty) => ({ ...pty.discipline.termios, ispeed: SPEED, ospeed: SPEED })),
   ],
+  [
+    tty.TCGETA,
+    (pty, context) => {
+      const { iflag, oflag, cflag, lflag, line, cc } = pty.discipline.termios;
+      const low = (flags: number) => flags & 0xffff;
+      const modes = { iflag: low(iflag), oflag: low(oflag), cflag: low(cflag), lflag: low(lflag) };
+      return context.copyOut(Termio.bytes({ ...modes, line, cc: cc.subarray(0, 8) })) ?? 0;
+    },
+  ],
   [tty.TIOCGWINSZ, out(Winsize, (pty) => pty.winsize)],
   [
     tty.TIOCSWINSZ,
@@ -116,6 +149,9 @@ const CHANGES: ReadonlyMap<number, Request> = new Map<number, Request>([
   [tty.TCSETS, setTermios(Termios, false)],
   [tty.TCSETSW, setTermios(Termios, false)],
   [tty.TCSETSF, setTermios(Termios, true)],
+  [tty.TCSETA, setTermios(Termio, false)],
+  [tty.TCSETAW, setTermios(Termio, false)],
+  [tty.TCSETAF, setTermios(Termio, true)],
   [tty.TCSETS2, setTermios(Termios2, false)],
   [tty.TCSETSW2, setTermios(Termios2, false)],
   [tty.TCSETSF2, setTermios(Termios2, true)],
