@@ -514,6 +514,7 @@ function networkOptions(spec: ContainerSpec, options: SentryOptions): NetworkOpt
     mode: network.mode === "container" ? "bridge" : network.mode,
     etcFiles: etcFiles({
       hostname: spec.hostname,
+      domainname: spec.domainname,
       network,
       networks: networks ?? [],
       hostResolvConf,

@@ -136,6 +136,9 @@ export interface TmpfsMountSpec {
   readonly sizeBytes?: number;
   /** Permission bits of its root; absent: 0o1777. */
   readonly mode?: number;
+  /** Owner of its root; absent: root. */
+  readonly uid?: number;
+  readonly gid?: number;
   readonly noexec: boolean;
 }
 

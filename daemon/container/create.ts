@@ -202,7 +202,7 @@ function hostnameOf(wanted: string | null | undefined, ofHost: boolean, id: stri
 export function signalOf(text: string | null | undefined): number {
   if (!text) return SIGTERM;
   const signo = parseSignal(text);
-  if (signo === undefined) throw new ApiError("INVALID", `Invalid signal: ${text}`);
+  if (signo === undefined) throw new ApiError("INVALID", `invalid signal: ${text}`);
   return signo;
 }
 

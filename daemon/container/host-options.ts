@@ -1,3 +1,4 @@
+import { ApiError } from "../../api/errors.ts";
 import type { CreateBody, HostConfigBody } from "../../api/routes/container-bodies.ts";
 import type { HostOptions } from "../../sentry/container/host-options.ts";
 import { wordsOf } from "./words.ts";
@@ -7,10 +8,12 @@ export function hostOptionsOf(body: CreateBody, warnings: string[]): HostOptions
   const hostConfig: HostConfigBody = body.HostConfig ?? {};
   for (const [name, what] of NAMESPACES) {
     const asked = hostConfig[name];
-    if (asked === "host" || (typeof asked === "string" && asked.startsWith("container:"))) {
+    if (asked && !VALID.test(asked)) throw new ApiError("INVALID", `invalid ${what}: ${asked}`);
+    if (asked === "host" || asked?.startsWith("container:") === true) {
       warnings.push(`${what} "${asked}" is not supported: the container has its own`);
     }
   }
+  refuseDevices(hostConfig.DeviceRequests);
   if (hostConfig.OomScoreAdj) {
     warnings.push("The OOM score adjustment cannot be enforced here.");
   }
@@ -32,6 +35,9 @@ export function hostOptionsOf(body: CreateBody, warnings: string[]): HostOptions
   };
 }
 
+/** What docker knows, of one namespace or another. */
+const VALID = /^(?:host|private|shareable|none|container:.+)$/;
+
 /** Namespaces of others that a container cannot be put in. */
 const NAMESPACES = [
   ["PidMode", "PID mode"],
@@ -40,3 +46,18 @@ const NAMESPACES = [
   ["UsernsMode", "User namespace mode"],
   ["CgroupnsMode", "Cgroup namespace mode"],
 ] as const;
+
+/** GPUs and the like: no driver for them is here, as on a machine with docker alone. */
+function refuseDevices(requests: unknown): void {
+  if (!Array.isArray(requests) || requests.length === 0) return;
+  const { Driver, Capabilities } = (requests[0] ?? {}) as {
+    readonly Driver?: unknown;
+    readonly Capabilities?: unknown;
+  };
+  const sets = Array.isArray(Capabilities) ? Capabilities : [];
+  const shown = sets.map((each) => `[${Array.isArray(each) ? each.map(String).join(" ") : ""}]`);
+  throw new ApiError(
+    "START_IMPOSSIBLE",
+    `could not select device driver ${JSON.stringify(String(Driver ?? ""))} with capabilities: [${shown.join(" ")}]`,
+  );
+}

@@ -102,6 +102,12 @@ function outcomeOf({ process }: ContainerRecord, state: ContainerState): JsonObj
     : { ExitCode: exitCode, Error: error };
 }
 
+/** The command in one line, as lists have it. */
+export function commandText(record: ContainerRecord): string {
+  const [path = "", ...args] = commandOf(record);
+  return [path, ...args.map((arg) => (arg.includes(" ") ? `'${arg}'` : arg))].join(" ");
+}
+
 /** The command without the init that was put before it. */
 function commandOf({ process, engine }: ContainerRecord): readonly string[] {
   const argv = process.argv.map(toText);

@@ -4,7 +4,7 @@ import { ApiError } from "../../api/errors.ts";
 import type { Filters } from "../../api/filters.ts";
 import { toText } from "../../sentry/abi/bytes.ts";
 import type { Container, ContainerRecord } from "../../sentry/container/record.ts";
-import { describeMounts, networkModeOf } from "./inspect.ts";
+import { commandText, describeMounts, networkModeOf } from "./inspect.ts";
 import { type StatusWord, statusText } from "./status.ts";
 
 const STATUSES = ["created", "restarting", "running", "removing", "paused", "exited", "dead"];
@@ -162,7 +162,7 @@ export function summarize({ container, status, health, network }: Listed): JsonO
     Names: [`/${record.name}`],
     Image: record.imageName,
     ImageID: spec.rootfs.image,
-    Command: record.process.argv.map(toText).join(" "),
+    Command: commandText(record),
     Created: Math.floor(record.createdAt / 1000),
     Ports: portList(Ports as Record<string, readonly JsonObject[] | null>),
     Labels: record.labels,

@@ -18,7 +18,7 @@ const BIND_OPTIONS = new Set(
  */
 export function mountRequests(
   _body: CreateBody,
-  { Binds, Mounts, Tmpfs, VolumesFrom }: HostConfigBody,
+  { Binds, Mounts, Tmpfs, VolumesFrom, VolumeDriver }: HostConfigBody,
   store: ContainerStore,
 ): readonly MountRequest[] {
   const own = [
@@ -26,9 +26,32 @@ export function mountRequests(
     ...(Mounts ?? []).map(ofMount),
     ...Object.entries(Tmpfs ?? {}).map(([path, options]) => ofTmpfs(path, options ?? "")),
   ];
+  refuseDrivers(own, VolumeDriver, Mounts);
   const taken = new Set(own.map(({ target }) => target));
   const inherited = (VolumesFrom ?? []).flatMap((text) => ofContainer(text, store));
   return [...own, ...inherited.filter(({ target }) => !taken.has(target))];
+}
+
+/** There is no driver of volumes but docker's own. */
+function refuseDrivers(
+  requests: readonly MountRequest[],
+  ofAll: string | null | undefined,
+  mounts: HostConfigBody["Mounts"],
+): void {
+  const volume = requests.find(({ kind }) => kind === "volume");
+  const named = (mounts ?? []).map((mount) => ({
+    name: mount.Source ?? "",
+    driver: mount.VolumeOptions?.DriverConfig?.Name,
+  }));
+  const first = volume?.kind === "volume" ? [{ name: volume.name ?? "", driver: ofAll }] : [];
+  for (const { name, driver } of [...first, ...named]) {
+    if (!driver || driver === "local") continue;
+    // No 404, by which the docker CLI would take the image for missing.
+    throw new ApiError(
+      "INVALID",
+      `create ${name}: error looking up volume plugin ${driver}: plugin "${driver}" not found`,
+    );
+  }
 }
 
 function ofBind(text: string): MountRequest {
@@ -126,15 +149,19 @@ function ofTmpfs(path: string, options: string): MountRequest {
   let noexec = true;
   let sizeBytes: number | undefined;
   let mode: number | undefined;
+  let uid: number | undefined;
+  let gid: number | undefined;
   for (const option of options === "" ? [] : options.split(",")) {
     const [key = "", value = ""] = option.split("=", 2);
     if (option === "ro") readOnly = true;
     else if (option === "noexec" || option === "exec") noexec = option === "noexec";
     else if (key === "size") sizeBytes = bytesOf(value);
     else if (key === "mode" && /^[0-7]{1,5}$/.test(value)) mode = Number.parseInt(value, 8);
-    // The rest describes what cannot be otherwise here (nosuid, nodev, uid=0) or has no meaning.
+    else if (key === "uid" && /^[0-9]{1,9}$/.test(value)) uid = Number(value);
+    else if (key === "gid" && /^[0-9]{1,9}$/.test(value)) gid = Number(value);
+    // The rest describes what cannot be otherwise here (nosuid, nodev) or has no meaning.
   }
-  return { kind: "tmpfs", target, readOnly, noexec, sizeBytes, mode };
+  return { kind: "tmpfs", target, readOnly, noexec, sizeBytes, mode, uid, gid };
 }
 
 const UNITS: Readonly<Record<string, number>> = { "": 1, k: 2 ** 10, m: 2 ** 20, g: 2 ** 30 };

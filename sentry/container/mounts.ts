@@ -37,6 +37,8 @@ export type MountRequest =
       readonly readOnly: boolean;
       readonly sizeBytes: number | undefined;
       readonly mode: number | undefined;
+      readonly uid?: number | undefined;
+      readonly gid?: number | undefined;
       readonly noexec: boolean;
     };
 
@@ -141,7 +143,7 @@ function checkSubpath(path: string): string {
 }
 
 function tmpfsSpec(request: MountRequest & { kind: "tmpfs" }): MountSpec {
-  const { target, readOnly, noexec, sizeBytes, mode } = request;
+  const { target, readOnly, noexec, sizeBytes, mode, uid, gid } = request;
   return {
     kind: "tmpfs",
     target: fromText(target),
@@ -149,6 +151,8 @@ function tmpfsSpec(request: MountRequest & { kind: "tmpfs" }): MountSpec {
     noexec,
     ...(sizeBytes === undefined ? {} : { sizeBytes }),
     ...(mode === undefined ? {} : { mode }),
+    ...(uid === undefined ? {} : { uid }),
+    ...(gid === undefined ? {} : { gid }),
   };
 }
 

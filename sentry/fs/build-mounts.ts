@@ -48,7 +48,7 @@ import { Fifo } from "./pipe.ts";
 import type { SystemInfo } from "./proc/info.ts";
 import { ProcFs } from "./proc/proc-fs.ts";
 import { SysFs } from "./sysfs.ts";
-import { tmpfs } from "./tmpfs.ts";
+import { type TmpfsOptions, tmpfs } from "./tmpfs.ts";
 import type { Lower } from "./tree/lower.ts";
 import type { TreeFs } from "./tree/tree-fs.ts";
 import { treeMount } from "./tree-mount.ts";
@@ -263,7 +263,7 @@ class Builder {
   mount(spec: MountSpec): void {
     switch (spec.kind) {
       case "tmpfs": {
-        const fs = this.#tmpfs({ size: spec.sizeBytes, mode: spec.mode });
+        const fs = this.#tmpfs({ ...spec, size: spec.sizeBytes });
         const flags = NOSUID_NODEV | (spec.noexec ? MS_NOEXEC : 0) | readOnlyFlag(spec.readOnly);
         this.#attach(fs, spec.target, { flags });
         return;
@@ -325,11 +325,9 @@ class Builder {
     if (failed !== undefined) throw failure(target, "the image's files", failed);
   }
 
-  #tmpfs(options: {
-    readonly size?: number | undefined;
-    readonly mode?: number | undefined;
-  }): TreeFs {
-    return tmpfs({ dirfd: this.#scratchDirectory(`tmpfs-${this.#tmpfsCount++}`), ...options });
+  #tmpfs({ size, mode, uid, gid }: Omit<TmpfsOptions, "dirfd">): TreeFs {
+    const dirfd = this.#scratchDirectory(`tmpfs-${this.#tmpfsCount++}`);
+    return tmpfs({ dirfd, size, mode, uid, gid });
   }
 
   /** A descriptor of an own directory in the scratch directory. */

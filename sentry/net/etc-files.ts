@@ -13,6 +13,7 @@ const DEFAULT_GATEWAY = formatIp(BRIDGE_INTERFACE.gateway ?? "");
 /** What the files depend on. */
 export interface EtcContext {
   readonly hostname: ByteString;
+  readonly domainname?: ByteString | undefined;
   readonly network: NetworkSpec;
   readonly networks: readonly NetworkAttachment[];
   /** The host's own resolv.conf. */
@@ -60,7 +61,13 @@ function gatewayOf(networks: readonly NetworkAttachment[]): string {
   return first?.gateways[0] ?? DEFAULT_GATEWAY;
 }
 
-function hosts({ hostname, network, networks, hostHosts }: EtcContext): ByteString {
+function hosts({
+  hostname,
+  domainname = "",
+  network,
+  networks,
+  hostHosts,
+}: EtcContext): ByteString {
   const gateway = gatewayOf(networks);
   const own = network.mode === "host" ? "127.0.0.1" : gateway;
   const extra = (network.extraHosts ?? []).map((entry) => {
@@ -74,7 +81,7 @@ function hosts({ hostname, network, networks, hostHosts }: EtcContext): ByteStri
   const addresses = networks.flatMap(({ member }) =>
     [member.ipv4, member.ipv6].flatMap((text) => (text === "" ? [] : [text.split("/")[0] ?? ""])),
   );
-  const text = toText(hostname);
+  const text = toText(domainname === "" ? hostname : `${hostname}.${domainname}`);
   const names = text.includes(".") ? `${text} ${text.split(".")[0] ?? ""}` : text;
   const linked = networks
     .filter(({ hasNames }) => !hasNames)

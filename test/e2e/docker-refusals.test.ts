@@ -99,6 +99,30 @@ const CONFLICTS: readonly (readonly [options: readonly string[], why: string])[]
   ],
 ];
 
+/** What docker without plugins does not have either. */
+const ABSENT: readonly (readonly [options: readonly string[], words: string])[] = [
+  [["--gpus", "all"], 'could not select device driver "" with capabilities: [[gpu]]'],
+  [["--ipc", "nosuch"], "invalid IPC mode: nosuch"],
+  [["--stop-signal", "NOSUCH"], "invalid signal: NOSUCH"],
+  [
+    ["--volume-driver", "nosuch", "-v", "named:/x"],
+    'create named: error looking up volume plugin nosuch: plugin "nosuch" not found',
+  ],
+  [
+    ["--mount", "type=volume,src=named,dst=/x,volume-driver=nosuch"],
+    'create named: error looking up volume plugin nosuch: plugin "nosuch" not found',
+  ],
+];
+
+test("drivers, modes and signals that are not there are refused", async (t) => {
+  t.timeout(60_000);
+  for (const [options, words] of ABSENT) {
+    const { code, stderr } = await engine.docker(["create", ...options, IMAGE, "true"]);
+    t.is(code, 1, words);
+    t.true(stderr.includes(words), stderr);
+  }
+});
+
 test("options that conflict are refused before a container is made", async (t) => {
   t.timeout(60_000);
   for (const [options, why] of CONFLICTS) {
@@ -106,6 +130,14 @@ test("options that conflict are refused before a container is made", async (t) =
     t.is(code, 1, why);
     t.true(stderr.includes(`conflicting options: ${why}`), stderr);
   }
+});
+
+test("the list shows a command as it was given, without its init", async (t) => {
+  const command = ["sh", "-c", "echo a; exit", "x"];
+  await engine.docker(["create", "--name", "listed", "--init", IMAGE, ...command]);
+  const format = ["-a", "--no-trunc", "--filter", "name=listed", "--format", "{{.Command}}"];
+  const { stdout } = await engine.docker(["ps", ...format]);
+  t.is(stdout, "\"sh -c 'echo a; exit' x\"\n");
 });
 
 test("a container shares the network of another only while that runs, and never its own", async (t) => {

@@ -41,6 +41,18 @@ const ROWS: readonly Row[] = [
     code: 42,
   },
   {
+    name: "memory for files, with an owner of its own",
+    options: ["--tmpfs", "/t:size=2m,mode=700,uid=5,gid=6"],
+    command: ["stat", "-c", "%a %u %g", "/t"],
+    stdout: "700 5 6\n",
+  },
+  {
+    name: "the whole of its name among its hosts",
+    options: ["--hostname", "host", "--domainname", "example.org"],
+    command: ["sh", "-c", "hostname; tail -n 1 /etc/hosts | cut -f 2"],
+    stdout: "host\nhost.example.org host\n",
+  },
+  {
     name: "piped input to its end",
     options: ["-i"],
     command: ["sh", "-c", "cat; echo the end"],
