@@ -38,7 +38,7 @@ static void keys(void) {
   key_t key = 0x6473 + getpid();
   fails("semget() of a key nobody made", ENOENT, semget(key, 1, 0));
   int id = works("semget() makes it", semget(key, 4, IPC_CREAT | 0600));
-  equals("semget() finds it", id, semget(key, 0, 0600));
+  check("semget() finds it", semget(key, 0, 0600) == id);
   fails("semget() with IPC_EXCL", EEXIST, semget(key, 1, IPC_CREAT | IPC_EXCL | 0600));
   fails("semget() of more than it has", EINVAL, semget(key, 5, 0600));
   fails("semget() of a new empty set", EINVAL, semget(IPC_PRIVATE, 0, 0600));
@@ -59,7 +59,7 @@ static void semaphores(void) {
   works("giving", semaphore(set, 0, 2, 0));
   works("taking", semaphore(set, 0, -1, 0));
   equals("what is left", 1, value(set, 0));
-  equals("who changed it", getpid(), semctl(set, 0, GETPID));
+  check("who changed it", getpid() == semctl(set, 0, GETPID));
   fails("a semaphore beyond the set", EFBIG, semaphore(set, 3, 1, 0));
   fails("a value beyond 32767", ERANGE, semaphore(set, 0, 32767, 0));
   fails("waiting for 0 with IPC_NOWAIT", EAGAIN, semaphore(set, 0, 0, IPC_NOWAIT));
@@ -109,7 +109,7 @@ static void messages(void) {
   equals("messages", 3, info.msg_qnum);
   equals("bytes", 14, info.msg_cbytes);
   equals("room", 16384, info.msg_qbytes);
-  equals("who sent", getpid(), info.msg_lspid);
+  check("who sent", getpid() == info.msg_lspid);
   fails("a buffer too small", E2BIG, msgrcv(queue, &got, 2, 0, 0));
   equals("the first of a type", 4, msgrcv(queue, &got, 32, 2, 0));
   same_text("its text", "two", got.text);
@@ -151,7 +151,7 @@ static void segments(void) {
   works("IPC_STAT", shmctl(segment, IPC_STAT, &info));
   equals("its size", 10000, info.shm_segsz);
   equals("attachments", 1, info.shm_nattch);
-  equals("who made it", getpid(), info.shm_cpid);
+  check("who made it", getpid() == info.shm_cpid);
   pid_t child = must(fork());
   if (child == 0) {
     strcpy(at, "written");
