@@ -11,8 +11,8 @@ export interface MemoryUse {
 
 /** What is known of the address spaces of processes; for /proc. */
 export interface MemoryMap {
-  /** What is mapped, by address. */
-  mappings(process: Process): readonly MappingInfo[];
+  /** What is mapped, by address; `counted`: and how many pages of it are where. */
+  mappings(process: Process, counted?: boolean): readonly MappingInfo[];
   use(process: Process): MemoryUse;
   /**
    * Which of `pages` pages from `start` on are in memory, a byte with 1 or 0 for each: mincore(2).

@@ -157,9 +157,9 @@ class KernelProcessInfo implements ProcessInfo {
   auxv(): Uint8Array {
     return this.#process.program?.auxv ?? new Uint8Array(0);
   }
-  mappings(): readonly MappingInfo[] {
+  mappings(counted = false): readonly MappingInfo[] {
     const { state, kernel } = this.#process;
-    return state === "running" ? (kernel.memoryMap?.mappings(this.#process) ?? []) : [];
+    return state === "running" ? (kernel.memoryMap?.mappings(this.#process, counted) ?? []) : [];
   }
   *descriptors(): Generator<readonly [number, OpenFile]> {
     for (const { fd, file } of this.#process.anyTask?.files.entries() ?? []) yield [fd, file];

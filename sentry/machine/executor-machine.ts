@@ -211,7 +211,8 @@ export class ExecutorMachine implements Machine {
   }
 
   sleeps({ thread }: Task): boolean {
-    return thread instanceof ExecutorThread && sleeps(thread, this.#tidOf);
+    // Who waits for our own answer only looks asleep to the host.
+    return thread instanceof ExecutorThread && !thread.inCall && sleeps(thread, this.#tidOf);
   }
 
   /** Where `process` runs now, if it does. */

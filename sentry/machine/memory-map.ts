@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { ENOMEM, Errno } from "../abi/errno.ts";
 import { O_RDONLY } from "../abi/file.ts";
-import type { MappingInfo } from "../fs/proc/info.ts";
+import { type MappingInfo, PAGE_COUNTS, type PageCounts } from "../fs/proc/info.ts";
 import { closeFd, openHostPath, readFully } from "../host/fs.ts";
 import type { MemoryMap, MemoryUse } from "../kernel/memory-map.ts";
 import type { Process } from "../kernel/process.ts";
@@ -27,6 +27,7 @@ interface HostRow {
   readonly prot: number;
   readonly shared: boolean;
   readonly name: string;
+  readonly counts?: PageCounts;
 }
 
 /** See {@link MemoryMap}. */
@@ -37,11 +38,13 @@ export class HostMemoryMap implements MemoryMap {
     this.#machine = machine;
   }
 
-  mappings(process: Process): readonly MappingInfo[] {
+  mappings(process: Process, counted = false): readonly MappingInfo[] {
     const executor = this.#machine.executorOf(process);
     if (executor?.pid === undefined) return [];
     const ranges = executor.space.owned.ranges();
-    const rows = readText(`/proc/${executor.pid}/maps`).split("\n").flatMap(parseRow);
+    const rows = counted
+      ? countedRows(executor.pid)
+      : readText(`/proc/${executor.pid}/maps`).split("\n").flatMap(parseRow);
     const shown: MappingInfo[] = [];
     const translated = ranges.some(({ executable }) => executable !== undefined);
     for (const [row, overlaps] of match(rows, ranges)) {
@@ -99,8 +102,15 @@ function append(shown: MappingInfo[], row: MappingInfo): void {
     last.name === row.name &&
     last.ino === row.ino &&
     (row.dev === 0 || last.offset + (last.end - last.start) === row.offset);
-  if (continues) shown[shown.length - 1] = { ...last, end: row.end };
+  if (continues) shown[shown.length - 1] = { ...last, end: row.end, ...sum(last, row) };
   else shown.push(row);
+}
+
+function sum(a: MappingInfo, b: MappingInfo): { counts?: PageCounts } {
+  if (a.counts === undefined || b.counts === undefined) return {};
+  const counts: Record<string, number> = {};
+  for (const name of PAGE_COUNTS) counts[name] = (a.counts[name] ?? 0) + (b.counts[name] ?? 0);
+  return { counts };
 }
 
 function overlap(row: HostRow, range: GuestRange): MappingInfo {
@@ -115,7 +125,20 @@ function overlap(row: HostRow, range: GuestRange): MappingInfo {
     dev,
     ino,
     name: name === "" && row.name === SHARED_ANONYMOUS ? SHARED_ANONYMOUS : name,
+    ...(row.counts === undefined ? {} : { counts: row.counts }),
   };
+}
+
+/** The rows of the host's smaps. A row that is in part ours is counted whole: the host does not say more. */
+function countedRows(pid: number): HostRow[] {
+  const rows: (HostRow & { counts: Record<string, number> })[] = [];
+  for (const line of readText(`/proc/${pid}/smaps`).split("\n")) {
+    const [, name = "", value = ""] = /^(\w+): +(\d+) kB$/.exec(line) ?? [];
+    const last = rows[rows.length - 1];
+    if (name !== "" && last !== undefined) last.counts[name] = Number(value);
+    else rows.push(...parseRow(line).map((row) => ({ ...row, counts: {} })));
+  }
+  return rows;
 }
 
 function parseRow(line: string): HostRow[] {

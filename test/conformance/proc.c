@@ -12,6 +12,24 @@ static long field(const char* text, const char* name) {
   return at == NULL ? -1 : strtol(at + strlen(key), NULL, 0);
 }
 
+// What /proc/self/smaps says of the mapping at this address, in kB; -1: nothing.
+static long smaps_of(const void* at, const char* name) {
+  FILE* smaps = fopen("/proc/self/smaps", "r");
+  char line[512];
+  int here = 0;
+  long value = -1;
+  while (smaps != NULL && value == -1 && fgets(line, sizeof line, smaps) != NULL) {
+    unsigned long from, to;
+    if (sscanf(line, "%lx-%lx ", &from, &to) == 2) {
+      here = from <= (unsigned long)at && (unsigned long)at < to;
+    } else if (here && strncmp(line, name, strlen(name)) == 0 && line[strlen(name)] == ':') {
+      value = atol(line + strlen(name) + 1);
+    }
+  }
+  if (smaps != NULL) fclose(smaps);
+  return value;
+}
+
 static void run(void) {
   char path[4096], target[4096];
   ssize_t length = readlink("/proc/self/exe", path, sizeof path - 1);
@@ -110,6 +128,18 @@ static void run(void) {
   equals("the stack", 1, stack);
   equals("the heap", 1, heap);
   equals("the program", 1, executable);
+
+  // A page of a mapping of its own, between others of another protection.
+  char* page = mmap(NULL, 3 * 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) + 4096;
+  must(mprotect(page, 4096, PROT_READ | PROT_WRITE));
+  equals("smaps: a page that was never touched", 0, smaps_of(page, "Rss"));
+  page[0] = 1;
+  equals("one that is written to", 4, smaps_of(page, "Private_Dirty"));
+  equals("is ours alone", 0, smaps_of(page, "Shared_Dirty"));
+  equals("and anonymous", 4, smaps_of(page, "Anonymous"));
+  pid_t sharer = must(fork());
+  if (sharer == 0) _exit((int)smaps_of(page, "Shared_Dirty"));
+  equals("until there is a child", 4, status_of(sharer));
 
   int fds = 0, strange = 0;
   DIR* directory = opendir("/proc/self/fd");

@@ -6,6 +6,22 @@ import type { OpenFile } from "../../vfs/open-file.ts";
 import type { NetworkInfo } from "./network.ts";
 
 /** One line of `/proc/PID/maps`. */
+/** What smaps counts of a mapping, in kB, in its order. See proc_pid_smaps(5). */
+export const PAGE_COUNTS = [
+  "Rss",
+  "Pss",
+  "Shared_Clean",
+  "Shared_Dirty",
+  "Private_Clean",
+  "Private_Dirty",
+  "Referenced",
+  "Anonymous",
+  "LazyFree",
+  "Swap",
+  "Locked",
+] as const;
+export type PageCounts = Readonly<Partial<Record<string, number>>>;
+
 export interface MappingInfo {
   readonly start: number;
   readonly end: number;
@@ -17,6 +33,8 @@ export interface MappingInfo {
   readonly ino: number;
   /** A path, `[stack]`, `[heap]`, `[vdso]`, or empty. */
   readonly name: ByteString;
+  /** By {@link PAGE_COUNTS}; absent unless they were asked for. */
+  readonly counts?: PageCounts;
 }
 
 /** A resource limit; `Infinity` for unlimited. */
@@ -90,7 +108,8 @@ export interface ProcessInfo {
   readonly exe: Path | undefined;
   readonly cwd: Path | undefined;
   readonly root: Path | undefined;
-  mappings(): readonly MappingInfo[];
+  /** @param counted whether their pages are to be counted, which takes the host a while. */
+  mappings(counted?: boolean): readonly MappingInfo[];
   /** Open descriptors in ascending order. */
   descriptors(): Iterable<readonly [fd: number, file: OpenFile]>;
   descriptor(fd: number): OpenFile | undefined;

@@ -1,7 +1,7 @@
 /** The mappings of a process: `maps`, `smaps`, `smaps_rollup`. See proc_pid_maps(5). */
 import type { ByteString } from "../../abi/bytes.ts";
 import { majorOf, minorOf } from "../../abi/file.ts";
-import type { MappingInfo, ProcessInfo } from "./info.ts";
+import { type MappingInfo, PAGE_COUNTS, type ProcessInfo } from "./info.ts";
 
 const hex = (value: number, width: number) => value.toString(16).padStart(width, "0");
 
@@ -22,9 +22,7 @@ export function smapsEntry(mapping: MappingInfo): ByteString {
     line("Size", size) +
     line("KernelPageSize", 4) +
     line("MMUPageSize", 4) +
-    ["Rss", "Pss", "Shared_Clean", "Shared_Dirty", "Private_Clean", "Private_Dirty", "Swap"]
-      .map((name) => line(name, 0))
-      .join("")
+    PAGE_COUNTS.map((name) => line(name, mapping.counts?.[name] ?? 0)).join("")
   );
 }
 

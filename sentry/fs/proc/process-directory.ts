@@ -129,7 +129,7 @@ function threadDirectory(context: Context, tid: number, whole: boolean): FixedDi
   inside("environ", (process) => process.environment(), 0o400);
   inside("auxv", (process) => process.auxv(), 0o400);
   inside("maps", (process) => process.mappings().map(mapsLine).join(""));
-  inside("smaps", (process) => process.mappings().map(smapsEntry).join(""));
+  inside("smaps", (process) => process.mappings(true).map(smapsEntry).join(""));
   inside("smaps_rollup", (process) => rollup(process));
   text("limits", limits);
   text("cgroup", () => "0::/\n");
