@@ -80,7 +80,7 @@ namespace {
 
 // Translations that become executable together, in pages of their own: of what a region calls and
 // comes back to, which is about to be executed as well.
-constexpr uint32_t kBatchWanted = 64;
+constexpr uint32_t kBatchWanted = 16;
 
 struct Batch {
   uint64_t pcs[kBatchWanted];  // wanted

@@ -37,7 +37,7 @@ struct PageUse {
 constexpr uint32_t kPageBits = 12;
 constexpr uint64_t kPageBytes = uint64_t{1} << kPageBits;
 constexpr uint32_t kPageBuckets = 1u << 14;
-constexpr uint32_t kBatch = 16;  // translations that become executable together
+constexpr uint32_t kBatch = 4;  // translations that become executable together
 constexpr size_t kRoutineBytes = 4096;
 constexpr size_t kFormerBytes = 16384;
 constexpr size_t kPeekArenaBytes = 32768;

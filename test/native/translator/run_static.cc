@@ -3,6 +3,8 @@
 // programs make, and no signals.
 //
 //   run-static [-v] PROGRAM [ARGUMENT...]
+//
+// -v: at its end, how many regions were translated, and how much code that is.
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -23,6 +25,7 @@
 
 #include <vector>
 
+#include "guest/exec/cache.h"
 #include "guest/exec/translator.h"
 #include "guest/ir/interpret.h"
 #include "guest/isa/a64/features.h"
@@ -206,6 +209,7 @@ constexpr long kSame[][2] = {
     {55, SYS_fchown},     {38, SYS_renameat},
 };
 
+bool verbose;
 uint64_t program_break;
 uint64_t program_break_end;
 
@@ -223,7 +227,10 @@ uint64_t SystemCall(State* s) {
   switch (number) {
     case 93:  // exit
     case 94:  // exit_group
-      fflush(stdout);
+      if (verbose) {
+        fprintf(stderr, "%u regions, %zu bytes of code\n", translator->translation_count - 1,
+                static_cast<size_t>(translator->code_at - translator->code_begin));
+      }
       _exit(static_cast<int>(x[0]));
     case 96:  // set_tid_address
       return static_cast<uint64_t>(getpid());
@@ -265,8 +272,13 @@ uint64_t SystemCall(State* s) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  if (argc > 1 && strcmp(argv[1], "-v") == 0) {
+    verbose = true;
+    argv++;
+    argc--;
+  }
   if (argc < 2) {
-    fprintf(stderr, "usage: run-static PROGRAM [ARGUMENT...]\n");
+    fprintf(stderr, "usage: run-static [-v] PROGRAM [ARGUMENT...]\n");
     return 126;
   }
   dd::ir::virtual_count = Nanoseconds;
