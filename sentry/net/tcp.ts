@@ -4,6 +4,7 @@ import {
   EAGAIN,
   EALREADY,
   ECONNREFUSED,
+  ECONNRESET,
   EINPROGRESS,
   EINVAL,
   EISCONN,
@@ -18,6 +19,7 @@ import {
   AF_UNSPEC,
   IPPROTO_TCP,
   MSG_PEEK,
+  SHUT_RD,
   SHUT_RDWR,
   SO_LINGER,
   SOCK_STREAM,
@@ -69,6 +71,9 @@ export class TcpSocket extends StreamSocket implements Severable {
   /** Gives up the connecting that is under way. */
   #cancel: (() => void) | undefined;
   #target: TcpSocket | undefined;
+  /** It has heard, or is about to, that the other end wants no more. */
+  #isReset = false;
+  #sendingEnded = false;
   /** Whose network carries the connection. */
   #network: Carrier | undefined;
 
@@ -294,8 +299,26 @@ export class TcpSocket extends StreamSocket implements Severable {
 
   override send(message: OutgoingMessage, caller?: Actor): Transfer {
     const sent = super.send(message, caller);
+    if (sent === EPIPE && this.#sendsIntoVoid()) return message.buffer.length;
     if (this.#network !== undefined && typeof sent === "number") this.#net.traffic.sent(sent);
     return sent;
+  }
+
+  /**
+   * The other end is gone. In TCP the first bytes after that are still sent, and answered by a reset: only
+   * what follows fails.
+   */
+  #sendsIntoVoid(): boolean {
+    const within = this.connected && this.#hostTarget === undefined;
+    if (!within || this.#isReset || this.#sendingEnded) return false;
+    this.#isReset = true;
+    return true;
+  }
+
+  override shutdown(how: number): Errno | undefined {
+    const error = super.shutdown(how);
+    if (error === undefined && how !== SHUT_RD) this.#sendingEnded = true;
+    return error;
   }
 
   override receive(
@@ -304,6 +327,7 @@ export class TcpSocket extends StreamSocket implements Severable {
     withAncillary: boolean,
   ): IncomingMessage | Errno {
     const received = super.receive(buffer, flags, withAncillary);
+    if (received === ECONNRESET) this.#isReset = true;
     const counts = this.#network !== undefined && !(received instanceof Errno);
     if (counts && (flags & MSG_PEEK) === 0) this.#net.traffic.received(received.count);
     return received;
@@ -386,7 +410,10 @@ export class TcpSocket extends StreamSocket implements Severable {
     if (onoff === 0 || seconds !== 0) return;
     // Without another end in the container it is a TCP connection of the host.
     if (this.peer === undefined) host.setOption(fd, SOL_SOCKET, SO_LINGER, linger);
-    else if (this.peer instanceof TcpSocket) this.peer.expectReset();
+    else if (this.peer instanceof TcpSocket) {
+      this.peer.expectReset();
+      this.peer.#isReset = true;
+    }
   }
 
   protected override release(): void {
