@@ -37,7 +37,7 @@ interface Step {
   readonly count?: (output: string, succeeded: boolean) => Tally;
 }
 
-const IMAGES = ["busybox", "debian", "busybox-arm64", "debian-arm64"];
+const IMAGES = ["busybox", "debian", "busybox-arm64", "debian-arm64", "services"];
 
 const STEPS: readonly Step[] = [
   { name: "tsc", command: ["npx", "tsc", "-b"] },
