@@ -12,18 +12,19 @@ export const INIT_TARGET = "/sbin/docker-init";
 
 /**
  * What `--init` needs: the program as a mount, and the command behind it.
- * @throws {ContainerError} `NO_INIT` when it is not built, or not for the image's processor.
+ * @throws {ContainerError} `NO_INIT` when it is not built for the image's processor.
  */
 export function withInit(
   process_: ProcessConfig,
   isa: Isa,
 ): { readonly process: ProcessConfig; readonly mount: BindMountSpec } {
-  const program = fileURLToPath(new URL("../../../Release/dd-init", import.meta.url));
-  if (isa !== HOST_ISA || !existsSync(program)) {
+  const name = isa === HOST_ISA ? "dd-init" : `dd-init-${isa}`;
+  const program = fileURLToPath(new URL(`../../../Release/${name}`, import.meta.url));
+  if (!existsSync(program)) {
     throw new ContainerError(
       "NO_INIT",
       `There is no init for ${isa} programs here`,
-      "Leave out --init; the image may have an init of its own",
+      "Leave out --init, or build dd where a cross compiler for that processor is installed",
     );
   }
   return {

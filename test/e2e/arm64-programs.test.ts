@@ -30,6 +30,20 @@ for (const mode of MODES) {
   });
 }
 
+for (const mode of MODES) {
+  test.serial(
+    `arm64 programs: --init is a program of the image's processor, ${mode}`,
+    async (t) => {
+      const { reference } = image("busybox-arm64");
+      const command = ["sh", "-c", "tr '\\0' ' ' </proc/1/cmdline; exit 5"];
+      const options = [...modeOption(mode), "-q", "--init", reference];
+      const result = await dd.run(["run", "--rm", ...options, ...command]);
+      t.regex(result.stdout, /^\/sbin\/docker-init -- sh -c /, result.stderr);
+      t.is(result.code, 5, result.stderr);
+    },
+  );
+}
+
 // The arm64 image's packages are not configured (fixtures/images.sh).
 for (const row of PROGRAM_ROWS.filter(({ tellsOfImage }) => !tellsOfImage)) {
   for (const mode of MODES) {
