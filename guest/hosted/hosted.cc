@@ -12,6 +12,7 @@
 #include "guest/confine/confinement_layout.h"
 #include "guest/host/facts.h"
 #include "guest/hosted/enter.h"
+#include "guest/hosted/forks.h"
 #include "guest/native/signals.h"
 
 extern "C" {
@@ -53,6 +54,7 @@ long Start(const Options& options) {
   if (options.files.size() > kMaxFiles) return -EINVAL;
   static const long handlers = native::InstallHandlers(native::kSentrySignals);
   if (handlers != 0) return handlers;
+  KeepOutOfForks();
   void* memory =
       mmap(nullptr, sizeof(Guest), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) return -errno;
