@@ -227,6 +227,9 @@ export class KernelInfo implements SystemInfo {
     return texts[table](this.#kernel.ipc);
   }
 
+  get hwcap(): bigint {
+    return this.#kernel.machine.auxv.hwcap;
+  }
   get hostname(): ByteString {
     return this.#kernel.hostname;
   }

@@ -143,6 +143,8 @@ export interface SystemInfo {
   /** Kernel command line. */
   readonly bootCommandLine: ByteString;
   readonly cpuCount: number;
+  /** AT_HWCAP of its programs. */
+  readonly hwcap: bigint;
   /** Since the container started, nanoseconds. */
   readonly uptimeNs: bigint;
   /** Wall clock at the container's start, nanoseconds since the epoch. */

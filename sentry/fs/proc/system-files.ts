@@ -28,14 +28,21 @@ function hostText(path: ByteString): ByteString | Errno {
 
 const HOST_MACHINES: Partial<Record<string, string>> = { x64: "x86_64", arm64: "aarch64" };
 
+/** The names of AT_HWCAP's bits, from the lowest, as Linux has them for arm64. */
+const ARM64_FEATURES =
+  "fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimdrdm jscvt fcma lrcpc dcpop sha3 sm3 sm4 " +
+  "asimddp sha512 sve asimdfhm dit uscat ilrcpc flagm ssbs sb paca pacg";
+
 /** The host's own description where guest and host are of one kind, else the least a program can expect. */
 function cpuinfo(system: SystemInfo): ByteString | Errno {
   if (HOST_MACHINES[process.arch] === system.machine) return hostText("/proc/cpuinfo");
+  const features = ARM64_FEATURES.split(" ").filter((_, bit) => (system.hwcap >> BigInt(bit)) & 1n);
   const cpus = Array.from({ length: system.cpuCount }, (_, index) =>
     system.machine === "aarch64"
-      ? `processor\t: ${index}\nBogoMIPS\t: 100.00\nFeatures\t: fp asimd evtstrm cpuid\n` +
-        "CPU implementer\t: 0x00\nCPU architecture: 8\nCPU variant\t: 0x0\nCPU part\t: 0x000\n" +
-        "CPU revision\t: 0\n\n"
+      ? `processor\t: ${index}\nBogoMIPS\t: 2000.00\nFeatures\t: ${features.join(" ")}\n` +
+        // What MIDR_EL1 says to a program that asks the processor: guest/isa/a64/features.h.
+        "CPU implementer\t: 0x41\nCPU architecture: 8\nCPU variant\t: 0x3\nCPU part\t: 0xd0c\n" +
+        "CPU revision\t: 1\n\n"
       : `processor\t: ${index}\nvendor_id\t: GenuineIntel\ncpu family\t: 6\nmodel\t\t: 15\n` +
         "model name\t: virtual\nstepping\t: 0\ncpu MHz\t\t: 1000.000\ncache size\t: 0 KB\n" +
         `cpu cores\t: ${system.cpuCount}\nflags\t\t: fpu tsc cx8 cmov mmx fxsr sse sse2 lm\n\n`,

@@ -105,6 +105,7 @@ export function fakeSystem(init: FakeProcess): SystemInfo {
     machine: process.arch === "arm64" ? "aarch64" : "x86_64",
     bootCommandLine: "quiet",
     cpuCount: 2,
+    hwcap: 3n,
     uptimeNs: 12_340_000_000n,
     bootTimeNs: 1_700_000_000_000_000_000n,
     userTimeNs: 1_000_000_000n,
