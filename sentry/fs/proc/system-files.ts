@@ -30,8 +30,8 @@ const HOST_MACHINES: Partial<Record<string, string>> = { x64: "x86_64", arm64: "
 
 /** The names of AT_HWCAP's bits, from the lowest, as Linux has them for arm64. */
 const ARM64_FEATURES =
-  "fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimdrdm jscvt fcma lrcpc dcpop sha3 sm3 sm4 " +
-  "asimddp sha512 sve asimdfhm dit uscat ilrcpc flagm ssbs sb paca pacg";
+  "fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimdrdm jscvt fcma " +
+  "lrcpc dcpop sha3 sm3 sm4 asimddp sha512 sve asimdfhm dit uscat ilrcpc flagm ssbs sb paca pacg";
 
 /** The host's own description where guest and host are of one kind, else the least a program can expect. */
 function cpuinfo(system: SystemInfo): ByteString | Errno {
