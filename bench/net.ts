@@ -11,10 +11,12 @@ import { until } from "../test/fixtures/until.ts";
 import { type Claim, main } from "./claim.ts";
 
 const ROUNDS = 5;
-const REQUESTS = 20_000;
+const REQUESTS = 50_000;
 const SECONDS = 2;
 /** Answers with 1 KiB; what it costs is nearly all in the calls. */
 const SERVER = `require("http").createServer((q, r) => r.end("x".repeat(1024))).listen(+process.argv[2])`;
+
+const REDIS = ["redis-server", "--save", "", "--appendonly", "no", "--protected-mode", "no"];
 
 const dd: Dd = openDd();
 const directory = mkdtempSync(join(tmpdir(), "dd-bench-net-"));
@@ -24,6 +26,11 @@ async function ddcli(...args: string[]): Promise<string> {
   const { code, stdout, stderr } = await dd.run(args);
   if (code !== 0) throw new Error(`ddcli ${args.join(" ")} ended with ${code}: ${stderr}`);
   return stdout.trim();
+}
+
+async function onHost(...command: string[]): Promise<string> {
+  const { stdout } = await runProgram(command);
+  return stdout;
 }
 
 function listens(port: number): Promise<boolean> {
@@ -47,10 +54,16 @@ async function http(port: number): Promise<number> {
   return 1e6 / Number(perSecond);
 }
 
-/** Milliseconds per thousand GETs of fifty clients. */
-async function redis(container: string, host: string): Promise<number> {
-  const benchmark = ["redis-benchmark", "-h", host, "-n", String(REQUESTS), "-t", "get", "--csv"];
-  const text = await ddcli("exec", container, ...benchmark);
+/** Milliseconds per thousand GETs of fifty clients. @param run runs a command and gives what it prints. */
+async function redis(
+  run: (...command: string[]) => Promise<string>,
+  host: string,
+  port: number,
+): Promise<number> {
+  const text = await run(
+    ...["redis-benchmark", "-h", host, "-p", String(port)],
+    ...["-n", String(REQUESTS), "-t", "get", "--csv"],
+  );
   const [, perSecond = ""] = /"GET","([0-9.]+)"/.exec(text) ?? [];
   if (perSecond === "") throw new Error(`redis-benchmark said: ${text}`);
   return 1e6 / Number(perSecond);
@@ -66,15 +79,14 @@ export async function claims(): Promise<readonly Claim[]> {
   );
   const published = Number((await ddcli("port", "web", "8000")).split(":").at(-1));
   const native = 20_000 + (process.pid % 10_000);
-  const child = spawn(process.execPath, [file, String(native)], { stdio: "ignore" });
-  servers.push(child);
+  const nativeRedis = native + 10_000;
+  servers.push(spawn(process.execPath, [file, String(native)], { stdio: "ignore" }));
+  const [server = "", ...options] = [...REDIS, "--port", String(nativeRedis)];
+  servers.push(spawn(server, options, { stdio: "ignore" }));
   await ddcli("network", "create", "bench");
-  await ddcli(
-    ...["run", "-d", "--name", "redis", "--network", "bench", "host"],
-    ...["redis-server", "--save", "", "--appendonly", "no", "--protected-mode", "no"],
-  );
+  await ddcli("run", "-d", "--name", "redis", "--network", "bench", "host", ...REDIS);
   await ddcli("run", "-d", "--name", "client", "--network", "bench", "host", "sleep", "3600");
-  await until(async () => (await listens(native)) && (await listens(published)));
+  for (const port of [native, nativeRedis, published]) await until(() => listens(port));
   await until(async () => /ready to accept/i.test(await ddcli("logs", "redis")));
   return [
     {
@@ -85,10 +97,14 @@ export async function claims(): Promise<readonly Claim[]> {
       holds: (container, host) => container <= host / 0.9,
     },
     {
-      claim: "redis between two containers has at least 0.9 of the throughput over loopback in one",
+      claim:
+        "redis between two containers has at least 0.9 of its throughput over the host's loopback",
       unit: "ms",
       rounds: ROUNDS,
-      pair: { dd: () => redis("client", "redis"), native: () => redis("redis", "127.0.0.1") },
+      pair: {
+        dd: () => redis((...command) => ddcli("exec", "client", ...command), "redis", 6379),
+        native: () => redis(onHost, "127.0.0.1", nativeRedis),
+      },
       holds: (between, loopback) => between <= loopback / 0.9,
     },
   ];

@@ -61,6 +61,7 @@ enum Nr : long {
   kSetRobustList = 273,
   kEpollPwait = 281,
   kSeccomp = 317,
+  kMembarrier = 324,
   kExecveat = 322,
   kRseq = 334,
   kPidfdOpen = 434,

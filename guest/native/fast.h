@@ -31,6 +31,17 @@ struct FastResult {
 // trampoline where the patch has covered that.
 uint64_t PatchSite(Thread* thread, uint64_t rip, long nr);
 
+// Makes sure of room for trampolines within reach of code at `near`, before the guest takes it for
+// something else.
+void ReserveTrampolines(AddressSpace* space, uint64_t near);
+
+// Whether a breakpoint before `rip` is or was one of ours: the thread then goes on before it.
+bool IsPatchBreakpoint(const AddressSpace* space, uint64_t rip);
+
+// While it is held, nothing is half rewritten.
+void LockPatching(AddressSpace* space);
+void UnlockPatching(AddressSpace* space);
+
 }  // namespace dd::native
 
 extern "C" {

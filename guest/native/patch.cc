@@ -1,30 +1,33 @@
 // Rewriting call sites. Two shapes cover nearly all of libc; everything else stays a trap, which is
 // slower and just as correct.
 //
-//   mov $nr, %eax; syscall              the five bytes of the mov become a jump. The syscall stays
-//   where it
-//                                       was, so whoever jumps to it, or was about to execute it,
-//                                       traps.
-//   syscall; cmp $imm32, %rax           the eight bytes become a jump and padding: only while there
-//   is a single
-//                                       thread, so that nobody can be in between, and when no jump
-//                                       nearby leads to the cmp.
+//   mov $nr, %eax; syscall     The five bytes of the mov become a jump. The syscall stays where it
+//                              was, so whoever jumps to it, or was about to execute it, traps.
+//   syscall; cmp $imm32, %rax  The eight bytes become a jump and padding, when no jump nearby leads
+//                              to the cmp. Nobody may come back to the cmp either: so the very
+//                              first thread that traps here has the site rewritten, or nobody ever
+//                              has, and those that trap here meanwhile go on in the trampoline.
 //
 // A trampoline carries a syscall instruction of its own and what the jump has overwritten after it:
 // the slow way for calls that need the guest's whole state, and the place a restarted call begins
 // again.
+//
+// Other threads may be about to execute what is rewritten. They meet a breakpoint, whose handler
+// sends them back until the new instruction stands (IsPatchBreakpoint); see "cross-modifying code",
+// Intel's manual 3A, 9.1.3.
 #include "guest/native/fast.h"
 
 namespace dd::native {
 namespace {
 
 constexpr uint64_t kTrampolineBytes = 64;
-constexpr uint64_t kSitesPerPage = kPage / kTrampolineBytes;
+constexpr uint64_t kRegionBytes = 16 * kPage;
+constexpr uint64_t kSitesPerRegion = kRegionBytes / kTrampolineBytes;
 // A jump reaches 2 GiB; libraries are smaller than the rest.
 constexpr int64_t kReach = 0x70000000;
 // Where to look for room near a library: below it, in steps.
 constexpr uint64_t kSearchStep = 1 << 20;
-constexpr int kSearchLimit = 512;
+constexpr uint64_t kSearchLimit = 32;
 
 // Where a trampoline goes on after its own syscall instruction.
 constexpr uint64_t kResume = 30;
@@ -32,6 +35,11 @@ constexpr uint64_t kResume = 30;
 constexpr uint8_t kMovEax = 0xb8;
 constexpr uint8_t kJump = 0xe9;
 constexpr uint8_t kNop = 0x90;
+constexpr uint8_t kBreakpoint = 0xcc;
+
+// membarrier(2): private, expedited, with the other cores' instruction streams made anew.
+constexpr long kSyncCore = 1 << 5;
+constexpr long kRegisterSyncCore = 1 << 6;
 
 struct Site {
   uint64_t start;    // where the jump goes
@@ -79,15 +87,14 @@ bool FindMovSite(uint64_t rip, long nr, Site* site) {
   return true;
 }
 
-// Whether some byte around could be the beginning of a jump into (start, start + length). Every
-// offset is taken for an instruction, so that none is overlooked; a few sites are refused without
-// need.
-bool IsJumpTarget(uint64_t start, uint64_t length) {
+// Whether some byte around could be the beginning of a jump to `addr`. Every offset is taken for an
+// instruction, so that none is overlooked; a few sites are refused without need.
+bool IsJumpTarget(uint64_t addr) {
   constexpr uint64_t kWindow = 2048;
   constexpr uint64_t kChunk = 128;
   constexpr uint64_t kLongest = 6;
   uint8_t code[kChunk + kLongest];
-  for (uint64_t at = start - kWindow; at < start + kWindow; at += kChunk) {
+  for (uint64_t at = addr - kWindow; at < addr + kWindow; at += kChunk) {
     if (CopyIn(code, at, sizeof code) != 0) continue;  // past the end of the mapping
     for (uint64_t i = 0; i < kChunk; i++) {
       const uint8_t first = code[i];
@@ -101,7 +108,7 @@ bool IsJumpTarget(uint64_t start, uint64_t length) {
         for (uint64_t j = 4; j-- > 0;) distance = distance << 8 | code[i + opcode + j];
         target = at + i + opcode + 4 + static_cast<uint64_t>(static_cast<int32_t>(distance));
       }
-      if (target > start && target < start + length) return true;
+      if (target == addr) return true;
     }
   }
   return false;
@@ -112,10 +119,19 @@ bool FindCompareSite(uint64_t rip, Site* site) {
   uint8_t code[8];
   const uint64_t start = rip - 2;
   if (!SamePage(start, start + 7) || CopyIn(code, start, sizeof code) != 0) return false;
-  if (!Equal(code + 2, kCmpRax, sizeof kCmpRax) || IsJumpTarget(start, sizeof code)) return false;
+  if (!Equal(code + 2, kCmpRax, sizeof kCmpRax)) return false;
   *site = {start, 8, start + 8, {}, 6, false};
   for (int i = 0; i < 6; i++) site->tail[i] = code[2 + i];
   return true;
+}
+
+// Where `start` is among the sites that are never to be patched, or where it could be put. The set
+// is never full.
+uint64_t* RefusedSite(AddressSpace* space, uint64_t start) {
+  for (uint64_t i = start >> 3;; i++) {
+    uint64_t* entry = &space->refused_sites[i % kRefusedSites];
+    if (*entry == 0 || *entry == start) return entry;
+  }
 }
 
 bool Reaches(uint64_t from, uint64_t to) {
@@ -123,21 +139,11 @@ bool Reaches(uint64_t from, uint64_t to) {
   return distance < kReach && distance > -kReach;
 }
 
-// A page for trampolines within reach of `near`, or null.
-TrampolinePage* PageFor(AddressSpace* space, uint64_t near) {
+// Room for trampolines within reach of `near`, or null.
+TrampolineRegion* RegionFor(AddressSpace* space, uint64_t near) {
   for (uint32_t i = 0; i < space->trampoline_count; i++) {
-    TrampolinePage& page = space->trampolines[i];
-    if (page.used < kSitesPerPage && Reaches(near, page.addr)) return &page;
-  }
-  if (space->trampoline_count == kTrampolinePages) return nullptr;
-  for (int i = 1; i <= kSearchLimit; i++) {
-    const uint64_t wanted = (near & ~(kPage - 1)) - static_cast<uint64_t>(i) * kSearchStep;
-    const long got = Host(kMmap, wanted, kPage, kProtRead | kProtExec,
-                          kMapPrivate | kMapAnonymous | kMapFixedNoreplace, -1, 0);
-    if (got < 0) continue;
-    TrampolinePage* page = &space->trampolines[space->trampoline_count++];
-    *page = {static_cast<uint64_t>(got), 0};
-    return page;
+    TrampolineRegion& region = space->trampolines[i];
+    if (region.used < kSitesPerRegion && Reaches(near, region.addr)) return &region;
   }
   return nullptr;
 }
@@ -208,35 +214,48 @@ bool StoreCode(uint64_t at, const uint8_t* bytes, uint32_t length) {
   return stored;
 }
 
-// Rewrites `length` bytes, in one store if they lie in one aligned word: other threads then execute
-// either the old instruction or the new one.
-bool Rewrite(uint64_t at, const uint8_t* bytes, uint32_t length, bool alone) {
+// Rewrites `length` bytes in one page. Other threads execute the old instructions or the new ones.
+bool Rewrite(AddressSpace* space, uint64_t at, const uint8_t* bytes, uint32_t length, bool alone) {
+  if (alone) return StoreCode(at, bytes, length);
   const uint64_t word = at & ~uint64_t{7};
-  if (at + length <= word + 8) {
+  // The executor's filter has no membarrier(2): there, what lies in one word is stored at once.
+  if (space->environment.sentry_pid == 0) {
     uint8_t whole[8];
-    if (CopyIn(whole, word, sizeof whole) != 0) return false;
+    if (at + length > word + 8 || CopyIn(whole, word, sizeof whole) != 0) return false;
     for (uint32_t i = 0; i < length; i++) whole[at - word + i] = bytes[i];
     return StoreCode(word, whole, sizeof whole);
   }
-  return alone && StoreCode(at, bytes, length);
+  if (Host(kMembarrier, kRegisterSyncCore, 0, 0) != 0) return false;
+  const uint64_t page = at & ~(kPage - 1);
+  if (Host(kMprotect, page, kPage, kProtRead | kProtWrite | kProtExec) != 0) return false;
+  std::atomic_ref(space->patched_now).store(at + 1);
+  CopyOut(at, &kBreakpoint, 1);
+  Host(kMembarrier, kSyncCore, 0, 0);
+  CopyOut(at + 1, bytes + 1, length - 1);
+  Host(kMembarrier, kSyncCore, 0, 0);
+  CopyOut(at, bytes, 1);
+  Host(kMembarrier, kSyncCore, 0, 0);
+  Host(kMprotect, page, kPage, kProtRead | kProtExec);
+  std::atomic_ref(space->patched_now).store(0);
+  return true;
 }
 
 // Whether `addr` is in a trampoline: its own syscall instruction must stay what it is.
 bool IsTrampoline(const AddressSpace* space, uint64_t addr) {
   for (uint32_t i = 0; i < space->trampoline_count; i++) {
-    if (SamePage(addr, space->trampolines[i].addr)) return true;
+    if (addr - space->trampolines[i].addr < kRegionBytes) return true;
   }
   return false;
 }
 
-// Whether the syscall that ends at `rip` follows a jump of ours: its trampoline comes back to
-// `rip`, so the syscall and what follows must stay.
-bool IsPatched(const AddressSpace* space, uint64_t rip) {
+// Where a jump at `start` leads if it is one of ours; 0 if it is not.
+uint64_t TrampolineOf(const AddressSpace* space, uint64_t start) {
   uint8_t code[5];
-  if (CopyIn(code, rip - 7, sizeof code) != 0 || code[0] != kJump) return false;
+  if (CopyIn(code, start, sizeof code) != 0 || code[0] != kJump) return 0;
   uint32_t distance = 0;
   for (int i = 4; i > 0; i--) distance = distance << 8 | code[i];
-  return IsTrampoline(space, rip - 2 + static_cast<uint64_t>(static_cast<int32_t>(distance)));
+  const uint64_t to = start + sizeof code + static_cast<uint64_t>(static_cast<int32_t>(distance));
+  return IsTrampoline(space, to) ? to : 0;
 }
 
 bool IsWritable(uint64_t addr) {
@@ -245,37 +264,86 @@ bool IsWritable(uint64_t addr) {
   return CopyIn(&byte, addr, 1) != 0 || CopyOut(addr, &byte, 1) == 0;
 }
 
-bool TryLock(AddressSpace* space) {
-  return std::atomic_ref(space->patch_lock).exchange(1, std::memory_order_acquire) == 0;
-}
-
 // The address of the site's trampoline, or 0 when it has none.
 uint64_t Patch(AddressSpace* space, const Site& site, long nr, bool alone) {
-  TrampolinePage* page = PageFor(space, site.start);
-  if (page == nullptr) return 0;
-  const uint64_t at = page->addr + page->used * kTrampolineBytes;
+  TrampolineRegion* region = RegionFor(space, site.start);
+  // Code that can be written is somebody's JIT: it moves and rewrites what it made.
+  if (region == nullptr || IsWritable(site.start)) return 0;
+  const uint64_t at = region->addr + region->used * kTrampolineBytes;
   const Code trampoline = Trampoline(at, site, nr);
   if (!StoreCode(at, trampoline.data(), trampoline.length())) return 0;
-  page->used++;
+  region->used++;
   Code jump;
   jump.Jump(site.start, at);
   while (jump.length() < site.patched) jump.Byte(kNop);
-  return Rewrite(site.start, jump.data(), site.patched, alone) ? at : 0;
+  return Rewrite(space, site.start, jump.data(), site.patched, alone) ? at : 0;
 }
+
+class Patching {
+ public:
+  explicit Patching(AddressSpace* space) : space_(space) { LockPatching(space); }
+  ~Patching() { UnlockPatching(space_); }
+  Patching(const Patching&) = delete;
+  Patching& operator=(const Patching&) = delete;
+
+ private:
+  AddressSpace* space_;
+};
 
 }  // namespace
 
+void LockPatching(AddressSpace* space) {
+  while (std::atomic_ref(space->patch_lock).exchange(1, std::memory_order_acquire) != 0) {
+    Host(kSchedYield);
+  }
+}
+
+void UnlockPatching(AddressSpace* space) {
+  std::atomic_ref(space->patch_lock).store(0, std::memory_order_release);
+}
+
+void ReserveTrampolines(AddressSpace* space, uint64_t near) {
+  const Patching held(space);
+  const bool wanted = RegionFor(space, near) == nullptr;
+  for (uint64_t i = 1; wanted && i <= kSearchLimit; i++) {
+    if (space->trampoline_count == kTrampolineRegions) break;
+    const uint64_t at = (near & ~(kPage - 1)) - i * kSearchStep;
+    const long got = Host(kMmap, at, kRegionBytes, kProtRead | kProtExec,
+                          kMapPrivate | kMapAnonymous | kMapFixedNoreplace, -1, 0);
+    if (got < 0) continue;
+    space->trampolines[space->trampoline_count++] = {static_cast<uint64_t>(got), 0};
+    break;
+  }
+}
+
+bool IsPatchBreakpoint(const AddressSpace* space, uint64_t rip) {
+  return std::atomic_ref(space->patched_now).load() == rip || TrampolineOf(space, rip - 1) != 0;
+}
+
 uint64_t PatchSite(Thread* thread, uint64_t rip, long nr) {
   AddressSpace* space = thread->space;
-  if (IsTrampoline(space, rip) || IsPatched(space, rip)) return rip;
+  const Patching held(space);
+  if (IsTrampoline(space, rip) || TrampolineOf(space, rip - 7) != 0) return rip;
+  // Another thread has been quicker: its trampoline goes on where this call was to.
+  const uint64_t made = TrampolineOf(space, rip - 2);
+  if (made != 0) return made + kResume;
   const bool alone = CountThreads(space) == 1;
   Site site;
-  const bool found = FindMovSite(rip, nr, &site) || (alone && FindCompareSite(rip, &site));
-  // Code that can be written is somebody's JIT: it moves and rewrites what it made.
-  if (!found || IsWritable(site.start) || !TryLock(space)) return rip;
-  const uint64_t trampoline = Patch(space, site, nr, alone);
-  std::atomic_ref(space->patch_lock).store(0, std::memory_order_release);
-  return trampoline != 0 && rip < site.start + site.patched ? trampoline + kResume : rip;
+  if (FindMovSite(rip, nr, &site)) {
+    Patch(space, site, nr, alone);
+    return rip;
+  }
+  const bool trusted = space->environment.sentry_pid != 0;
+  if (!(alone || trusted) || !FindCompareSite(rip, &site)) return rip;
+  uint64_t* refused = RefusedSite(space, site.start);
+  if (*refused != 0 || space->refused_count >= kRefusedSites / 2) return rip;
+  // Of what is covered, only the cmp is an instruction to jump to.
+  const bool entered = IsJumpTarget(rip);
+  const uint64_t trampoline = entered ? 0 : Patch(space, site, nr, alone);
+  if (trampoline != 0) return trampoline + kResume;
+  *refused = site.start;
+  space->refused_count++;
+  return rip;
 }
 
 }  // namespace dd::native

@@ -50,12 +50,14 @@ enum class Lease : uint8_t {
 // Guest descriptors that the direct plane may serve: higher numbers go to the sentry.
 constexpr uint64_t kLeaseLimit = 768;
 
-// A page of trampolines: see patch.cc.
-struct TrampolinePage {
+// A place for trampolines: see patch.cc.
+struct TrampolineRegion {
   uint64_t addr;
   uint64_t used;
 };
-constexpr uint32_t kTrampolinePages = 64;
+constexpr uint32_t kTrampolineRegions = 64;
+// Call sites that are never to be patched, as many as there is room for; a power of two.
+constexpr uint32_t kRefusedSites = 512;
 
 // One guest address space: what its threads share.
 struct AddressSpace {
@@ -69,9 +71,12 @@ struct AddressSpace {
   uint32_t pid;               // of the guest process it belongs to
   Lease leases[kLeaseLimit];  // by guest descriptor: see direct.cc
   uint64_t bell;              // the data of an epoll report that only the sentry can explain
-  TrampolinePage trampolines[kTrampolinePages];
+  TrampolineRegion trampolines[kTrampolineRegions];
   uint32_t trampoline_count;
-  uint32_t patch_lock;            // whoever does not get it goes on without patching
+  uint32_t patch_lock;
+  uint64_t patched_now;  // where a breakpoint of ours stands while its site is rewritten
+  uint64_t refused_sites[kRefusedSites];
+  uint32_t refused_count;
   Translated* translated;         // of guests whose code is
   Thread* threads[kThreadLimit];  // by slot; blocks are made once and used again
 };

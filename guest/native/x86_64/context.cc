@@ -1,6 +1,8 @@
 // The guest's registers are the host's: the signal frame of the interrupted thread.
 #include "guest/native/context.h"
 
+#include "guest/native/fast.h"
+
 extern "C" [[noreturn, gnu::visibility("hidden")]] void dd_resume(void* ucontext);
 
 namespace dd::native {
@@ -177,8 +179,9 @@ void EnterProgram(Thread* thread, uint64_t pc, uint64_t sp) {
 }
 
 long PrepareSpace(AddressSpace*) { return 0; }
-void BeforeFork(AddressSpace*) {}
-void AfterFork(AddressSpace*, bool) {}
+// The child is not to get a copy of a call site that is half rewritten.
+void BeforeFork(AddressSpace* space) { LockPatching(space); }
+void AfterFork(AddressSpace* space, bool) { UnlockPatching(space); }
 
 long GuestNumber(Thread*, long nr) { return nr; }
 
@@ -190,8 +193,10 @@ void LetKicksIn(const Thread* thread, bool in) {
   Host(kRtSigprocmask, in ? 1 : 0, &set, nullptr, 8);
 }
 
-// The host executes what it finds there.
-void MemoryChanged(AddressSpace*, uint64_t, uint64_t, uint64_t) {}
+// The host executes what it finds there; its call sites will be patched.
+void MemoryChanged(AddressSpace* space, uint64_t begin, uint64_t, uint64_t prot) {
+  if ((prot & kProtExec) != 0) ReserveTrampolines(space, begin);
+}
 void MemoryMoved(AddressSpace*, uint64_t, uint64_t, uint64_t, uint64_t) {}
 uint64_t HostProtection(uint64_t prot) { return prot; }
 

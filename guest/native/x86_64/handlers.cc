@@ -61,6 +61,10 @@ void OnFault(int signo, Siginfo* info, void* context) {
   Thread* thread = Current();
   if (thread == nullptr) return Chain(signo, info, context);
   if (FailAccess(&uc->mcontext)) return;
+  if (signo == kSigtrap && IsPatchBreakpoint(thread->space, rip)) {
+    uc->mcontext.rip = rip - 1;
+    return;
+  }
   // Sent by somebody, or a mistake of ours.
   if (InRuntime(thread, rip)) Die(info->code <= 0 ? kDeadBySignal + signo : 71);
   RaiseFault(thread, reinterpret_cast<Context*>(uc), signo, info->code, info->addr);
