@@ -25,6 +25,7 @@ import {
   type Interface,
   LOOPBACK_INTERFACE,
 } from "./interfaces.ts";
+import { MulticastGroups } from "./multicast.ts";
 import { type Carrier, PeerNetwork, type PeerReceiver } from "./peer-network.ts";
 import { Ports } from "./ports.ts";
 import { PublishedPorts } from "./published.ts";
@@ -101,6 +102,7 @@ const JOIN_MS = 10_000;
 export class NetworkNamespace implements PeerReceiver, SharedWith, NetworkInfo {
   readonly tcp: Ports<TcpSocket> = new Ports<TcpSocket>(false);
   readonly udp: Ports<DatagramReceiver> = new Ports<DatagramReceiver>(true);
+  readonly groups: MulticastGroups = new MulticastGroups();
   readonly mode: NetworkOptions["mode"];
   readonly traffic: Traffic = new Traffic();
   /** Ports of the host that lead here. */

@@ -80,9 +80,12 @@ const SETTABLE: ReadonlyMap<string, { readonly kind: Kind; readonly initial: num
       [IPPROTO_IP, 13, "flag", 0], // IP_RECVTOS
       [IPPROTO_IP, 15, "flag", 0], // IP_FREEBIND
       [IPPROTO_IP, 24, "flag", 0], // IP_BIND_ADDRESS_NO_PORT
+      [IPPROTO_IP, 32, "int", 0], // IP_MULTICAST_IF: its address
       [IPPROTO_IP, 33, "int", 1], // IP_MULTICAST_TTL
       [IPPROTO_IP, 34, "flag", 1], // IP_MULTICAST_LOOP
+      [IPPROTO_IP, 49, "flag", 1], // IP_MULTICAST_ALL
       [IPPROTO_IPV6, 16, "int", 64], // IPV6_UNICAST_HOPS
+      [IPPROTO_IPV6, 17, "int", 0], // IPV6_MULTICAST_IF
       [IPPROTO_IPV6, 18, "int", 1], // IPV6_MULTICAST_HOPS
       [IPPROTO_IPV6, 19, "flag", 1], // IPV6_MULTICAST_LOOP
       [IPPROTO_IPV6, 23, "int", 1], // IPV6_MTU_DISCOVER

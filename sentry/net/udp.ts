@@ -10,10 +10,11 @@ import {
   EPIPE,
   Errno,
 } from "../abi/errno.ts";
-import { ANY4, ANY6, type Endpoint, type Ip, isV4 } from "../abi/ip.ts";
+import { ANY4, ANY6, type Endpoint, type Ip, isV4, LOOPBACK4, LOOPBACK6 } from "../abi/ip.ts";
 import {
   AF_INET6,
   AF_UNSPEC,
+  IPPROTO_IP,
   IPPROTO_IPV6,
   IPPROTO_UDP,
   IPV6_V6ONLY,
@@ -33,18 +34,21 @@ import { POLLERR, POLLIN, POLLOUT, POLLWRBAND, POLLWRNORM } from "../vfs/poll.ts
 import { familyOf, formatEndpoint, parseEndpoint } from "./address.ts";
 import { DatagramInbox } from "./datagram-inbox.ts";
 import { anyAddress, BoundPort, hostFamily, seenBy } from "./inet.ts";
+import { type GroupMember, isMulticast, membershipOf } from "./multicast.ts";
 import type { DatagramReceiver, NetworkNamespace } from "./namespace.ts";
 import { OutsideDatagrams } from "./outside-datagrams.ts";
 import { type IncomingMessage, type OutgoingMessage, Socket } from "./socket.ts";
 
 /** The longest datagram: 65535 less the headers. See udp(7). */
 const DATAGRAM_MAX = 65_507;
+const IP_MULTICAST_LOOP = 34;
+const IPV6_MULTICAST_LOOP = 19;
 
 /**
  * A UDP socket of a container with a network of its own. Everything arrives in its inbox; what it sends to
  * the outside goes through a host socket, which it is itself as long as it is connected to the outside.
  */
-export class UdpSocket extends Socket implements DatagramReceiver {
+export class UdpSocket extends Socket implements DatagramReceiver, GroupMember {
   readonly family: number;
   readonly #net: NetworkNamespace;
   readonly #port: BoundPort<DatagramReceiver>;
@@ -71,7 +75,8 @@ export class UdpSocket extends Socket implements DatagramReceiver {
     const endpoint = parseEndpoint(this.family, address);
     if (endpoint instanceof Errno) return endpoint;
     if (this.#port.held !== undefined) return EINVAL;
-    return this.#net.isLocal(endpoint.ip) ? this.#bindTo(endpoint) : EADDRNOTAVAIL;
+    const possible = this.#net.isLocal(endpoint.ip) || isMulticast(endpoint.ip);
+    return possible ? this.#bindTo(endpoint) : EADDRNOTAVAIL;
   }
 
   #bindTo(endpoint: Endpoint): Errno | undefined {
@@ -145,6 +150,7 @@ export class UdpSocket extends Socket implements DatagramReceiver {
     const port = this.#port.held?.port ?? 0;
     const answered = this.#net.published?.answer(port, to, buffer);
     if (answered !== undefined) return answered;
+    if (isMulticast(to.ip)) return this.#sendToGroup(to, port, buffer);
     const route = this.#net.route(to, "udp");
     if (route instanceof Errno) return route;
     switch (route.kind) {
@@ -169,6 +175,30 @@ export class UdpSocket extends Socket implements DatagramReceiver {
     }
   }
 
+  /** To the members in the container, this socket's own memberships among them. */
+  #sendToGroup(to: Endpoint, port: number, buffer: IoBuffer): Transfer {
+    const [level, loop] = isV4(to.ip)
+      ? [IPPROTO_IP, IP_MULTICAST_LOOP]
+      : [IPPROTO_IPV6, IPV6_MULTICAST_LOOP];
+    if (this.options.int(level, loop) === 0) return buffer.length;
+    const own = this.#net.outboundAddress(to.ip) ?? (isV4(to.ip) ? LOOPBACK4 : LOOPBACK6);
+    this.#net.groups.deliver({ ip: this.#sourceFor(own), port }, to, buffer);
+    return buffer.length;
+  }
+
+  /** setsockopt(2) of a membership; undefined when the option is another. */
+  setMembership(level: number, name: number, value: Uint8Array): Errno | number | undefined {
+    const wanted = membershipOf(level, name, value);
+    if (wanted === undefined || wanted instanceof Errno) return wanted;
+    const { groups } = this.#net;
+    const error = wanted.joins ? groups.join(wanted.group, this) : groups.leave(wanted.group, this);
+    return error ?? 0;
+  }
+
+  get localPort(): number {
+    return this.#port.held?.port ?? 0;
+  }
+
   #counted(sent: Transfer): Transfer {
     if (typeof sent === "number") this.#net.traffic.sent(sent);
     return sent;
@@ -177,7 +207,8 @@ export class UdpSocket extends Socket implements DatagramReceiver {
   /** The address a datagram comes from: the bound one, or the container's `own` towards there. */
   #sourceFor(own: Ip): Ip {
     const bound = this.#port.held?.ip;
-    return bound !== undefined && bound !== ANY4 && bound !== ANY6 ? bound : own;
+    const unusable = bound === undefined || bound === ANY4 || bound === ANY6 || isMulticast(bound);
+    return unusable ? own : bound;
   }
 
   accepts(source: Endpoint): boolean {
@@ -272,6 +303,7 @@ export class UdpSocket extends Socket implements DatagramReceiver {
 
   protected override release(): void {
     this.readiness.close();
+    this.#net.groups.leaveAll(this);
     this.#port.release();
     this.#inbox?.close();
     this.#outside?.close();

@@ -31,6 +31,7 @@ import { HostSocket } from "../net/host-inet.ts";
 import { intBytes } from "../net/options.ts";
 import { credentialsOf, Socket } from "../net/socket.ts";
 import { TcpSocket } from "../net/tcp.ts";
+import { UdpSocket } from "../net/udp.ts";
 import { POLLERR, POLLHUP, POLLOUT, type Pollable } from "../vfs/poll.ts";
 import { addr, fd, int, structOut, uint } from "./args.ts";
 import { type Result, type Syscall, syscall } from "./define.ts";
@@ -187,6 +188,10 @@ function setOption(
   name: number,
   value: Uint8Array,
 ): Errno | undefined {
+  if (socket instanceof UdpSocket) {
+    const membership = socket.setMembership(level, name, value);
+    if (membership !== undefined) return membership instanceof Errno ? membership : undefined;
+  }
   const kept = socket.options.set(level, name, value);
   if (socket instanceof HostSocket) {
     const timeout = level === SOL_SOCKET && value.length === 16;

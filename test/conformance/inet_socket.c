@@ -174,7 +174,44 @@ static void datagrams(void) {
   fails("a datagram that is too long", EMSGSIZE, send(left, large, sizeof large, 0));
 }
 
+// Through the loopback interface, which every machine has.
+static void multicast(void) {
+  struct sockaddr_in group = {AF_INET, 0, {htonl(0xefff0042)}, {0}};
+  struct ip_mreq membership = {group.sin_addr, {htonl(INADDR_LOOPBACK)}};
+  char text[16];
+  int receivers[2];
+  for (int i = 0; i < 2; i++) {
+    int one = 1;
+    receivers[i] = must(socket(AF_INET, SOCK_DGRAM, 0));
+    must(setsockopt(receivers[i], SOL_SOCKET, SO_REUSEADDR, &one, sizeof one));
+    struct sockaddr_in any = {AF_INET, group.sin_port, {htonl(INADDR_ANY)}, {0}};
+    must(bind(receivers[i], (void*)&any, sizeof any));
+    group.sin_port = htons((uint16_t)port_of(receivers[i]));
+    works("IP_ADD_MEMBERSHIP",
+          setsockopt(receivers[i], IPPROTO_IP, IP_ADD_MEMBERSHIP, &membership, sizeof membership));
+  }
+  fails("a member already", EADDRINUSE,
+        setsockopt(receivers[0], IPPROTO_IP, IP_ADD_MEMBERSHIP, &membership, sizeof membership));
+  int sender = must(socket(AF_INET, SOCK_DGRAM, 0));
+  works("IP_MULTICAST_IF", setsockopt(sender, IPPROTO_IP, IP_MULTICAST_IF,
+                                      &membership.imr_interface, sizeof(struct in_addr)));
+  equals("sending to a group", 3, sendto(sender, "all", 3, 0, (void*)&group, sizeof group));
+  for (int i = 0; i < 2; i++) {
+    equals("each member hears it", 3, recv(receivers[i], text, sizeof text, 0));
+  }
+  works("IP_DROP_MEMBERSHIP",
+        setsockopt(receivers[0], IPPROTO_IP, IP_DROP_MEMBERSHIP, &membership, sizeof membership));
+  fails("no member any more", EADDRNOTAVAIL,
+        setsockopt(receivers[0], IPPROTO_IP, IP_DROP_MEMBERSHIP, &membership, sizeof membership));
+  membership.imr_multiaddr.s_addr = htonl(INADDR_LOOPBACK);
+  fails("a group that is none", EINVAL,
+        setsockopt(receivers[0], IPPROTO_IP, IP_ADD_MEMBERSHIP, &membership, sizeof membership));
+  for (int i = 0; i < 2; i++) close(receivers[i]);
+  close(sender);
+}
+
 static void run(void) {
   streams();
   datagrams();
+  multicast();
 }
