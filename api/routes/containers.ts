@@ -112,6 +112,11 @@ export function containerRows(containers: ContainersEngine): readonly Row[] {
       handle: async ({ query: { name, platform }, body, version }) => {
         if (Object.keys(body).length === 0) throw new ApiError("NO_CONFIG");
         const HostConfig = hostConfigOf(body, version);
+        const endpoints = Object.keys(body.NetworkingConfig?.EndpointsConfig ?? {});
+        if (endpoints.length > 1 && !atLeast(version, "1.44")) {
+          const why = "Container cannot be created with multiple network endpoints";
+          throw new ApiError("INVALID", why);
+        }
         return created(
           await containers.create({
             name: name?.replace(/^\//, "") || undefined,

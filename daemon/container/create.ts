@@ -20,6 +20,7 @@ import {
   runImage,
 } from "../../sentry/container/run-image.ts";
 import { parseSignal } from "../../sentry/container/signal-name.ts";
+import type { StoredImage } from "../../sentry/image/image-store.ts";
 import { matches, parsePlatform } from "../../sentry/image/platform.ts";
 import { familiarName, parseReference, withDefaultTag } from "../../sentry/image/reference.ts";
 import type { DaemonContext } from "../context.ts";
@@ -46,6 +47,10 @@ export async function createContainer(
   const { Isolation } = hostConfig;
   if (Isolation && Isolation.toLowerCase() !== "default") {
     throw new ApiError("INVALID", `invalid isolation '${Isolation}' on linux`);
+  }
+  const nameless = (body.Env ?? []).find((each) => each === "" || each.startsWith("="));
+  if (nameless !== undefined) {
+    throw new ApiError("INVALID", `invalid environment variable: ${nameless}`);
   }
   const warnings: string[] = [];
   const imageName = body.Image ?? "";
@@ -171,15 +176,24 @@ async function imageOf(
   if (name === "") throw new ApiError("INVALID", "no image specified");
   if (name === HOST_IMAGE) return { image: hostImage(platformText), health: undefined };
   const image = await images.find(name);
-  const platform = platformText === undefined ? undefined : parsePlatform(platformText);
   if (image === undefined) throw new ApiError("NO_SUCH_IMAGE", withTag(name));
-  if (platform !== undefined && !matches(platform, image.config.platform)) {
+  if (platformText !== undefined && !isFor(image, platformText)) {
     throw new ApiError(
       "NOT_FOUND",
       `image with reference ${name} was found but does not provide the specified platform (${platformText})`,
     );
   }
   return { image: runImage(name, image), health: imageHealth(image.configBytes) };
+}
+
+/** Whether an image is for a platform; for one of which nothing is known here, none is. */
+function isFor({ config }: StoredImage, platformText: string): boolean {
+  try {
+    return matches(parsePlatform(platformText), config.platform);
+  } catch (error) {
+    if (platformText.includes("/")) return false;
+    throw error;
+  }
 }
 
 /** As docker names an image that is not there: with its tag. */

@@ -14,6 +14,15 @@ export function hostOptionsOf(body: CreateBody, warnings: string[]): HostOptions
     }
   }
   refuseDevices(hostConfig.DeviceRequests);
+  if (Object.keys(hostConfig.Annotations ?? {}).includes("")) {
+    const why = "the empty string is not permitted as an annotation key";
+    throw new ApiError("INVALID", `invalid Annotations: ${why}`);
+  }
+  const score = hostConfig.OomScoreAdj ?? 0;
+  if (score < -1000 || score > 1000) {
+    const range = "range for oom score adj is [-1000, 1000]";
+    throw new ApiError("INVALID", `Invalid value ${score}, ${range}`);
+  }
   if (hostConfig.OomScoreAdj) {
     warnings.push("The OOM score adjustment cannot be enforced here.");
   }

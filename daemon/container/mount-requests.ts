@@ -4,6 +4,7 @@ import type { CreateBody, HostConfigBody, MountBody } from "../../api/routes/con
 import { toText } from "../../sentry/abi/bytes.ts";
 import type { MountRequest } from "../../sentry/container/mounts.ts";
 import type { ContainerStore } from "../../sentry/container/store.ts";
+import { findContainer } from "../networks/find.ts";
 import { textsOf } from "./words.ts";
 
 const BIND_OPTIONS = new Set(
@@ -178,7 +179,10 @@ function ofContainer(text: string, store: ContainerStore): MountRequest[] {
   if (mode !== "" && mode !== "ro" && mode !== "rw") {
     throw new ApiError("INVALID", `invalid mode: ${mode}`);
   }
-  return store.find(name).record.spec.mounts.flatMap((mount): MountRequest[] => {
+  const owner = findContainer({ store }, name);
+  // No 404, by which clients would take the image for missing.
+  if (owner === undefined) throw new ApiError("INVALID", `No such container: ${name}`);
+  return owner.record.spec.mounts.flatMap((mount): MountRequest[] => {
     const target = toText(mount.target);
     const readOnly = mode === "ro" || mount.readOnly;
     if (mount.kind === "volume") {

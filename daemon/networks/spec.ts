@@ -2,6 +2,7 @@ import { ApiError } from "../../api/errors.ts";
 import type { CreateBody, HostConfigBody } from "../../api/routes/container-bodies.ts";
 import { parseIp } from "../../sentry/abi/ip.ts";
 import type { WantedNetwork } from "../../sentry/container/network/container-networks.ts";
+import { parseLink } from "../../sentry/container/network/links.ts";
 import { newNetworking } from "../../sentry/container/network/new-networking.ts";
 import type { Mode, NetworkSpec, PublishSpec, TransportProtocol } from "../../sentry/spec.ts";
 import { textsOf } from "../container/words.ts";
@@ -26,6 +27,7 @@ export function networkingOf(
 ): { readonly spec: NetworkSpec; readonly wanted: readonly WantedNetwork[] } {
   const hostConfig: HostConfigBody = body.HostConfig ?? {};
   refuseConflicts(body, hostConfig);
+  refuseUnknownLinks(context, hostConfig);
   const ports = [...exposed, ...Object.keys(body.ExposedPorts ?? {})];
   const networkMode = body.NetworkDisabled === true ? "none" : (hostConfig.NetworkMode ?? "");
   const publish = Object.entries(hostConfig.PortBindings ?? {}).flatMap(([port, bindings]) =>
@@ -77,6 +79,17 @@ function refuseConflicts(body: CreateBody, hostConfig: HostConfigBody): void {
   ];
   for (const [refused, why] of rows) {
     if (refused) throw new ApiError("INVALID", `conflicting options: ${why}`);
+  }
+}
+
+/** In a network of the user's own, links are names that may come to be. */
+function refuseUnknownLinks(context: DaemonContext, { NetworkMode, Links }: HostConfigBody): void {
+  if (!/^(?:default|bridge)?$/.test(NetworkMode ?? "")) return;
+  for (const { name } of (Links ?? []).map(parseLink)) {
+    if (findContainer(context, name) !== undefined) continue;
+    // No 404, by which clients would take the image for missing.
+    const why = `could not get container for ${name}: No such container: ${name}`;
+    throw new ApiError("INVALID", why);
   }
 }
 

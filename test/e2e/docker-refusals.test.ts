@@ -1,4 +1,5 @@
 /** What docker says of containers that cannot be made or started, and of links, in words that clients match. */
+import { request } from "node:http";
 import test from "ava";
 import { openEngine, type TestEngine } from "../fixtures/engine.ts";
 import { image } from "../fixtures/images.ts";
@@ -122,6 +123,76 @@ test("drivers, modes and signals that are not there are refused", async (t) => {
     t.true(stderr.includes(words), stderr);
   }
 });
+
+/** Bodies of requests that docker's own client would not send. */
+const BODIES: readonly (readonly [path: string, body: object, status: number, words: string])[] = [
+  ["", { Env: ["=x"] }, 400, "invalid environment variable: =x"],
+  ["", { Env: [""] }, 400, "invalid environment variable: "],
+  [
+    "",
+    { HostConfig: { Links: ["nosuch:x"] } },
+    400,
+    "could not get container for nosuch: No such container: nosuch",
+  ],
+  ["", { HostConfig: { VolumesFrom: ["nosuch"] } }, 400, "No such container: nosuch"],
+  ["", { HostConfig: { PidMode: "nosuch" } }, 400, "invalid PID mode: nosuch"],
+  [
+    "",
+    { HostConfig: { OomScoreAdj: 1001 } },
+    400,
+    "Invalid value 1001, range for oom score adj is [-1000, 1000]",
+  ],
+  [
+    "",
+    { HostConfig: { Annotations: { "": "x" } } },
+    400,
+    "invalid Annotations: the empty string is not permitted as an annotation key",
+  ],
+  [
+    "?platform=plan9%2Famd64",
+    {},
+    404,
+    "image with reference busybox:test was found but does not provide the specified platform (plan9/amd64)",
+  ],
+];
+
+test("bodies that make no sense are refused before a container is made", async (t) => {
+  t.timeout(60_000);
+  for (const [path, body, status, words] of BODIES) {
+    t.deepEqual(await create("v1.50", path, { Image: IMAGE, ...body }), { status, words }, words);
+  }
+  const EndpointsConfig = { one: {}, two: {} };
+  const body = { Image: IMAGE, NetworkingConfig: { EndpointsConfig } };
+  const words = "Container cannot be created with multiple network endpoints";
+  t.deepEqual(await create("v1.43", "", body), { status: 400, words });
+  t.is((await create("v1.44", "", body)).status, 201);
+});
+
+/** Asks for a container. */
+function create(
+  version: string,
+  query: string,
+  body: object,
+): Promise<{ readonly status: number | undefined; readonly words: unknown }> {
+  const path = `/${version}/containers/create${query}`;
+  const { socketPath } = engine;
+  return new Promise((resolve, reject) => {
+    const headers = { "content-type": "application/json" };
+    const asked = request({ socketPath, method: "POST", path, headers }, (reply) => {
+      let text = "";
+      reply.setEncoding("utf8");
+      reply.on("data", (chunk: string) => {
+        text += chunk;
+      });
+      reply.on("end", () => {
+        const { message } = JSON.parse(text) as { readonly message?: unknown };
+        resolve({ status: reply.statusCode, words: message });
+      });
+    });
+    asked.on("error", reject);
+    asked.end(JSON.stringify(body));
+  });
+}
 
 test("options that conflict are refused before a container is made", async (t) => {
   t.timeout(60_000);
