@@ -131,6 +131,29 @@ UNUSED static int status_of(pid_t pid) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
+UNUSED static void sleep_ms(long ms) {
+  struct timespec left = {ms / 1000, ms % 1000 * 1000000};
+  while (nanosleep(&left, &left) == -1 && errno == EINTR) {
+  }
+}
+
+// A child that sends us a signal again and again, until it is stopped: a single one could come
+// before the call that it is to interrupt, when the machine is busy.
+UNUSED static pid_t start_signals(int signo) {
+  pid_t parent = getpid();
+  pid_t pid = must(fork());
+  while (pid == 0) {
+    sleep_ms(50);
+    if (getppid() != parent) _exit(0);
+    kill(parent, signo);
+  }
+  return pid;
+}
+UNUSED static void stop_signals(pid_t pid) {
+  must(kill(pid, SIGKILL));
+  status_of(pid);
+}
+
 // Runs `body` in a forked child and counts its failed cases here.
 UNUSED static void in_child(const char* name, void (*body)(void)) {
   pid_t pid = must(fork());
@@ -140,12 +163,6 @@ UNUSED static void in_child(const char* name, void (*body)(void)) {
     _exit(cases_failed == 0 ? 0 : 1);
   }
   equals(name, 0, status_of(pid));
-}
-
-UNUSED static void sleep_ms(long ms) {
-  struct timespec left = {ms / 1000, ms % 1000 * 1000000};
-  while (nanosleep(&left, &left) == -1 && errno == EINTR) {
-  }
 }
 
 UNUSED static long now_ms(void) {

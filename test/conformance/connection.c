@@ -70,7 +70,7 @@ static pid_t interrupter(int signo, int fd) {
   sleep_ms(50);
   kill(parent, signo);
   sleep_ms(50);
-  if (fd >= 0) write(fd, "z", 1);
+  write(fd, "z", 1);
   _exit(0);
 }
 
@@ -138,14 +138,15 @@ static void interruptions(void) {
   use_both(ends);
   handle(SIGUSR1, 0);
   signals_seen = 0;
-  pid_t pid = interrupter(SIGUSR1, -1);
+  pid_t pid = start_signals(SIGUSR1);
   fails("a handler interrupts recv()", EINTR, recv(ends[0], &byte, 1, 0));
-  equals("once it has run", 1, signals_seen);
-  status_of(pid);
+  check("once it has run", signals_seen >= 1);
+  stop_signals(pid);
+  signals_seen = 0;
   handle(SIGUSR1, SA_RESTART);
   pid = interrupter(SIGUSR1, ends[1]);
   equals("SA_RESTART goes on", 1, recv(ends[0], &byte, 1, 0));
-  equals("after the handler", 2, signals_seen);
+  equals("after the handler", 1, signals_seen);
   status_of(pid);
   signal(SIGUSR1, SIG_IGN);
   pid = interrupter(SIGUSR1, ends[1]);
@@ -155,9 +156,10 @@ static void interruptions(void) {
   struct pollfd asked = {ends[0], POLLIN, 0};
   poll(&asked, 1, 0);
   poll(&asked, 1, 0);
-  pid = interrupter(SIGUSR1, ends[1]);
-  fails("poll() is never restarted", EINTR, poll(&asked, 1, 5000));
-  status_of(pid);
+  pid = start_signals(SIGUSR1);
+  fails("poll() is never restarted", EINTR, poll(&asked, 1, 60000));
+  stop_signals(pid);
+  must(write(ends[1], "z", 1));
   equals("then it sees the byte", 1, poll(&asked, 1, 5000));
   must(read(ends[0], &byte, 1));
 
@@ -309,9 +311,9 @@ static void many(void) {
   char byte;
   must(read(ends[0], &byte, 1));
   handle(SIGUSR1, SA_RESTART);
-  pid_t pid = interrupter(SIGUSR1, -1);
-  fails("epoll_wait() is never restarted", EINTR, epoll_wait(poller, got, 4, 5000));
-  status_of(pid);
+  pid_t pid = start_signals(SIGUSR1);
+  fails("epoll_wait() is never restarted", EINTR, epoll_wait(poller, got, 4, 60000));
+  stop_signals(pid);
   long before = now_ms();
   equals("its timeout", 0, epoll_wait(poller, got, 4, 40));
   check("takes its time", now_ms() - before >= 39);
