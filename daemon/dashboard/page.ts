@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import type { ServerResponse } from "node:http";
 import { join } from "node:path";
 
@@ -36,13 +36,15 @@ function policy(nonce: string): string {
   ].join("; ");
 }
 
-/** @returns whether `path` is one of the page's files, which is then the answer. */
+/** @returns whether `path` is one of the page's files and is there, and is then the answer. */
 export function servePage(directory: string, path: string, response: ServerResponse): boolean {
   const name = path === "/" ? "index.html" : path.slice(1);
   const type = Object.hasOwn(FILES, name) ? FILES[name] : undefined;
   if (type === undefined) return false;
   const nonce = randomBytes(NONCE_BYTES).toString("base64");
-  let content: string | Buffer = readFileSync(join(directory, name));
+  const file = join(directory, name);
+  if (!existsSync(file)) return false;
+  let content: string | Buffer = readFileSync(file);
   if (name === "index.html") content = content.toString("utf8").replaceAll('"NONCE"', `"${nonce}"`);
   response.writeHead(200, {
     ...SAFE_HEADERS,
