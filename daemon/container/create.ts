@@ -20,8 +20,9 @@ import {
   runImage,
 } from "../../sentry/container/run-image.ts";
 import { parseSignal } from "../../sentry/container/signal-name.ts";
+import { HOST_ISA } from "../../sentry/host/isa.ts";
 import type { StoredImage } from "../../sentry/image/image-store.ts";
-import { matches, parsePlatform } from "../../sentry/image/platform.ts";
+import { hostPlatform, matches, parsePlatform, platformName } from "../../sentry/image/platform.ts";
 import { familiarName, parseReference, withDefaultTag } from "../../sentry/image/reference.ts";
 import type { DaemonContext } from "../context.ts";
 import { networkingOf } from "../networks/spec.ts";
@@ -54,7 +55,7 @@ export async function createContainer(
   }
   const warnings: string[] = [];
   const imageName = body.Image ?? "";
-  const { image, health: imageCheck } = await imageOf(context, imageName, platform);
+  const { image, health: imageCheck } = await imageOf(context, imageName, platform, warnings);
   const id = randomId();
   const tty = body.Tty ?? false;
   const exposed = image.config.ExposedPorts;
@@ -172,6 +173,7 @@ async function imageOf(
   { images }: DaemonContext,
   name: string,
   platformText: string | undefined,
+  warnings: string[],
 ): Promise<{ readonly image: RunImage; readonly health: HealthBody | undefined }> {
   if (name === "") throw new ApiError("INVALID", "no image specified");
   if (name === HOST_IMAGE) return { image: hostImage(platformText), health: undefined };
@@ -183,7 +185,15 @@ async function imageOf(
       `image with reference ${name} was found but does not provide the specified platform (${platformText})`,
     );
   }
-  return { image: runImage(name, image), health: imageHealth(image.configBytes) };
+  const run = runImage(name, image);
+  if (platformText === undefined && run.isa !== HOST_ISA) {
+    const [own, host] = [image.config.platform, hostPlatform()].map(platformName);
+    warnings.push(
+      `The requested image's platform (${own}) does not match the detected host platform (${host}) ` +
+        "and no specific platform was requested",
+    );
+  }
+  return { image: run, health: imageHealth(image.configBytes) };
 }
 
 /** Whether an image is for a platform; for one of which nothing is known here, none is. */
