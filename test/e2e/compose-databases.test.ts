@@ -9,6 +9,7 @@ import { join } from "node:path";
 import test, { type ExecutionContext } from "ava";
 import { openEngine, type TestEngine } from "../fixtures/engine.ts";
 import { image, TREE } from "../fixtures/images.ts";
+import { until } from "../fixtures/until.ts";
 
 /** None, or one. */
 const plugins = execFileSync(join(TREE, "test/fixtures/compose.sh"), { encoding: "utf8" })
@@ -104,7 +105,7 @@ async function compose(t: ExecutionContext, ...args: string[]): Promise<string> 
   const { code, stdout, stderr } = await engine.docker(
     ["compose", "--project-directory", host, "-p", "shop", "--progress", "plain", ...args],
     // Its classic builder: BuildKit's clients are driven in docker-build.test.ts.
-    { env: { DOCKER_BUILDKIT: "0" }, timeoutMs: 150_000 },
+    { env: { DOCKER_BUILDKIT: "0" }, timeoutMs: 290_000 },
   );
   t.is(code, 0, `${args.join(" ")}: ${stderr}`);
   return stdout;
@@ -112,13 +113,16 @@ async function compose(t: ExecutionContext, ...args: string[]): Promise<string> 
 
 async function visit(t: ExecutionContext): Promise<string> {
   const address = (await compose(t, "port", "web", "80")).trim();
+  // The web server is started, and may not listen yet; a visit counts, so it is not tried twice.
+  const answers = () => fetch(`http://${address}/`).then(({ status }) => status > 0);
+  t.true(await until(() => answers().catch(() => false)));
   const reply = await fetch(`http://${address}/cgi-bin/visit`);
   return (await reply.text()).trim();
 }
 
 for (const plugin of plugins) {
   test(`${plugin.split("/").at(-2)}'s compose: redis and PostgreSQL keep what a web server tells them`, async (t) => {
-    t.timeout(400_000);
+    t.timeout(900_000);
     await compose(t, "up", "-d");
     t.is(await visit(t), "1 of 1 rows");
     t.is(await visit(t), "2 of 2 rows");

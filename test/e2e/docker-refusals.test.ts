@@ -8,7 +8,7 @@ const IMAGE = "busybox:test";
 let engine: TestEngine;
 
 test.before(async (t) => {
-  t.timeout(120_000);
+  t.timeout(300_000);
   engine = await openEngine();
   await engine.dd.load(image("busybox"));
 });
@@ -60,7 +60,7 @@ const STARTS = [
 
 for (const [i, { what, words, code, shown }] of STARTS.entries()) {
   test(`a container does not start: ${what}`, async (t) => {
-    t.timeout(60_000);
+    t.timeout(300_000);
     const name = `start-${i}`;
     const ran = await engine.docker(["run", "--name", name, ...words]);
     const { stdout } = await engine.docker([
@@ -116,7 +116,7 @@ const ABSENT: readonly (readonly [options: readonly string[], words: string])[] 
 ];
 
 test("drivers, modes and signals that are not there are refused", async (t) => {
-  t.timeout(60_000);
+  t.timeout(300_000);
   for (const [options, words] of ABSENT) {
     const { code, stderr } = await engine.docker(["create", ...options, IMAGE, "true"]);
     t.is(code, 1, words);
@@ -157,7 +157,7 @@ const BODIES: readonly (readonly [path: string, body: object, status: number, wo
 ];
 
 test("bodies that make no sense are refused before a container is made", async (t) => {
-  t.timeout(60_000);
+  t.timeout(300_000);
   for (const [path, body, status, words] of BODIES) {
     t.deepEqual(await create("v1.50", path, { Image: IMAGE, ...body }), { status, words }, words);
   }
@@ -195,7 +195,7 @@ function create(
 }
 
 test("options that conflict are refused before a container is made", async (t) => {
-  t.timeout(60_000);
+  t.timeout(300_000);
   for (const [options, why] of CONFLICTS) {
     const { code, stderr } = await engine.docker(["create", ...options, IMAGE, "true"]);
     t.is(code, 1, why);
@@ -212,7 +212,7 @@ test("the list shows a command as it was given, without its init", async (t) => 
 });
 
 test("a container shares the network of another only while that runs, and never its own", async (t) => {
-  t.timeout(60_000);
+  t.timeout(300_000);
   await engine.docker(["create", "--name", "donor", IMAGE, "true"]);
   const refused = await engine.docker(["run", "--rm", "--network", "container:donor", IMAGE]);
   const non =
@@ -224,7 +224,7 @@ test("a container shares the network of another only while that runs, and never 
 });
 
 test("a linked container's ports and variables are told to the one that is linked to it", async (t) => {
-  t.timeout(60_000);
+  t.timeout(300_000);
   const options = ["--name", "data-base", "-e", "WORD=of mouth", "--expose", "80", "--expose", "9"];
   await engine.docker(["run", "-d", "--init", ...options, IMAGE, "sleep", "1000"]);
   const { stdout } = await engine.docker([
@@ -262,7 +262,7 @@ test("a linked container's ports and variables are told to the one that is linke
 });
 
 test("a link is shown with both names, and removed by the one it gives", async (t) => {
-  t.timeout(60_000);
+  t.timeout(300_000);
   await engine.docker(["create", "--name", "linked", IMAGE]);
   await engine.docker(["create", "--name", "linking", "--link", "linked:friend", IMAGE]);
   const links = async () => {
