@@ -150,10 +150,4 @@ void MapElements3(State& state, const Op& op, F f) {
   WriteV(state, op.dst, result);
 }
 
-// NZCV of bits 3..0.
-inline uint32_t FlagsOf(uint32_t nzcv) {
-  return (nzcv & 8 ? kFlagN : 0) | (nzcv & 4 ? kFlagZ : 0) | (nzcv & 2 ? kFlagC : 0) |
-         (nzcv & 1 ? kFlagV : 0);
-}
-
 }  // namespace dd::ir

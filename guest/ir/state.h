@@ -67,4 +67,10 @@ constexpr uint64_t kNoExclusive = ~uint64_t{0};
 // Of an address in memory; what is above it is a tag that accesses ignore.
 constexpr uint64_t kAddressMask = ~uint64_t{0} >> 8;
 
+// NZCV of bits 3..0.
+constexpr uint32_t FlagsOf(uint32_t nzcv) {
+  return (nzcv & 8 ? kFlagN : 0) | (nzcv & 4 ? kFlagZ : 0) | (nzcv & 2 ? kFlagC : 0) |
+         (nzcv & 1 ? kFlagV : 0);
+}
+
 }  // namespace dd::ir

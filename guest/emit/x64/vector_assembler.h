@@ -101,6 +101,8 @@ DD_VEX_66_38(kPbroadcastq, 0x59);
 DD_VEX_66_38(kPsrlvd, 0x45);
 DD_VEX_66_38(kPsravd, 0x46);
 DD_VEX_66_38(kPsllvd, 0x47);
+constexpr VexOp kCvtdq2ps{Map::k0f, Prefix::kNone, 0x5b};
+constexpr VexOp kCvttps2dq{Map::k0f, Prefix::kF3, 0x5b};
 constexpr VexOp kPsrlvq{Map::k0f38, Prefix::k66, 0x45, true};
 constexpr VexOp kPsllvq{Map::k0f38, Prefix::k66, 0x47, true};
 DD_VEX_66_38(kAesenc, 0xdc);

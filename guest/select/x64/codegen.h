@@ -191,18 +191,23 @@ class Codegen : private emit::x64::Assembler {
   bool VAcross(const ir::Op& op);
   bool VPolyMulWide(const ir::Op& op);
   bool Aes(const ir::Op& op);
+  // saturate.cc
+  bool VSaturating(const ir::Op& op);
+  bool VShiftVar(const ir::Op& op);
   // float.cc
   bool FBinary(const ir::Op& op);
   bool FSqrt(const ir::Op& op);
   bool FMulAdd(const ir::Op& op);
   bool FSign(const ir::Op& op);
   bool FCompare(const ir::Op& op);
+  bool FCondCompare(const ir::Op& op);
   bool FMinMax(const ir::Op& op);
   bool FCompareMask(const ir::Op& op);
   bool FRound(const ir::Op& op);
   bool FToGeneral(const ir::Op& op);
   bool FFromGeneral(const ir::Op& op);
   bool FFromInt(const ir::Op& op);
+  bool FToInt(const ir::Op& op);
   bool FConvert(const ir::Op& op);
 
  private:

@@ -197,6 +197,31 @@ bool Codegen::FCompare(const Op& op) {
   return true;
 }
 
+// The flags of either way meet in State.
+bool Codegen::FCondCompare(const Op& op) {
+  if (!Is32Or64Float(op)) return false;
+  if (op.cond == Cond::kAl || op.cond == Cond::kNv) return FCompare(op);
+  const Xmm a = UseV(op.a, kX14);
+  const Xmm b = UseV(op.b, kX15);
+  Label otherwise;
+  Label done;
+  JumpUnless(TestOf(op.cond), &otherwise);
+  if (IsSigned(op)) {
+    Comis(IsDouble(op), a, b);
+  } else {
+    Ucomis(IsDouble(op), a, b);
+  }
+  FlagsAre(InEflags::kFloat);
+  SaveFlags();
+  Jmp(&done);
+  Bind(&otherwise);
+  MovImm(Size::k32, StateMem(offsetof(ir::State, flags)),
+         static_cast<int32_t>(ir::FlagsOf(static_cast<uint32_t>(op.imm))));
+  Bind(&done);
+  flags_ = FlagsPlace{};
+  return true;
+}
+
 bool Codegen::FMinMax(const Op& op) {
   if (!Is32Or64Float(op) || !IsScalar(op)) return false;
   ClobberFlags();
@@ -323,13 +348,45 @@ bool Codegen::FFromGeneral(const Op& op) {
 }
 
 bool Codegen::FFromInt(const Op& op) {
-  if (!Is32Or64Float(op) || op.imm != 0 || !IsScalar(op) || !IsSigned(op)) return false;
+  if (!Is32Or64Float(op) || op.imm != 0 || !IsSigned(op)) return false;
+  if (!IsScalar(op)) {
+    if (IsDouble(op)) return false;
+    V(vex::kCvtdq2ps, kX15, UseFloat(op, op.a, kX15));
+    FinishV(op, kX15);
+    return true;
+  }
   const Size size = SizeOf(op.width);
   MovToGpr(size, kRax, UseV(op.a, kX15));
   const Xmm target = TargetV(op.dst, kX15);
   V(vex::kPxor, target, target, target);
   CvtFromInt(IsDouble(op), size, target, target, kRax);
   DefineV(op.dst, target, IsDouble(op) ? Upper::kZeroFrom64 : Upper::kZeroFrom32);
+  return true;
+}
+
+// To zero, as compiled code does. What cannot be converted becomes the smallest number.
+bool Codegen::FToInt(const Op& op) {
+  uint8_t mode;
+  if (!Is32Or64Float(op) || op.imm != 0 || !IsSigned(op)) return false;
+  if (!ModeOf(op.lane, &mode) || mode != 3 || (IsDouble(op) && !IsScalar(op))) return false;
+  ClobberFlags();
+  const Xmm a = UseFloat(op, op.a, kX13);
+  TargetV(op.dst, kX15);
+  Stub* stub;
+  if (IsScalar(op)) {
+    const Size size = SizeOf(op.width);
+    CvttToInt(IsDouble(op), size, kRax, a);
+    MovFromGpr(size, kX15, kRax);
+    Arith(Alu::kCmp, size, kRax, 1);
+    stub = KernelIf(Cc::kO, op);
+  } else {
+    V(vex::kCvttps2dq, kX15, a);
+    V(vex::kPcmpeqd, kX14, kX15, Constant(offsetof(ConstantPool, sign_single)));
+    Ptest(kX14, kX14);
+    stub = KernelIf(Cc::kNe, op);
+  }
+  FinishV(op, kX15);
+  EndKernelIf(stub);
   return true;
 }
 
