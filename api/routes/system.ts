@@ -1,4 +1,5 @@
 import type { SystemEngine } from "../engine/system.ts";
+import { ApiError } from "../errors.ts";
 import { Filters } from "../filters.ts";
 import { jsonLines } from "../json-lines.ts";
 import { type Answer, json, type Row, route, text } from "../row.ts";
@@ -37,6 +38,8 @@ const pong: Answer = {
   status: 200,
   headers: { ...PING_HEADERS, "Content-Type": "text/plain; charset=utf-8", "Content-Length": "0" },
 };
+
+const USAGE_TYPES = ["container", "image", "volume", "build-cache"];
 
 export function systemRows(system: SystemEngine): readonly Row[] {
   return [
@@ -90,7 +93,13 @@ export function systemRows(system: SystemEngine): readonly Row[] {
       url: "/system/df",
       summary: "What images, containers, volumes and the build cache take",
       query: queryOf({ type: query.texts("container, image, volume, build-cache") }),
-      handle: async ({ query: { type } }) => json(await system.diskUsage(type ?? [])),
+      handle: async ({ query: { type = [] } }) => {
+        const unknown = type.find((each) => !USAGE_TYPES.includes(each));
+        if (unknown !== undefined) {
+          throw new ApiError("INVALID", `unknown object type: ${unknown}`);
+        }
+        return json(await system.diskUsage(type));
+      },
     }),
     route({
       method: "GET",

@@ -44,6 +44,10 @@ export async function rename(
 ): Promise<void> {
   const { record } = container;
   if (name === "") throw new ApiError("INVALID", "Neither old nor new names may be empty");
+  if (name === record.name) {
+    const why = "Renaming a container with the same name as its current name";
+    throw new ApiError("INVALID", why);
+  }
   await refusing(name, () => renameContainer(store, container, name));
   events.emit("container", "rename", record.spec.id, {
     ...attributesOf(record),

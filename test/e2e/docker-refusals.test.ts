@@ -203,6 +203,12 @@ test("options that conflict are refused before a container is made", async (t) =
   }
 });
 
+test("a container cannot be given the name it has", async (t) => {
+  await engine.docker(["create", "--name", "same", IMAGE]);
+  const { stderr } = await engine.docker(["rename", "same", "same"]);
+  t.regex(stderr, /Renaming a container with the same name as its current name/);
+});
+
 test("the list shows a command as it was given, without its init", async (t) => {
   const command = ["sh", "-c", "echo a; exit", "x"];
   await engine.docker(["create", "--name", "listed", "--init", IMAGE, ...command]);

@@ -83,7 +83,7 @@ export class NetworkStore {
 
   /**
    * Makes a network.
-   * @throws {ContainerError} `NETWORK_EXISTS`, `PREDEFINED_NETWORK`, `INVALID_NAME`, `INVALID_NETWORK`,
+   * @throws {ContainerError} `NETWORK_EXISTS`, `PREDEFINED_NETWORK`, `INVALID_NETWORK`,
    *   `POOL_OVERLAPS`, `NO_ADDRESS`, `NO_SUCH_DRIVER`.
    */
   create(name: string, request: NetworkRequest): NetworkRecord {
@@ -95,7 +95,7 @@ export class NetworkStore {
     }
     if (!NAME.test(name)) {
       throw new ContainerError(
-        "INVALID_NAME",
+        "INVALID_NETWORK",
         `invalid network name ${name}: it has letters, digits, "_", "." and "-" and begins with none of the last two`,
       );
     }
