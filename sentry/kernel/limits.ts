@@ -35,7 +35,9 @@ const DEFAULTS: readonly Limit[] = (() => {
   const limits = new Array<Limit>(RLIM_NLIMITS).fill(both(RLIM_INFINITY));
   limits[RLIMIT_STACK] = { cur: 8n << 20n, max: RLIM_INFINITY };
   limits[RLIMIT_CORE] = { cur: 0n, max: RLIM_INFINITY };
-  limits[RLIMIT_NOFILE] = both(1n << 20n);
+  // systemd's soft limit: programs that close every number they may have (fakeroot, lsof, CPython's own
+  // tests) take minutes with a million, and those that need more than this raise it themselves.
+  limits[RLIMIT_NOFILE] = { cur: 1024n, max: 1n << 20n };
   limits[RLIMIT_MEMLOCK] = both(8n << 20n);
   limits[RLIMIT_SIGPENDING] = both(95_000n);
   limits[RLIMIT_MSGQUEUE] = both(819_200n);
