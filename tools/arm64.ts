@@ -52,7 +52,7 @@ is undefined: SIGILL at the instruction.
 
 System registers that can be read: FPCR, FPSR, NZCV, TPIDR_EL0 (these also written), TPIDRRO_EL0,
 CTR_EL0, DCZID_EL0, CNTVCT_EL0, CNTFRQ_EL0, and the identification registers of EL1 as Linux emulates
-them.
+them. The upper byte of an address is a tag: accesses ignore it, system calls answer EFAULT.
 
 In the bits, 0 and 1 are fixed, letters are fields, \`x\` is ignored, \`H\` is a field that is not 0.
 

@@ -63,13 +63,13 @@ static void run(void) {
   snprintf(part, sizeof part, "CPU part\t: 0x%03x", (unsigned)(READ("midr_el1") >> 4 & 0xfff));
   check("the processor's part", strstr(read_file("/proc/cpuinfo"), part) != NULL);
 
-  uint64_t frequency = READ("cntfrq_el0"), begin = READ("cntvct_el0");
   long start = now_ms();
+  uint64_t frequency = READ("cntfrq_el0"), begin = READ("cntvct_el0");
   sleep_ms(20);
   uint64_t ticks = READ("cntvct_el0") - begin;
   long passed = now_ms() - start;
   check("the counter runs at its frequency",
-        ticks >= frequency / 1000 * 20 && ticks / (frequency / 1000) <= (uint64_t)passed + 1000);
+        ticks >= frequency / 1000 * 20 && ticks / (frequency / 1000) <= (uint64_t)passed + 1);
   uint64_t zero_bytes = 4UL << (READ("dczid_el0") & 15);
   check("DC ZVA is allowed", (READ("dczid_el0") & 16) == 0 && zero_bytes >= 16);
   equals("lines are of 64 bytes", 64, 4L << (READ("ctr_el0") >> 16 & 15));

@@ -219,5 +219,5 @@ static void run(void) {
   storm("code rewritten beside", rewrite, 0);
   storm("a timer", NULL, 1);
   storm("signals from a thread", shoot, 1);
-  check("signals were seen", signals_seen > 10);
+  check("signals were seen", signals_seen > 0);
 }
