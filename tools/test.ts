@@ -132,6 +132,8 @@ function run(step: Step): Tally {
   return tally;
 }
 
+// Tests make files that others are to read, whoever runs them.
+process.umask(0o022);
 const onlyAt = process.argv.indexOf("--only");
 const only = onlyAt === -1 ? "" : (process.argv[onlyAt + 1] ?? "");
 const total: Tally = { passed: 0, failed: 0, skipped: 0 };
