@@ -77,7 +77,7 @@ export async function serve(tcpPort?: number): Promise<Served> {
         await request("DELETE", `/containers/${Id}?force=1`);
       }
       await daemon.close();
-      rmSync(base, { recursive: true, force: true, maxRetries: 3 });
+      rmSync(base, { recursive: true, force: true, maxRetries: 20 });
     },
   };
 }
