@@ -7,7 +7,7 @@ cache=${DD_TEST_CACHE:-$top/.cache/fixtures}
 packages=python3,libpython3.11-testsuite,nodejs,openjdk-17-jdk-headless,golang-go,redis-server,sqlite3
 packages=$packages,perl,git,gcc,make,libc6-dev,python3-numpy,ripgrep,procps
 image=arm64-programs:test
-limit=600
+limit=1800
 
 state=$(mktemp -d)
 export DD_ROOT=$state/root DD_RUN=$state/run
