@@ -10,6 +10,7 @@ import {
 import {
   SHUT_RD,
   SHUT_RDWR,
+  SO_OOBINLINE,
   SO_PASSCRED,
   SO_RCVBUF,
   SO_SNDBUF,
@@ -43,6 +44,8 @@ import {
 } from "./socket.ts";
 
 const READABLE = POLLIN | POLLRDNORM;
+/** What is to be true of the host sockets of a connection. */
+const HOST_OPTIONS: readonly number[] = [SO_SNDBUF, SO_RCVBUF, SO_OOBINLINE];
 const TERMINATED = POLLIN | POLLOUT | POLLHUP | POLLRDHUP;
 
 /** Connections waiting to be accepted. */
@@ -164,7 +167,7 @@ export abstract class StreamSocket extends Socket {
 
   /** The connection's bytes are those of `fd` from now on. */
   protected adopt(fd: number): void {
-    for (const name of [SO_SNDBUF, SO_RCVBUF]) {
+    for (const name of HOST_OPTIONS) {
       for (const option of this.options.all()) {
         if (option.level === SOL_SOCKET && option.name === name) {
           host.setOption(fd, SOL_SOCKET, name, option.value);
@@ -176,8 +179,8 @@ export abstract class StreamSocket extends Socket {
 
   override optionChanged(level: number, name: number, value: Uint8Array): Errno | undefined {
     const { fd } = this.readiness;
-    const buffers = level === SOL_SOCKET && (name === SO_SNDBUF || name === SO_RCVBUF);
-    return fd === undefined || !buffers ? undefined : host.setOption(fd, level, name, value);
+    const isHosts = level === SOL_SOCKET && HOST_OPTIONS.includes(name);
+    return fd === undefined || !isHosts ? undefined : host.setOption(fd, level, name, value);
   }
 
   override peerCredentials(): PeerCredentials | Errno {

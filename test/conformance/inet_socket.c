@@ -174,6 +174,25 @@ static void datagrams(void) {
   fails("a datagram that is too long", EMSGSIZE, send(left, large, sizeof large, 0));
 }
 
+static void urgent(void) {
+  int server = must(socket(AF_INET, SOCK_STREAM, 0)), one = 1;
+  struct sockaddr_in address = loopback(0);
+  must(bind(server, (void*)&address, sizeof address));
+  must(listen(server, 1));
+  address = loopback(port_of(server));
+  int client = must(socket(AF_INET, SOCK_STREAM, 0));
+  must(connect(client, (void*)&address, sizeof address));
+  int accepted = must(accept(server, NULL, NULL));
+  must(setsockopt(accepted, SOL_SOCKET, SO_OOBINLINE, &one, sizeof one));
+  equals("MSG_OOB", 3, send(client, "abc", 3, MSG_OOB));
+  char text[8] = {0};
+  for (int length = 0; length < 3;) length += must(recv(accepted, text + length, 4, 0));
+  same_text("SO_OOBINLINE: urgent bytes with the others", "abc", text);
+  close(accepted);
+  close(client);
+  close(server);
+}
+
 // Through the loopback interface, which every machine has.
 static void multicast(void) {
   struct sockaddr_in group = {AF_INET, 0, {htonl(0xefff0042)}, {0}};
@@ -214,4 +233,5 @@ static void run(void) {
   streams();
   datagrams();
   multicast();
+  urgent();
 }
