@@ -104,7 +104,7 @@ export async function pullAll(
 }
 
 /** Does `work` with the first of a registry's mirrors that can, else with the registry itself. */
-async function fromSomewhere<T>(
+export async function fromSomewhere<T>(
   reference: Reference,
   options: PullOptions,
   work: (repository: Repository, options: StoppableOptions) => Promise<T>,
@@ -129,7 +129,7 @@ async function fromSomewhere<T>(
   throw new Error("The registry itself comes last");
 }
 
-interface StoppableOptions extends PullOptions {
+export interface StoppableOptions extends PullOptions {
   readonly stop: AbortController;
 }
 

@@ -2,8 +2,8 @@ import type { Digest } from "./digest.ts";
 import { parseImageConfig } from "./image-config.ts";
 import { parseManifest } from "./manifest.ts";
 import type { Platform } from "./platform.ts";
+import { fromSomewhere } from "./pull.ts";
 import { DEFAULT_TAG, parseReference, withDefaultTag } from "./reference.ts";
-import { Repository } from "./registry.ts";
 import type { RegistryOptions } from "./registry-client.ts";
 
 /** What a registry has by a name, without fetching it. */
@@ -17,7 +17,7 @@ export interface RemoteImage {
 const UNKNOWN = "unknown";
 
 /**
- * Asks a registry what it has by a name.
+ * Asks a registry, or one of its mirrors, what it has by a name.
  * @throws {ImageError} REFERENCE_INVALID, REGISTRY_*, MANIFEST_INVALID
  */
 export async function remoteImage(
@@ -25,8 +25,7 @@ export async function remoteImage(
   options: RegistryOptions = {},
 ): Promise<RemoteImage> {
   const reference = withDefaultTag(parseReference(name));
-  const repository = new Repository(reference, options);
-  try {
+  return fromSomewhere(reference, options, async (repository) => {
     const wanted = reference.digest ?? reference.tag ?? DEFAULT_TAG;
     const { bytes, digest, contentType = "" } = await repository.manifest(wanted);
     const manifest = parseManifest(bytes, contentType);
@@ -36,9 +35,7 @@ export async function remoteImage(
         : [parseImageConfig(await repository.blob(manifest.config)).platform];
     const [mediaType = ""] = contentType.split(";");
     return { mediaType: mediaType.trim(), digest, size: bytes.length, platforms };
-  } finally {
-    repository.close();
-  }
+  });
 }
 
 /** What is about an image and no image says so by a platform that is none. */

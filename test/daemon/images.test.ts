@@ -410,6 +410,12 @@ test("the daemon's own insecure registries and mirrors are used, and told", asyn
   t.is((await ask("DELETE", "/images/app:1")).status, 200);
   const pulled = await ask("POST", "/images/create?fromImage=app&tag=1");
   t.is(statuses(pulled).at(-1), "Status: Downloaded newer image for app:1");
+  t.is(statuses(pulled)[0], "Pulling from library/app");
+  const remote = json(await ask("GET", "/distribution/app:1/json")) as object;
+  const [digest] = statuses(pulled).flatMap(
+    (status) => /^Digest: (.*)$/.exec(String(status))?.[1] ?? [],
+  );
+  t.like(remote, { Descriptor: { digest } });
   const { RegistryConfig: told } = json(await ask("GET", "/info")) as {
     RegistryConfig: { Mirrors: string[]; IndexConfigs: Record<string, { Secure: boolean }> };
   };
