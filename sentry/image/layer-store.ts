@@ -9,6 +9,7 @@ import { type KnownBlob, readKnownBlobs, rememberBlob } from "./known-blobs.ts";
 import { type LayerFacts, type WriteLayerOptions, writeLayer } from "./layer-writer.ts";
 import { FileLock } from "./lock.ts";
 import type { Descriptor } from "./manifest.ts";
+import { markingAtOnce } from "./marking.ts";
 import { isCode, type StoreFiles, writeDurably } from "./store-files.ts";
 import { rebuildTar } from "./tar-recipe.ts";
 
@@ -81,7 +82,7 @@ export class LayerStore {
   async #write(source: AsyncIterable<Uint8Array>, options: WriteLayerOptions): Promise<LayerFacts> {
     const staged = this.#files.newStagingPath();
     try {
-      const facts = await writeLayer(source, staged, options);
+      const facts = await markingAtOnce(() => writeLayer(source, staged, options));
       await writeDurably(join(staged, FACTS_NAME), Buffer.from(JSON.stringify(facts)));
       await this.#files.publish(staged, this.directory(facts.diffId));
       return facts;
