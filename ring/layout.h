@@ -102,6 +102,7 @@ static_assert(offsetof(Doorbell, pending) == 128);
 static_assert(sizeof(Doorbell) == 640);
 
 // One step of building a fresh address space; an array of them lies in slot 0's staging area.
+// `flags` of PLAN_TRANSLATIONS is no mapping, but says that `fd` has translations of the file mapped before at `addr`.
 struct PlanStep {
   uint64_t addr;
   uint64_t length;
@@ -139,10 +140,12 @@ static_assert(sizeof(OwnedHeader) == 24);
 struct CodeHeader {
   uint32_t version;
   uint32_t count;
+  uint64_t made;
 };
 static_assert(offsetof(CodeHeader, version) == 0);
 static_assert(offsetof(CodeHeader, count) == 4);
-static_assert(sizeof(CodeHeader) == 8);
+static_assert(offsetof(CodeHeader, made) == 8);
+static_assert(sizeof(CodeHeader) == 16);
 
 struct CodeRange {
   uint64_t begin;
@@ -200,6 +203,17 @@ static_assert(offsetof(LauncherReply, status) == 16);
 static_assert(offsetof(LauncherReply, reserved0) == 20);
 static_assert(sizeof(LauncherReply) == 24);
 
+// What a process that translates a file ahead is asked for; `pc_count` places in the file follow, each a uint.
+struct AheadRequest {
+  uint64_t offset;
+  uint64_t length;
+  uint64_t pc_count;
+};
+static_assert(offsetof(AheadRequest, offset) == 0);
+static_assert(offsetof(AheadRequest, length) == 8);
+static_assert(offsetof(AheadRequest, pc_count) == 16);
+static_assert(sizeof(AheadRequest) == 24);
+
 // What the launcher tells the sentry once, before the first request.
 struct LauncherHello {
   uint64_t stub_start;
@@ -209,6 +223,8 @@ struct LauncherHello {
   uint64_t hwcap2;
   uint32_t minsigstksz;
   uint32_t clock_tick;
+  uint8_t build[20];
+  uint32_t reserved0;
 };
 static_assert(offsetof(LauncherHello, stub_start) == 0);
 static_assert(offsetof(LauncherHello, stub_end) == 8);
@@ -217,7 +233,9 @@ static_assert(offsetof(LauncherHello, hwcap) == 24);
 static_assert(offsetof(LauncherHello, hwcap2) == 32);
 static_assert(offsetof(LauncherHello, minsigstksz) == 40);
 static_assert(offsetof(LauncherHello, clock_tick) == 44);
-static_assert(sizeof(LauncherHello) == 48);
+static_assert(offsetof(LauncherHello, build) == 48);
+static_assert(offsetof(LauncherHello, reserved0) == 68);
+static_assert(sizeof(LauncherHello) == 72);
 
 // A submission as the sentry's private copy of it: an array of them is what one wait returns.
 struct Submission {

@@ -75,7 +75,7 @@ export const Doorbell = {
   pending: 128,
 } as const;
 
-/** One step of building a fresh address space; an array of them lies in slot 0's staging area. */
+/** One step of building a fresh address space; an array of them lies in slot 0's staging area. `flags` of PLAN_TRANSLATIONS is no mapping, but says that `fd` has translations of the file mapped before at `addr`. */
 export const PlanStep = {
   size: 40,
   addr: 0,
@@ -102,10 +102,12 @@ export const OwnedHeader = {
 
 /** What a guest whose code is translated may execute: CodeHeader, then CodeRange[count] by address and without overlaps. The host may execute none of it. */
 export const CodeHeader = {
-  size: 8,
+  size: 16,
   /** odd while the ranges are being changed */
   version: 0,
   count: 4,
+  /** address of a count, and so many guest addresses that were translated here, both ulong */
+  made: 8,
 } as const;
 
 /**  */
@@ -152,9 +154,18 @@ export const LauncherReply = {
   reserved0: 20,
 } as const;
 
+/** What a process that translates a file ahead is asked for; `pc_count` places in the file follow, each a uint. */
+export const AheadRequest = {
+  size: 24,
+  /** of the file in the descriptor */
+  offset: 0,
+  length: 8,
+  pcCount: 16,
+} as const;
+
 /** What the launcher tells the sentry once, before the first request. */
 export const LauncherHello = {
-  size: 48,
+  size: 72,
   /** the only addresses the runtime's own host calls come from */
   stubStart: 0,
   stubEnd: 8,
@@ -163,6 +174,9 @@ export const LauncherHello = {
   hwcap2: 32,
   minsigstksz: 40,
   clockTick: 44,
+  /** the linker's digest of the launcher */
+  build: 48,
+  reserved0: 68,
 } as const;
 
 /** A submission as the sentry's private copy of it: an array of them is what one wait returns. */

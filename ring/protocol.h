@@ -34,6 +34,8 @@ constexpr uint32_t kOwnedLimit = 65530;
 // names.
 constexpr uint32_t kTagAnonymous = 0;
 constexpr uint32_t kTagHeap = 0xffffffff;
+// PlanStep::flags of a step that is no mapping: see there.
+constexpr uint32_t kPlanTranslations = 0x80000000;
 
 // What a reply asks of the executor. The meaning of `operands` is beside each.
 enum class Verb : uint32_t {
@@ -44,7 +46,9 @@ enum class Verb : uint32_t {
   kVfork = 4,       // as kThread
   kExitThread = 5,  // end this thread
   kExitGroup = 6,   // end this process: status
-  kMapFile = 7,     // receive a descriptor and map it: prot, flags, file offset, descriptor, tag
+  // receive a descriptor and map it: prot, flags, file offset, descriptor, tag; and, if it is not 0,
+  // receive another one of translations of that file: descriptor
+  kMapFile = 7,
   kSignal = 8,      // run a handler: see SignalFrame in staging; result 0 means there is none
 };
 

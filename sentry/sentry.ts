@@ -1,5 +1,6 @@
 /** One container's sentry: kernel, files, and the machine that runs its guest code, put together. */
 import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { type ByteString, fromText, toText } from "./abi/bytes.ts";
 import { ENOENT, ENOTDIR, Errno } from "./abi/errno.ts";
 import { O_RDWR, S_IFDIR } from "./abi/file.ts";
@@ -13,6 +14,7 @@ import type { Pty } from "./fs/tty/pty.ts";
 import { TerminalPump } from "./fs/tty/terminal-pump.ts";
 import { EpollReactor } from "./host/epoll-reactor.ts";
 import { close as closeFd } from "./host/io.ts";
+import { HOST_ISA } from "./host/isa.ts";
 import type { Reactor } from "./host/reactor.ts";
 import { connectMessages, listenMessages } from "./host/unix-stream.ts";
 import { ALL_CAPABILITIES, initialCredentials } from "./kernel/capabilities.ts";
@@ -27,6 +29,7 @@ import { startProcess } from "./kernel/start-process.ts";
 import { ExecutorMachine } from "./machine/executor-machine.ts";
 import { blockTransfer, hostResidentBytes } from "./machine/host-usage.ts";
 import { RingHub } from "./machine/hub.ts";
+import { launcherPath } from "./machine/launcher.ts";
 import { HostLimits, hostTasks } from "./machine/limits.ts";
 import { SentryLoop } from "./machine/loop.ts";
 import { HostMemoryMap } from "./machine/memory-map.ts";
@@ -54,6 +57,7 @@ import type {
   UlimitName,
   WindowSize,
 } from "./spec.ts";
+import { Translations } from "./translations/translations.ts";
 import { type Credentials, capabilityMask } from "./vfs/credentials.ts";
 import type { FsContext } from "./vfs/fs-context.ts";
 import { inodeAt } from "./vfs/mount.ts";
@@ -99,6 +103,8 @@ export class Sentry implements SentryContainer {
   readonly #tree: ContainerTree;
   readonly #files: ContainerFiles;
   readonly #machine: ExecutorMachine;
+  /** Where the container's programs are translated. */
+  readonly #translations: Translations | undefined;
   readonly #loop: SentryLoop;
   readonly #hostLimits: HostLimits;
   readonly #startedAtMs = Date.now();
@@ -144,6 +150,14 @@ export class Sentry implements SentryContainer {
     this.#files = new TreeFiles(this.#tree);
     this.#terminals.register(this.#tree.namespace.special);
     const hub = new RingHub();
+    if (spec.isa !== HOST_ISA) {
+      this.#translations = new Translations(
+        join(toText(spec.rootfs.store), "translations"),
+        launcherPath(spec.isa),
+        () => this.#machine.build,
+        options.log,
+      );
+    }
     this.#hostLimits = new HostLimits(spec, options.log);
     try {
       this.#machine = new ExecutorMachine({
@@ -152,6 +166,7 @@ export class Sentry implements SentryContainer {
         reactor: this.#reactor,
         events: new Dispatcher(kernel),
         log: options.log,
+        ...(this.#translations === undefined ? {} : { translations: this.#translations }),
         mayHost: this.#hostLimits.mayHost,
         launched: (pid) => this.#hostLimits.apply(pid),
         ...(spec.mode === "trusted"
@@ -319,6 +334,7 @@ export class Sentry implements SentryContainer {
   close(): void {
     this.#loop.stop();
     this.#machine.close();
+    this.#translations?.close();
     this.#kernel.network.close();
     this.#hostLimits.close();
     this.#tree.release();

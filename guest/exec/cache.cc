@@ -70,7 +70,7 @@ Entry* EntryOf(Translator* t, uint64_t pc) {
 
 bool IsTranslated(const Translator* t, uint64_t pc) {
   for (uint32_t i = 0; i < t->made_count; i++) {
-    if (t->translations[t->made[i]].pc == pc) return true;
+    if (t->translations[t->made_first + i].pc == pc) return true;
   }
   const Entry* entry = FindEntry(t, pc);
   return entry != nullptr && entry->host != t->environment.translate;
@@ -124,74 +124,92 @@ bool EndWriting(Translator* t, uint8_t* begin) {
   return t->host.protect(begin, static_cast<size_t>(end - begin), true);
 }
 
-enum class Made : uint8_t { kTranslation, kNothing, kNoRoom };
-
-// Writes the code at the end of what there is.
-Made MakeTranslation(Translator* t, uint64_t pc, Batch* batch) {
-  Entry* entry = EntryOf(t, pc);
-  if (entry == nullptr) return Made::kNoRoom;
-  if (IsTranslated(t, pc)) return Made::kNothing;
+Outcome MakeTranslation(Translator* t, uint64_t pc, Batch* batch) {
   FormedRegion formed;
-  select::x64::Generated code;
+  Draft draft;
+  const Outcome outcome = Generate(t, pc, &formed, &draft);
+  if (outcome != Outcome::kDone) return outcome;
+  if (!Append(t, draft)) return Outcome::kNoRoom;
+  if (t->fresh->count < t->translation_limit) t->fresh->pcs()[t->fresh->count++] = pc;
+  WantCalls(formed.region, batch);
+  return Outcome::kDone;
+}
+
+}  // namespace
+
+Outcome Generate(Translator* t, uint64_t pc, FormedRegion* formed, Draft* draft) {
+  t->environment.context = t;
+  t->environment.entry_of = EntryForCode;
+  t->environment.flags_wanted = FlagsWanted;
+  Entry* entry = EntryOf(t, pc);
+  if (entry == nullptr) return Outcome::kNoRoom;
+  if (IsTranslated(t, pc)) return Outcome::kNothing;
   const uint64_t base = (reinterpret_cast<uint64_t>(t->code_at) + 15) & ~uint64_t{15};
   bool made = false;
   for (const uint32_t blocks : kReleasedBlocks) {
-    if (!FormRegion(t, pc, blocks, &formed)) return Made::kNothing;
+    if (!FormRegion(t, pc, blocks, formed)) return Outcome::kNothing;
     t->peeked_count = 0;
-    made = select::x64::Select(t->workspace, t->environment, formed.region, base, &code);
+    t->peek_count = 0;
+    made = select::x64::Select(t->workspace, t->environment, formed->region, base, &draft->code);
     if (made || t->entry_count == t->entry_limit) break;
   }
-  if (!made) return Made::kNoRoom;
-  auto* at = reinterpret_cast<uint8_t*>(base);
-  const size_t pages = ((formed.high - 1) >> kPageBits) - (formed.low >> kPageBits) + 1;
+  if (!made) return Outcome::kNoRoom;
+  draft->pc = pc;
+  draft->entry = entry;
+  draft->base = base;
+  draft->low = formed->low;
+  draft->high = formed->high;
+  return Outcome::kDone;
+}
+
+bool Append(Translator* t, const Draft& draft) {
+  const select::x64::Generated& code = draft.code;
+  auto* at = reinterpret_cast<uint8_t*>(draft.base);
+  const size_t pages = ((draft.high - 1) >> kPageBits) - (draft.low >> kPageBits) + 1;
   const size_t point_bytes = code.point_count * sizeof(FaultPoint);
   if (at + code.code_bytes > t->code_end || t->data_at + point_bytes > t->data_end ||
       t->translation_count == t->translation_limit ||
       t->page_use_count + pages + kPeekedPages > t->page_use_limit) {
-    return Made::kNoRoom;
+    return false;
   }
-  if (!BeginWriting(t)) return Made::kNoRoom;
+  if (!BeginWriting(t)) return false;
   Copy(at, code.code, code.code_bytes);
   Copy(t->data_at, reinterpret_cast<const uint8_t*>(code.points), point_bytes);
   const uint32_t number = t->translation_count;
-  t->translations[number] = {base,
+  t->translations[number] = {draft.base,
                              static_cast<uint32_t>(code.code_bytes),
                              static_cast<uint32_t>(code.point_count),
-                             pc,
-                             formed.low,
-                             formed.high,
-                             entry,
+                             draft.pc,
+                             draft.low,
+                             draft.high,
+                             draft.entry,
                              reinterpret_cast<const FaultPoint*>(t->data_at),
                              code.homes};
   __atomic_store_n(&t->translation_count, number + 1, __ATOMIC_RELEASE);
   t->data_at += point_bytes;
   t->code_at = at + code.code_bytes;
-  AddPageUses(t, number, formed.low, formed.high);
-  WantCalls(formed.region, batch);
-  t->made[t->made_count++] = number;
-  return Made::kTranslation;
+  AddPageUses(t, number, draft.low, draft.high);
+  if (t->made_count++ == 0) t->made_first = number;
+  return true;
 }
-
-}  // namespace
 
 uint64_t Translate(Translator* t, uint64_t pc, bool* no_room) {
   *no_room = false;
   const Entry* known = FindEntry(t, pc);
   if (known != nullptr && known->host != t->environment.translate) return known->host;
-  t->environment.context = t;
-  t->environment.entry_of = EntryForCode;
-  t->environment.flags_wanted = FlagsWanted;
   uint8_t* begin = t->code_at;
-  Batch batch;
-  batch.Want(pc);
   t->made_count = 0;
+  const Outcome installed = Install(t, pc);
+  Batch batch;
+  if (installed == Outcome::kNothing) batch.Want(pc);
+  *no_room = installed == Outcome::kNoRoom;
   for (uint32_t i = 0; i < batch.count && t->made_count < kBatch; i++) {
-    const Made made = MakeTranslation(t, batch.pcs[i], &batch);
-    if (i == 0 && made != Made::kTranslation) {
-      *no_room = made == Made::kNoRoom;
+    const Outcome outcome = MakeTranslation(t, batch.pcs[i], &batch);
+    if (i == 0 && outcome != Outcome::kDone) {
+      *no_room = outcome == Outcome::kNoRoom;
       break;
     }
-    if (made == Made::kNoRoom) break;
+    if (outcome == Outcome::kNoRoom) break;
   }
   const uint32_t made_count = t->made_count;
   t->made_count = 0;
@@ -200,11 +218,11 @@ uint64_t Translate(Translator* t, uint64_t pc, bool* no_room) {
     *no_room = true;
     return 0;
   }
+  const Translation* made = &t->translations[t->made_first];
   for (uint32_t i = 0; i < made_count; i++) {
-    const Translation& translation = t->translations[t->made[i]];
-    __atomic_store_n(&translation.entry->host, translation.code, __ATOMIC_RELEASE);
+    __atomic_store_n(&made[i].entry->host, made[i].code, __ATOMIC_RELEASE);
   }
-  return t->translations[t->made[0]].code;
+  return made->code;
 }
 
 void Reset(Translator* t) {

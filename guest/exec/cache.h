@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "guest/exec/stored.h"
 #include "guest/exec/translator.h"
 #include "guest/select/x64/select.h"
 
@@ -42,6 +43,15 @@ constexpr size_t kRoutineBytes = 4096;
 constexpr size_t kFormerBytes = 16384;
 constexpr size_t kPeekArenaBytes = 32768;
 constexpr uint32_t kPeekedPages = 16;
+constexpr uint32_t kPeekLimit = 64;  // extents of one region that are remembered
+
+// Files that the guest has mapped whose translations there are; more replace the oldest.
+constexpr uint32_t kLentLimit = 64;
+struct Lent {
+  uint64_t begin, end;  // 0: none
+  uint64_t base;        // guest address of the file's first byte
+  const StoredHeader* stored;
+};
 
 // What is remembered of flags wanted at an entry, from the bytes of its page.
 enum class FlagsKnown : uint8_t { kNo, kWanted, kUnwanted };
@@ -91,11 +101,17 @@ struct Translator {
   void* peek_arena;                     // kPeekArenaBytes
   uint64_t peeked_pages[kPeekedPages];  // that the region at hand relies on
   uint32_t peeked_count;
-  uint32_t made[kBatch];  // translations that are not executable yet
+  uint32_t made_first;  // translations that are not executable yet: from this one on
   uint32_t made_count;
+  // What was looked at there, if somebody wants to know: kPeekLimit, addresses cut to 32 bits.
+  StoredExtent* peeks;
+  uint32_t peek_count;
   void* arena;
   size_t arena_bytes;
   uint8_t* window;  // guest bytes of a page
+  Lent lent[kLentLimit];
+  uint32_t lent_next;
+  Fresh* fresh;  // translation_limit addresses
 };
 
 // Takes and releases the lock. Threads in generated code never hold it.
@@ -107,6 +123,25 @@ Entry* FindEntry(const Translator* t, uint64_t pc);  // null: there is none
 Entry* EntryOf(Translator* t, uint64_t pc);          // null: no room
 // Whether there is one of the region at `pc`.
 bool IsTranslated(const Translator* t, uint64_t pc);
+// What is to become a translation.
+struct Draft {
+  uint64_t pc;
+  Entry* entry;
+  uint64_t base;  // where the code is to lie
+  uint64_t low, high;
+  select::x64::Generated code;
+};
+enum class Outcome : uint8_t { kDone, kNothing, kNoRoom };
+struct FormedRegion;
+
+// Makes code of the region at `pc`, to lie behind what there is.
+Outcome Generate(Translator* t, uint64_t pc, FormedRegion* formed, Draft* draft);
+// Puts it there, but for the entry: code, and what describes it. False: no room.
+bool Append(Translator* t, const Draft& draft);
+// Appends the region at `pc`, and what was made after it, from what is stored. kNothing: it is not
+// there, or not made of what the guest has there now.
+Outcome Install(Translator* t, uint64_t pc);
+
 // The translation of the region at `pc`, made if need be. 0: nothing can be fetched there;
 // `no_room`: the cache is full.
 uint64_t Translate(Translator* t, uint64_t pc, bool* no_room);

@@ -67,6 +67,7 @@ Translator* Make(const HostServices& host, size_t cache_bytes, LowerBlock lower)
       layout.Take<uint8_t>(select::x64::WorkspaceBytes()));
   t->former = layout.Take<uint8_t>(kFormerBytes);
   t->peek_arena = layout.Take<uint8_t>(kPeekArenaBytes);
+  t->peeks = layout.Take<StoredExtent>(kPeekLimit);
   t->window = layout.Take<uint8_t>(kPageBytes);
   t->arena_bytes = kArenaBytes;
   t->arena = layout.Take<uint8_t>(kArenaBytes);
@@ -78,6 +79,7 @@ Translator* Make(const HostServices& host, size_t cache_bytes, LowerBlock lower)
   t->entry_index = layout.Take<uint32_t>(index_size);
   t->translation_limit = static_cast<uint32_t>(code_bytes / kCodePerTranslation);
   t->translations = layout.Take<Translation>(t->translation_limit);
+  t->fresh = reinterpret_cast<Fresh*>(layout.Take<uint64_t>(t->translation_limit + 1));
   t->page_buckets = layout.Take<uint32_t>(kPageBuckets);
   t->page_use_limit = 2 * t->translation_limit;
   t->page_uses = layout.Take<PageUse>(t->page_use_limit);

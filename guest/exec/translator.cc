@@ -234,7 +234,10 @@ RefusedAccess Refused(Translator* translator, ir::State* state) {
 
 void BeforeFork(Translator* translator) { Lock(translator); }
 void AfterFork(Translator* translator, bool child) {
-  if (child) translator->runners = nullptr;
+  if (child) {
+    translator->runners = nullptr;
+    translator->fresh->count = 0;
+  }
   Unlock(translator);
 }
 

@@ -3,6 +3,7 @@
 //
 // Its one argument is the stage of a start (see guest/confine/confine.h for the untrusted ones):
 //   trusted    no confinement: serves
+//   ahead      translates a file and ends (ahead.h)
 //   prepare    makes the container's outer namespaces, reports their descriptors, ends
 //   launch     enters the user namespace and starts the next stage
 //   confined   confines itself and serves
@@ -20,7 +21,9 @@
 #include <unistd.h>
 
 #include "guest/confine/confine.h"
+#include "guest/host/build.h"
 #include "guest/host/facts.h"
+#include "guest/launcher/ahead.h"
 #include "guest/native/intercept.h"
 #include "guest/native/start.h"
 #include "ring/layout.h"
@@ -66,6 +69,7 @@ bool SendHello(int listener) {
   hello.stub_start = Address(dd_stub_start);
   hello.stub_end = Address(dd_stub_end);
   host::FillGuestFacts(&hello);
+  host::BuildOf(hello.build);
   hello.clock_tick = static_cast<uint32_t>(getauxval(AT_CLKTCK));
   iovec iov{&hello, sizeof hello};
   alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
@@ -175,6 +179,7 @@ uint32_t Reap(const int* pidfds, uint32_t count) {
   environment.text_begin = Address(__executable_start);
   environment.text_end = Address(etext);
   host::FillFacts(&environment);
+  host::BuildOf(environment.build);
   environment.attach_call = confine::kNotifyCall;
   environment.fork_flags = confine::kCloneFlagsForkToLauncher;
   environment.vfork_flags = confine::kCloneFlagsVforkToLauncher;
@@ -268,6 +273,7 @@ int RunConfined() {
 int Main(int argc, char** argv) {
   const char* stage = argc == 2 ? argv[1] : "";
   if (strcmp(stage, "trusted") == 0) return RunTrusted();
+  if (strcmp(stage, "ahead") == 0) return TranslateAhead();
   if (strcmp(stage, "prepare") == 0) return RunPrepare();
   if (strcmp(stage, "launch") == 0) return RunLaunch(argv[0]);
   if (strcmp(stage, "confined") == 0) return RunConfined();

@@ -74,6 +74,10 @@ void MemoryChanged(AddressSpace* space, uint64_t begin, uint64_t end, uint64_t p
 // It has moved what was there: [from, from + from_length) is now [to, to + to_length).
 void MemoryMoved(AddressSpace* space, uint64_t from, uint64_t from_length, uint64_t to,
                  uint64_t to_length);
+// Of the file that the guest has mapped at `begin`, from byte `offset` on, the sentry has
+// translations: descriptor `fd`, the caller's.
+void TranslationsLent(AddressSpace* space, uint64_t begin, uint64_t length, uint64_t offset,
+                      long fd);
 // What the host is asked for where the guest asks for `prot`.
 uint64_t HostProtection(uint64_t prot);
 

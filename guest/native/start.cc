@@ -31,6 +31,10 @@ long CarryOut(const ring::PlanStep& step, uint32_t tag, const Start& start) {
     if (static_cast<uint32_t>(step.fd) >= start.file_count) return -kEinval;
     fd = start.file_fds[step.fd];
   }
+  if ((step.flags & ring::kPlanTranslations) != 0) {
+    TranslationsLent(start.space, step.addr, step.length, step.offset, fd);
+    return 0;
+  }
   const long result =
       Map(start.space, {step.addr, step.length, step.prot, step.flags, fd, step.offset}, tag);
   return result < 0 ? result : 0;

@@ -40,6 +40,13 @@ long ApplyTemporaryMask(Thread* thread, long nr, const uint64_t args[6]) {
   return 0;
 }
 
+// A descriptor that was promised in a reply to `thread`: `fd` in the sentry.
+long Collect(Thread* thread, uint64_t fd) {
+  const Environment& environment = thread->space->environment;
+  return environment.attach_call != 0 ? Attach(thread, ring::Attach::kFile, thread->slot_index)
+                                      : TakeFromSentry(environment, fd);
+}
+
 // kMapFile: receives the promised descriptor and maps it where the guest asked.
 long MapFile(Thread* thread, long nr, const uint64_t args[6], const Reply& reply) {
   if (reply.result != 0) {
@@ -48,10 +55,7 @@ long MapFile(Thread* thread, long nr, const uint64_t args[6], const Reply& reply
         {args[0], args[1], reply.operands[0] & kProtAll, reply.operands[1] | kMapAnonymous, -1, 0},
         ring::kTagAnonymous);
   }
-  const Environment& environment = thread->space->environment;
-  const long fd = environment.attach_call != 0
-                      ? Attach(thread, ring::Attach::kFile, thread->slot_index)
-                      : TakeFromSentry(environment, reply.operands[3]);
+  const long fd = Collect(thread, reply.operands[3]);
   if (fd < 0) return fd;
   // shmat(2) says where, rounded down by SHM_RND, and the sentry how much.
   const bool segment = nr == kShmat;
@@ -62,6 +66,14 @@ long MapFile(Thread* thread, long nr, const uint64_t args[6], const Reply& reply
           {addr, length, reply.operands[0] & kProtAll, reply.operands[1], fd, reply.operands[2]},
           static_cast<uint32_t>(reply.operands[4]));
   Host(kClose, fd);
+  const bool lent = !segment && reply.operands[5] != 0;
+  const long translations = lent ? Collect(thread, reply.operands[5]) : -1;
+  if (translations >= 0) {
+    if (result >= 0) {
+      TranslationsLent(thread->space, static_cast<uint64_t>(result), length, args[5], translations);
+    }
+    Host(kClose, translations);
+  }
   return segment && result == -kEexist ? -kEinval : result;
 }
 

@@ -36,6 +36,7 @@ struct Environment {
   uint64_t vfork_flags;
   uint64_t foreign_signals;  // host signals that are blocked on guest threads for good
   uint32_t xsave_bytes;      // size of the extended state the host saves
+  uint8_t build[20];         // tells this program from others: see host/build.h
 };
 
 // What the direct plane knows of a guest descriptor.

@@ -1,5 +1,6 @@
 // The loop of a guest thread whose code is translated, and the parts of native/context.h that every
 // translated instruction set answers alike.
+#include "guest/exec/stored.h"
 #include "guest/ir/interpret.h"
 #include "guest/native/signals.h"
 #include "guest/native/syscalls.h"
@@ -7,9 +8,6 @@
 
 namespace dd::translated {
 namespace {
-
-// Address space for generated code; what is not used costs nothing.
-constexpr size_t kCacheBytes = size_t{128} << 20;
 
 void* MapMemory(size_t bytes) {
   const long base =
@@ -98,6 +96,22 @@ void MemoryMoved(AddressSpace* space, uint64_t from, uint64_t from_length, uint6
   MemoryChanged(space, to, to + to_length, executable ? uint64_t{kProtExec} : 0);
 }
 
+void TranslationsLent(AddressSpace* space, uint64_t begin, uint64_t length, uint64_t offset,
+                      long fd) {
+  const long base =
+      Host(kMmap, 0, exec::kStoredBytesMax, kProtRead, kMapPrivate | kMapNoreserve, fd, 0);
+  if (base < 0) return;
+  const auto* stored = reinterpret_cast<const exec::StoredHeader*>(base);
+  // The sentry has looked at all of it; but the program on disk may not be this one any more.
+  bool same = stored->magic == exec::kStoredMagic && stored->version == exec::kStoredVersion;
+  for (size_t i = 0; i < exec::kBuildBytes; i++) {
+    same = same && stored->build[i] == space->environment.build[i];
+  }
+  const uint64_t kept = same ? (stored->bytes + kPage - 1) & ~(kPage - 1) : 0;
+  if (kept < exec::kStoredBytesMax) Host(kMunmap, base + kept, exec::kStoredBytesMax - kept);
+  if (same) exec::Lend(space->translated->translator, begin, begin + length, offset, stored);
+}
+
 uint64_t HostProtection(uint64_t prot) {
   // Execute-only memory is still read, to be translated.
   return (prot & kProtExec) != 0 ? (prot & ~uint64_t{kProtExec}) | kProtRead : prot;
@@ -111,7 +125,7 @@ long PrepareSpace(AddressSpace* space) {
   auto* translated = reinterpret_cast<Translated*>(base);
   ir::virtual_count = translated::VirtualCount;
   translated->translator =
-      exec::Make(translated::kHost, translated::kCacheBytes, translated::kLower);
+      exec::Make(translated::kHost, exec::kCacheBytes, translated::kLower);
   if (translated->translator == nullptr) return -kEnomem;
   const long page =
       Host(kMmap, 0, kPage, kProtRead | kProtWrite, kMapPrivate | kMapAnonymous, -1, 0);
@@ -120,6 +134,8 @@ long PrepareSpace(AddressSpace* space) {
   translated->sigreturn = static_cast<uint64_t>(page);
   translated::SetExecutable(&translated->executable, translated->sigreturn,
                             translated->sigreturn + kPage, true);
+  translated->executable.header.made =
+      reinterpret_cast<uint64_t>(exec::FreshOf(translated->translator));
   space->owned->header.code = reinterpret_cast<uint64_t>(&translated->executable.header);
   space->translated = translated;
   return Host(kMprotect, page, kPage, kProtRead);

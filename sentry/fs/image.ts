@@ -15,7 +15,7 @@ export function imageLower(tree: ImageTree): Lower {
 function openNode(node: ImageNode): LowerContent | Errno {
   const content = node.content();
   if (content === undefined) return ENODATA;
-  const { fd, offset, length, mappable } = content;
+  const { fd, offset, length, mappable, identity } = content;
   // The descriptor is the pack's: shared by all files, and never anyone's to close.
-  return { fd, offset, length, mappable, direct: false, close: () => {} };
+  return { fd, offset, length, mappable, identity, direct: false, close: () => {} };
 }

@@ -1,5 +1,5 @@
 import { closeSync, fstatSync, openSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { ByteBuffer } from "flatbuffers";
 import type { ByteString } from "../abi/bytes.ts";
 import { Errno } from "../abi/errno.ts";
@@ -22,6 +22,8 @@ import { MAPPABLE_MIN, PACK_NAMES } from "./pack-writer.ts";
 import type { Content, ImageEntry, ImageNode, ImageTree, NodeType } from "./tree.ts";
 
 export const INDEX_NAME = "index";
+/** A layer in the store: the digest of its archive. */
+const LAYER_NAME = /^[0-9a-f]{64}$/;
 /** Less than any index has. */
 const INDEX_BYTES_MIN = 64;
 
@@ -157,6 +159,13 @@ export class LayerTree implements ImageTree {
       this.#packs.set(name, fd);
     }
     return fd;
+  }
+
+  /** See `Content.identity`: a stored layer's directory is named by its digest. */
+  identityAt(offset: number, size: number): string | undefined {
+    const digest = basename(this.#directory);
+    if (!LAYER_NAME.test(digest)) return undefined;
+    return `${digest}-${offset.toString(16)}-${size.toString(16)}`;
   }
 
   close(): void {
@@ -312,6 +321,7 @@ export class LayerNode implements ImageNode {
       offset: this.#offset,
       length: this.size,
       mappable: this.#shared && this.size >= MAPPABLE_MIN,
+      identity: this.#shared ? this.#tree.identityAt(this.#offset, this.size) : undefined,
     };
   }
 }

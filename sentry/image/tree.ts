@@ -76,4 +76,6 @@ export interface Content {
    * is not mappable is small or not world-readable: the sentry reads it and copies it in.
    */
   readonly mappable: boolean;
+  /** Names these bytes for ever, in every image that has the layer; not a path. */
+  readonly identity?: string | undefined;
 }

@@ -18,6 +18,8 @@ export interface MappedFile {
   readonly name: ByteString;
   readonly dev: number;
   readonly ino: number;
+  /** Where its bytes are. */
+  readonly backing?: HostBacking | undefined;
 }
 
 /** One mapping of a fresh program image. Addresses and lengths are multiples of the page size. */

@@ -15,6 +15,7 @@ import type {
 import type { Process } from "../kernel/process.ts";
 import type { Task } from "../kernel/task.ts";
 import type { Usage } from "../kernel/usage.ts";
+import type { Translations } from "../translations/translations.ts";
 import { AddressSpace, Executor } from "./address-space.ts";
 import { ExecutorThread } from "./executor-thread.ts";
 import { cpuNsOf, rememberThread, sleeps, usedBy } from "./executor-usage.ts";
@@ -25,6 +26,7 @@ import { hostResidentBytes } from "./host-usage.ts";
 import { hostedAuxv } from "./hosted-auxv.ts";
 import type { RawSubmission, RingHub } from "./hub.ts";
 import { Launcher, type Notification } from "./launcher.ts";
+import { learn } from "./learn.ts";
 import { lend } from "./lend.ts";
 import { lifePipe } from "./life-pipe.ts";
 import type { ExecutorMachineOptions } from "./machine-options.ts";
@@ -88,7 +90,7 @@ export class ExecutorMachine implements Machine {
     const space = AddressSpace.create(this.hub);
     if (space instanceof Errno) return space;
     const files: number[] = [];
-    const plan = encodePlan(image, files);
+    const plan = encodePlan(image, files, this.#options.translations);
     if (plan instanceof Errno) {
       space.destroy();
       return plan;
@@ -182,9 +184,19 @@ export class ExecutorMachine implements Machine {
     return PARKED;
   }
 
-  /** A thread will collect `fd` by its next call. The descriptor is the machine's from now on. */
-  promise(thread: ExecutorThread, fd: number): void {
-    this.#promises.make(thread, fd);
+  /** A thread will collect these by its next call. The descriptors are the machine's from now on. */
+  promise(thread: ExecutorThread, ...fds: number[]): void {
+    this.#promises.make(thread, fds);
+  }
+
+  /** What tells the launcher's program from others. */
+  get build(): Uint8Array {
+    return this.#launch().build;
+  }
+
+  /** What is kept of translated code, where there is any. */
+  get translations(): Translations | undefined {
+    return this.#options.translations;
   }
 
   /** The host id of a thread that is not its process's first, from what it claims and the host confirms. */
@@ -364,6 +376,7 @@ export class ExecutorMachine implements Machine {
 
   /** Ends an executor. The threads of one in this process must end by themselves. */
   #kill(executor: Executor): void {
+    if (this.translations !== undefined && !executor.doomed) learn(this.translations, executor);
     if (executor.hostedTid === undefined) {
       executor.kill();
       return;
@@ -506,7 +519,7 @@ export class ExecutorMachine implements Machine {
     // Gone already: the thread was interrupted before it was heard, and will ask again.
     if (error === ENOENT) return;
     if (error !== undefined) this.#launch().reply(note, error);
-    this.#promises.break(thread);
+    this.#promises.keep(thread);
   }
 
   #byPid(pid: number): Executor | undefined {

@@ -11,6 +11,7 @@ import { ThreadFrame } from "./frame.ts";
 import { SIGKICK, SIGNAL_FRAME, Verb } from "./protocol.ts";
 import { StagingArea } from "./staging.ts";
 
+const PROT_EXEC = 4;
 const F_DUPFD_CLOEXEC = 1030;
 
 /** A guest thread behind a ring slot. */
@@ -139,8 +140,17 @@ export class ExecutorThread implements GuestThread {
       this.complete(kept);
       return PARKED;
     }
-    this.#machine.promise(this, kept);
-    this.answer(Verb.mapFile, 0, [prot, flags, offset, kept, this.space.owned.add(shown), length]);
+    const translations = (prot & PROT_EXEC) === 0 ? 0 : this.#translationsOf(shown);
+    this.#machine.promise(this, ...(translations === 0 ? [kept] : [kept, translations]));
+    const tag = this.space.owned.add(shown);
+    this.answer(Verb.mapFile, 0, [prot, flags, offset, kept, tag, length || translations]);
     return PARKED;
+  }
+
+  /** A descriptor of what there is of a file, to be given away; 0: nothing. */
+  #translationsOf({ backing }: MappedFile): number {
+    const lent = backing === undefined ? undefined : this.#machine.translations?.lend(backing);
+    const fd = lent === undefined ? 0 : call("fcntl", lent, F_DUPFD_CLOEXEC, 0);
+    return fd instanceof Errno ? 0 : fd;
   }
 }

@@ -38,6 +38,7 @@ const NOTIFICATION_SIZE = 80;
 const SIGKILL = 9;
 /** No process, no descriptor. */
 const NONE = -1;
+const BUILD_BYTES = 20;
 const FD_CLOEXEC_FLAG = 0o2000000;
 /** AT_PLATFORM. */
 export const PLATFORMS: Readonly<Record<Isa, string>> = { x86_64: "x86_64", arm64: "aarch64" };
@@ -103,6 +104,8 @@ interface Reply {
 /** The container's launcher process: it forks executors, which then speak through designated calls. */
 export class Launcher {
   readonly auxv: HostAuxv;
+  /** What tells its program from others. */
+  readonly build: Uint8Array;
   readonly pid: number;
   readonly #control: number;
   readonly #listener: number;
@@ -140,6 +143,7 @@ export class Launcher {
       platform: PLATFORMS[options.guest],
       vdso: () => vdso,
     };
+    this.build = started.hello.subarray(LauncherHello.build, LauncherHello.build + BUILD_BYTES);
     this.pid = started.pid;
     this.#control = started.control;
     this.#listener = started.listener;

@@ -1,6 +1,7 @@
 import type { Isa } from "../abi/numbers.ts";
 import type { Reactor } from "../host/reactor.ts";
 import type { KernelEvents } from "../kernel/machine.ts";
+import type { Translations } from "../translations/translations.ts";
 import type { RingHub } from "./hub.ts";
 import type { LauncherOptions } from "./launcher.ts";
 
@@ -11,6 +12,8 @@ export interface ExecutorMachineOptions {
   readonly guest: Isa;
   readonly reactor: Reactor;
   readonly events: KernelEvents;
+  /** Where the guest's code is translated: what is kept of that. */
+  readonly translations?: Translations;
   readonly log: (line: string) => void;
   /** Absent: trusted mode. */
   readonly confinement?: LauncherOptions["confinement"];

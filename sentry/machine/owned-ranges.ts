@@ -28,6 +28,9 @@ const ATTEMPTS = 4;
 /** Tags kept at least before those that are mapped nowhere any more are forgotten. */
 const TAGS_KEPT = 1024;
 const TAG_MAX = TAG_HEAP - 1;
+/** Translations one executor may tell of: its cache has room for as many. */
+const TRANSLATED_MAX = 1 << 17;
+const WORD_BYTES = 8;
 
 /**
  * The guest's part of one address space. The ranges lie in the executor's memory, which guest code can
@@ -54,7 +57,12 @@ export class OwnedRanges {
     this.#address = address;
     for (const [i, { file, stack }] of mappings.entries()) {
       if (file !== undefined) {
-        this.#tags.set(i + 1, { ...file.shown, offset: file.offset, isFile: true });
+        this.#tags.set(i + 1, {
+          ...file.shown,
+          offset: file.offset,
+          backing: file.backing,
+          isFile: true,
+        });
       } else if (stack === true) {
         this.#tags.set(i + 1, named("[stack]"));
       }
@@ -79,6 +87,20 @@ export class OwnedRanges {
     });
     const code = this.#code();
     return code === undefined ? ranges : ranges.flatMap((range) => split(range, code));
+  }
+
+  /** The guest addresses that had to be translated so far: the executor's word. */
+  translated(): BigUint64Array {
+    const code = this.#header()?.code ?? 0;
+    const header = code === 0 ? undefined : this.#memory.copyIn(code, CodeHeader.size);
+    if (header === undefined || header instanceof Errno) return new BigUint64Array();
+    const made = Number(wordAt(header, CodeHeader.made));
+    const count = this.#memory.copyIn(made, WORD_BYTES);
+    if (count instanceof Errno) return new BigUint64Array();
+    const known = Math.min(Number(wordAt(count, 0)), TRANSLATED_MAX);
+    const bytes = this.#memory.copyIn(made + WORD_BYTES, known * WORD_BYTES);
+    if (bytes instanceof Errno) return new BigUint64Array();
+    return new BigUint64Array(Uint8Array.from(bytes).buffer);
   }
 
   /** What a guest whose code is translated may execute. */
@@ -209,4 +231,8 @@ function parse(bytes: Uint8Array): readonly RawRange[] {
     });
   }
   return ranges;
+}
+
+function wordAt(bytes: Uint8Array, offset: number): bigint {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength).getBigUint64(offset, true);
 }

@@ -1,25 +1,30 @@
 import { call } from "../host/call.ts";
 import type { ExecutorThread } from "./executor-thread.ts";
 
-/** Descriptors that threads are about to collect, one each; the sentry's until they are collected or not. */
+/** Descriptors that threads are about to collect; the sentry's until they are collected or not. */
 export class Promises {
-  readonly #promised = new Map<ExecutorThread, number>();
+  readonly #promised = new Map<ExecutorThread, number[]>();
 
-  /** Promises `fd`, which is the promise's from now on, instead of what was promised before. */
-  make(thread: ExecutorThread, fd: number): void {
+  /** Promises `fds` in this order, which are the promise's from now on, instead of what was promised before. */
+  make(thread: ExecutorThread, fds: readonly number[]): void {
     this.break(thread);
-    this.#promised.set(thread, fd);
+    this.#promised.set(thread, [...fds]);
   }
 
+  /** The next one the thread is to have. */
   of(thread: ExecutorThread): number | undefined {
-    return this.#promised.get(thread);
+    return this.#promised.get(thread)?.[0];
   }
 
-  /** The promise has been kept, or never will be. */
+  /** The thread has the next one, or has been told why not. */
+  keep(thread: ExecutorThread): void {
+    const fd = this.#promised.get(thread)?.shift();
+    if (fd !== undefined) call("close", fd);
+  }
+
+  /** Nothing that was promised will be collected any more. */
   break(thread: ExecutorThread): void {
-    const fd = this.#promised.get(thread);
-    if (fd === undefined) return;
+    for (const fd of this.#promised.get(thread) ?? []) call("close", fd);
     this.#promised.delete(thread);
-    call("close", fd);
   }
 }

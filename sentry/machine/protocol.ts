@@ -34,6 +34,9 @@ export const OWNED_LIMIT = 65530;
 export const TAG_ANONYMOUS = 0;
 export const TAG_HEAP = 0xffffffff;
 
+/** `flags` of a step that is no mapping: `kPlanTranslations`. */
+export const PLAN_TRANSLATIONS = 0x80000000;
+
 /** Threads per address space, and bytes of staging per thread. */
 export const SLOT_COUNT = 1024;
 export const STAGING_SIZE = 65536;

@@ -74,7 +74,7 @@ const mmap = syscall("mmap", {
     if (donated instanceof Errno) return donated;
     const stat = file.stat();
     const { dev, ino } = stat instanceof Errno ? { dev: 0, ino: 0 } : stat;
-    const shown = { name: file.name, dev, ino, offset };
+    const shown = { name: file.name, dev, ino, offset, backing };
     return task.thread.mapFile(
       donated.fd,
       donated.own,

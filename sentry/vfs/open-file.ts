@@ -23,6 +23,8 @@ export interface HostBacking {
   readonly offset: number;
   /** How many bytes from there are the file's; undefined: all that the host file has, now and later. */
   readonly length?: number;
+  /** The same bytes, for ever, wherever this name is met again; undefined: they may change. Not a path. */
+  readonly identity?: string | undefined;
   /**
    * Whether the host's own file offset is the guest's: then any thread may read, write, seek and poll the
    * descriptor itself and nobody can tell the difference, as long as it need not wait.

@@ -12,6 +12,13 @@ namespace dd::emit::x64 {
 enum class Map : uint8_t { k0f = 1, k0f38 = 2, k0f3a = 3 };
 enum class Prefix : uint8_t { kNone, k66, kF3, kF2 };
 
+// A place in code that says where something outside of it is.
+struct Reference {
+  uint32_t offset;  // in the code
+  bool constant;    // 8 bytes of a constant that may be an address; else a 4-byte displacement
+  uint64_t target;
+};
+
 // Writes code for `base` (where it will run) into a buffer. Room is looked at by KeepRoom only,
 // which is called at least once for every kStride bytes: when the buffer is full it takes back what
 // was written last, and overflow() says so.
@@ -24,7 +31,15 @@ class Encoder {
     end_ = buffer + bytes - kStride;
     base_ = base;
     overflow_ = false;
+    reference_limit_ = reference_count_ = 0;
   }
+
+  // From here on references are noted, for whoever is going to move the code. Too many: overflow().
+  void NoteReferences(Reference* room, uint32_t limit) {
+    references_ = room;
+    reference_limit_ = limit;
+  }
+  uint32_t reference_count() const { return reference_count_; }
 
   uint32_t offset() const { return static_cast<uint32_t>(at_ - begin_); }
   uint64_t here() const { return base_ + offset(); }
@@ -98,7 +113,19 @@ class Encoder {
     Byte(value >> 8);
   }
   void Put32(uint32_t value) { at_ = Put32(at_, value); }
-  void Relative(uint64_t target) { Put32(static_cast<uint32_t>(target - (here() + 4))); }
+  void Relative(uint64_t target) {
+    Note(at_, false, target);
+    Put32(static_cast<uint32_t>(target - (here() + 4)));
+  }
+  // What is written at `at` next says where `target` is.
+  void Note(const uint8_t* at, bool constant, uint64_t target) {
+    if (reference_limit_ == 0) return;
+    if (reference_count_ == reference_limit_) {
+      overflow_ = true;
+      return;
+    }
+    references_[reference_count_++] = {static_cast<uint32_t>(at - begin_), constant, target};
+  }
 
   // The legacy encoding with a register or memory operand. `immediate_bytes` follow the operand: a
   // rip-relative displacement counts from after them. `byte_register`: REX is needed for spl..dil.
@@ -164,6 +191,7 @@ class Encoder {
     const uint32_t field = (reg & 7u) << 3;
     if (m.absolute != 0) {
       *p++ = static_cast<uint8_t>(field | 5);
+      Note(p, false, m.absolute);
       const uint64_t next = base_ + static_cast<uint64_t>(p - begin_) + 4 + immediate_bytes;
       return Put32(p, static_cast<uint32_t>(m.absolute - next));
     }
@@ -204,6 +232,9 @@ class Encoder {
   uint8_t* end_ = nullptr;
   uint64_t base_ = 0;
   bool overflow_ = false;
+  Reference* references_ = nullptr;
+  uint32_t reference_limit_ = 0;
+  uint32_t reference_count_ = 0;
 };
 
 }  // namespace dd::emit::x64

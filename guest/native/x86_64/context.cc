@@ -198,6 +198,7 @@ void MemoryChanged(AddressSpace* space, uint64_t begin, uint64_t, uint64_t prot)
   if ((prot & kProtExec) != 0) ReserveTrampolines(space, begin);
 }
 void MemoryMoved(AddressSpace*, uint64_t, uint64_t, uint64_t, uint64_t) {}
+void TranslationsLent(AddressSpace*, uint64_t, uint64_t, uint64_t, long) {}
 uint64_t HostProtection(uint64_t prot) { return prot; }
 
 }  // namespace dd::native

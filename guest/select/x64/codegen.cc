@@ -226,13 +226,14 @@ bool Codegen::Generate(const Environment& environment, const ir::Region& region,
   point_count_ = stub_count_ = op_number_ = 0;
   failed_ = false;
   Start(code_, sizeof code_, base);
+  NoteReferences(environment.references, environment.reference_limit);
   Plan();
   flags_ = FlagsPlace{};
   EmitPrologue();
   for (uint32_t i = 0; i < region.block_count && !failed_; i++) EmitBlock(i);
   if (!failed_) EmitStubs();
   if (failed_ || overflow()) return false;
-  *out = {code_, offset(), points_, point_count_, homes_};
+  *out = {code_, offset(), points_, point_count_, reference_count(), homes_};
   return true;
 }
 

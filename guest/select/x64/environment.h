@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "guest/emit/x64/operand.h"
+#include "guest/emit/x64/encoder.h"
 #include "guest/ir/ir.h"
 #include "guest/ir/state.h"
 
@@ -106,6 +106,9 @@ struct Environment {
   // Addresses may have tags (ir::kAddressMask). Only then code takes them off: without it such an
   // address, which no x86-64 processor accepts, is a fault.
   bool tagged;
+  // Where what the code refers to is noted; a limit of 0: nowhere.
+  emit::x64::Reference* references;
+  uint32_t reference_limit;
 };
 
 // Read-only data that generated code uses, within 2 GiB of it.

@@ -15,6 +15,7 @@ struct Generated {
   size_t code_bytes;
   const FaultPoint* points;  // by offset
   size_t point_count;
+  uint32_t reference_count;
   Homes homes;
 };
 

@@ -8,6 +8,8 @@ export interface LowerContent {
   readonly length: number;
   /** Whether `fd` may be mapped at `offset`; see `Content.mappable`. */
   readonly mappable: boolean;
+  /** See `Content.identity`. */
+  readonly identity?: string | undefined;
   /**
    * Whether `fd` is an open file description of this opening alone, holding exactly this file: then it
    * can be read directly.

@@ -338,8 +338,8 @@ class LowerFile extends VfsFile {
       const fd = this.#openBlob();
       return fd instanceof Errno ? fd : { fd, offset: 0, direct: false };
     }
-    const { fd, offset, length, mappable } = this.#content;
-    if (mappable) return { fd, offset, length, direct: false };
+    const { fd, offset, length, mappable, identity } = this.#content;
+    if (mappable) return { fd, offset, length, direct: false, identity };
     return this.#privateCopy();
   }
 
