@@ -154,7 +154,6 @@ export class Sentry implements SentryContainer {
       this.#translations = new Translations(
         join(toText(spec.rootfs.store), "translations"),
         launcherPath(spec.isa),
-        () => this.#machine.build,
         options.log,
       );
     }
@@ -168,7 +167,10 @@ export class Sentry implements SentryContainer {
         log: options.log,
         ...(this.#translations === undefined ? {} : { translations: this.#translations }),
         mayHost: this.#hostLimits.mayHost,
-        launched: (pid) => this.#hostLimits.apply(pid),
+        launched: (pid, build) => {
+          this.#hostLimits.apply(pid);
+          if (this.#translations !== undefined) this.#translations.build = build;
+        },
         ...(spec.mode === "trusted"
           ? {}
           : {

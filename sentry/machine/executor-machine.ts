@@ -45,6 +45,7 @@ export class ExecutorMachine implements Machine {
   readonly hub: RingHub;
   readonly freezer: Freezer = new Freezer(this);
   readonly auxv: HostAuxv;
+  readonly translations: Translations | undefined;
   readonly #reactor: Reactor;
   readonly #options: ExecutorMachineOptions;
   /** Started when it is first needed in trusted mode, at once otherwise. */
@@ -70,6 +71,7 @@ export class ExecutorMachine implements Machine {
     this.#events = options.events;
     this.#log = options.log;
     this.#options = options;
+    this.translations = options.translations;
     this.#mayHost =
       options.confinement === undefined && options.mayHost && options.guest === HOST_ISA;
     this.#expected = new Expected({
@@ -90,7 +92,7 @@ export class ExecutorMachine implements Machine {
     const space = AddressSpace.create(this.hub);
     if (space instanceof Errno) return space;
     const files: number[] = [];
-    const plan = encodePlan(image, files, this.#options.translations);
+    const plan = encodePlan(image, files, this.translations);
     if (plan instanceof Errno) {
       space.destroy();
       return plan;
@@ -187,16 +189,6 @@ export class ExecutorMachine implements Machine {
   /** A thread will collect these by its next call. The descriptors are the machine's from now on. */
   promise(thread: ExecutorThread, ...fds: number[]): void {
     this.#promises.make(thread, fds);
-  }
-
-  /** What tells the launcher's program from others. */
-  get build(): Uint8Array {
-    return this.#launch().build;
-  }
-
-  /** What is kept of translated code, where there is any. */
-  get translations(): Translations | undefined {
-    return this.#options.translations;
   }
 
   /** The host id of a thread that is not its process's first, from what it claims and the host confirms. */
@@ -300,7 +292,8 @@ export class ExecutorMachine implements Machine {
         this.#cloneFailed(thread);
         break;
       case RuntimeCall.lease:
-        this.#lease(thread);
+        if (this.#options.confinement === undefined) lend(this, thread);
+        else this.violated(space.ring, "a request for a descriptor in untrusted mode");
         break;
       case RuntimeCall.softEvents:
         thread.complete(this.#events.softEvents(thread.task, thread.frame));
@@ -376,7 +369,7 @@ export class ExecutorMachine implements Machine {
 
   /** Ends an executor. The threads of one in this process must end by themselves. */
   #kill(executor: Executor): void {
-    if (this.translations !== undefined && !executor.doomed) learn(this.translations, executor);
+    learn(this.translations, executor);
     if (executor.hostedTid === undefined) {
       executor.kill();
       return;
@@ -421,11 +414,6 @@ export class ExecutorMachine implements Machine {
     executor.space.closeRingFd();
     this.#adopt(executor, pid, pidfd);
     thread.answer(Verb.return, 0);
-  }
-
-  #lease(thread: ExecutorThread): void {
-    if (this.#options.confinement === undefined) lend(this, thread);
-    else this.violated(thread.space.ring, "a request for a descriptor in untrusted mode");
   }
 
   #adopt(executor: Executor, pid: number, pidfd: number): void {

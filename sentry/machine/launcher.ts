@@ -58,8 +58,8 @@ export interface LauncherOptions {
   readonly failed: (token: bigint, error: Errno) => void;
   /** Hears that the launcher, and with it every executor, has ended. */
   readonly gone: () => void;
-  /** Called with the launcher's host pid, before it has started any executor. */
-  readonly started: (pid: number) => void;
+  /** Called with the launcher's host pid and what tells its program from others, before it has started any executor. */
+  readonly started: (pid: number, build: Uint8Array) => void;
   /** Trusted mode: the reading end of a pipe whose writing end only the sentry has. */
   readonly lifeFd: number;
   /** Absent: trusted mode. */
@@ -104,8 +104,6 @@ interface Reply {
 /** The container's launcher process: it forks executors, which then speak through designated calls. */
 export class Launcher {
   readonly auxv: HostAuxv;
-  /** What tells its program from others. */
-  readonly build: Uint8Array;
   readonly pid: number;
   readonly #control: number;
   readonly #listener: number;
@@ -143,7 +141,6 @@ export class Launcher {
       platform: PLATFORMS[options.guest],
       vdso: () => vdso,
     };
-    this.build = started.hello.subarray(LauncherHello.build, LauncherHello.build + BUILD_BYTES);
     this.pid = started.pid;
     this.#control = started.control;
     this.#listener = started.listener;
@@ -162,7 +159,8 @@ export class Launcher {
         gone();
       }),
     ];
-    options.started(this.pid);
+    const build = LauncherHello.build;
+    options.started(this.pid, started.hello.subarray(build, build + BUILD_BYTES));
   }
 
   /** Asks for a new executor. It announces itself by a notification with the token. */

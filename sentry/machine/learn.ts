@@ -6,10 +6,11 @@ import type { Executor } from "./address-space.ts";
 const WORTH_LEAST = 8;
 
 /** An executor is about to end: what it had to translate of files may be of use to the next one. */
-export function learn(translations: Translations, executor: Executor): void {
+export function learn(translations: Translations | undefined, executor: Executor): void {
   const { space } = executor;
+  if (translations === undefined || executor.doomed || executor.pid === undefined) return;
   // Whoever borrowed the memory gives it back.
-  if (executor.pid === undefined || space.executors.size > 1) return;
+  if (space.executors.size > 1) return;
   const pcs = space.owned.translated();
   if (pcs.length < WORTH_LEAST) return;
   const ranges = space.owned.ranges().filter(({ executable }) => executable === true);

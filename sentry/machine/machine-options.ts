@@ -19,6 +19,6 @@ export interface ExecutorMachineOptions {
   readonly confinement?: LauncherOptions["confinement"];
   /** Guest code may run in this very process; only asked in trusted mode. */
   readonly mayHost: boolean;
-  /** Called with the launcher's host pid, before it has started any executor. */
-  readonly launched: (pid: number) => void;
+  /** Called with the launcher's host pid and what tells its program from others, before it has started any executor. */
+  readonly launched: (pid: number, build: Uint8Array) => void;
 }

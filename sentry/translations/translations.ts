@@ -5,8 +5,8 @@ import { Refused, type Source, Store, type StoreFile } from "./store-file.ts";
 
 /** Files that one container's guests may have made for. */
 const SOURCES_MAX = 256;
-/** Places in one file. */
-const PCS_MAX = 1 << 17;
+/** Places in one file: what a container waits for at its end, and what the next one reads at its start. */
+const PCS_MAX = 1 << 15;
 /** Fewer new places than this, or than this part of what there is, are not worth a process. */
 const WORTH_LEAST = 32;
 const WORTH_PART = 1 / 16;
@@ -26,24 +26,18 @@ interface Known {
 export class Translations {
   readonly #store: Store;
   readonly #program: string;
-  readonly #build: () => Uint8Array;
+  /** What the launcher that runs says it is. Until it has said so nothing is lent. */
+  build: Uint8Array | undefined;
   readonly #log: (line: string) => void;
   readonly #known = new Map<string, Known>();
 
   /**
    * @param directory where store files are
    * @param program the launcher of the guest's instruction set
-   * @param build what the launcher that runs says it is
    */
-  constructor(
-    directory: string,
-    program: string,
-    build: () => Uint8Array,
-    log: (line: string) => void,
-  ) {
+  constructor(directory: string, program: string, log: (line: string) => void) {
     this.#store = new Store(directory);
     this.#program = program;
-    this.#build = build;
     this.#log = log;
   }
 
@@ -97,8 +91,9 @@ export class Translations {
   }
 
   #open(source: Source): StoreFile | undefined {
+    if (this.build === undefined) return undefined;
     try {
-      return this.#store.open(source, this.#build());
+      return this.#store.open(source, this.build);
     } catch (error) {
       this.#say(source, error);
       return undefined;
@@ -106,12 +101,12 @@ export class Translations {
   }
 
   #keep(source: Source, body: Uint8Array | undefined): void {
-    if (body === undefined) {
+    if (body === undefined || this.build === undefined) {
       this.#log(`Translations of ${source.identity} could not be made`);
       return;
     }
     try {
-      this.#store.write(source, this.#build(), body);
+      this.#store.write(source, this.build, body);
     } catch (error) {
       this.#say(source, error);
     }

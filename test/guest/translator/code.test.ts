@@ -9,3 +9,7 @@ test("generated code does what the interpreter does, instruction by instruction"
 test("translated code faults exactly, follows changes, forks and shares itself", (t) => {
   t.log(runNativeTest(t, "plain", "exec-check").trim());
 });
+
+test("translations made ahead are taken over where the bytes are the same, and only there", (t) => {
+  t.log(runNativeTest(t, "plain", "stored-check").trim());
+});
