@@ -79,13 +79,15 @@ Translator* Make(const HostServices& host, size_t cache_bytes, LowerBlock lower)
   t->entry_index = layout.Take<uint32_t>(index_size);
   t->translation_limit = static_cast<uint32_t>(code_bytes / kCodePerTranslation);
   t->translations = layout.Take<Translation>(t->translation_limit);
-  t->fresh = reinterpret_cast<Fresh*>(layout.Take<uint64_t>(t->translation_limit + 1));
   t->page_buckets = layout.Take<uint32_t>(kPageBuckets);
   t->page_use_limit = 2 * t->translation_limit;
   t->page_uses = layout.Take<PageUse>(t->page_use_limit);
   t->data_begin = layout.Take<uint8_t>(0);
   t->data_end = memory + cache_bytes;
   if (t->data_begin + cache_bytes / kDataShare > t->data_end) return nullptr;
+  // Not a part of what code depends on the layout of.
+  t->fresh = static_cast<Fresh*>(host.map((t->translation_limit + 1) * sizeof(uint64_t)));
+  if (t->fresh == nullptr) return nullptr;
   select::x64::FillConstants(t->constants);
   t->environment.constants = reinterpret_cast<uint64_t>(t->constants);
   t->environment.dispatch = reinterpret_cast<uint64_t>(t->dispatch);

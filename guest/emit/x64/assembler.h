@@ -68,7 +68,7 @@ class GeneralAssembler : public Encoder {
     } else {
       Byte(Number(dst) >= 8 ? 0x49 : 0x48);
       Byte(0xb8u | (Number(dst) & 7u));
-      Note(at_, true, imm);
+      Note(buffer() + offset(), true, imm);
       Data64(imm);
     }
   }
