@@ -63,9 +63,9 @@ for (const mode of MODES) {
     held &&= holds;
     if (values.json) continue;
     const ms = ({ wallMs, cpuMs }: Start) => `${wallMs.toFixed(0)} ms (CPU ${cpuMs.toFixed(0)} ms)`;
-    console.log(
-      `${holds ? "holds" : "FAILS"}  ${program}, ${mode}: first ${ms(row.first)}, second ${ms(row.second)}`,
-    );
+    const verdict = holds ? "holds" : "FAILS";
+    const saved = `first ${ms(row.first)}, second ${ms(row.second)}`;
+    console.log(`${verdict}  ${program}, ${mode}: ${saved}`);
   }
 }
 if (values.json) console.log(JSON.stringify(rows));
