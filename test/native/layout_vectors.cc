@@ -124,6 +124,7 @@ void Numbers() {
   DD_SAY(kPlanFailed);
   DD_SAY(kAttached);
   DD_SAY(kLease);
+  DD_SAY(kSoftEvents);
   DD_SAY(ring::Attach::kExecutor);
   DD_SAY(ring::Attach::kFork);
   DD_SAY(ring::Attach::kVfork);
