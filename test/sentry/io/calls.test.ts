@@ -1,6 +1,7 @@
 import test from "ava";
 import { SIGPIPE, SIGUSR1 } from "../../../sentry/abi/signal.ts";
 import { memfdFile } from "../../../sentry/fs/memfd.ts";
+import { RLIMIT_NOFILE } from "../../../sentry/kernel/limits.ts";
 import { sendToTask } from "../../../sentry/kernel/send-signal.ts";
 import { sentBy } from "../../../sentry/kernel/siginfo.ts";
 import { must } from "./fixtures.ts";
@@ -131,6 +132,8 @@ test("poll of one descriptor a hundred thousand times over is quick work", (t) =
   const fds = Buffer.alloc(8 * 100_000);
   for (let i = 0; i < 100_000; i++) fds.writeInt32LE(reader, i * 8);
   for (let i = 0; i < 100_000; i++) fds.writeUInt16LE(POLLIN, i * 8 + 4);
+  const room = { cur: 100_000n, max: 100_000n };
+  guest.task.process.limits.set(RLIMIT_NOFILE, room, false);
   t.is(guest.call("poll", guest.alloc(fds), 100_000, -1), "parked");
   guest.sibling().write(writer, "x");
   guest.reactor.turn(0);
