@@ -1,6 +1,7 @@
 /**
- * What a second start of an arm64 program saves: each program is started with nothing kept of its translations, and again
- * with what that start has kept, in pairs. Wall time of `ddcli run`, and CPU time of the guest's processes as its shell counts it. Medians.
+ * What a second start of an arm64 program saves: each program is started with nothing kept of its
+ * translations, and again with what that start has kept, in pairs. Wall time of `ddcli run`, and CPU
+ * time of the guest's processes as its shell counts it. Medians.
  */
 import { rmSync } from "node:fs";
 import { join } from "node:path";
