@@ -26,21 +26,32 @@ function strings(list: readonly ByteString[]): Uint8Array {
   return Buffer.from(list.map((string) => `${string}\0`).join(""), "latin1");
 }
 
-/** A `/proc/PID/task/TID`. */
+/** A `/proc/PID/task/TID`. What the host has to be asked for is asked for when it is wanted. */
 function taskInfo(task: Task): TaskInfo {
   const { process, kernel, credentials, scheduling } = task;
   const zombie = process.state === "zombie" || task.exited;
   const stopped = process.stop?.complete === true;
   const alone = process.tasks.size <= 1;
-  const usage = usageOf(process);
-  const cpuNs = kernel.machine.cpuTime?.(task);
+  let used: Pick<Usage, "userNs" | "systemNs"> | undefined;
+  const usage = () => {
+    used ??= alone
+      ? usageOf(process)
+      : { userNs: kernel.machine.cpuTime?.(task) ?? 0n, systemNs: 0n };
+    return used;
+  };
   return {
     tid: task.tid,
     comm: task.name,
-    state: zombie ? "Z" : stopped ? "T" : sleeps(task) ? "S" : "R",
+    get state() {
+      return zombie ? "Z" : stopped ? "T" : sleeps(task) ? "S" : "R";
+    },
     credentials,
-    userTimeNs: alone ? usage.userNs : (cpuNs ?? 0n),
-    systemTimeNs: alone ? usage.systemNs : 0n,
+    get userTimeNs() {
+      return usage().userNs;
+    },
+    get systemTimeNs() {
+      return usage().systemNs;
+    },
     pendingSignals: task.pending.set,
     blockedSignals: task.thread === undefined ? 0n : task.signalMask & ALL_SIGNALS,
     nice: scheduling.nice,
