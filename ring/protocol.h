@@ -46,10 +46,10 @@ enum class Verb : uint32_t {
   kVfork = 4,       // as kThread
   kExitThread = 5,  // end this thread
   kExitGroup = 6,   // end this process: status
-  // receive a descriptor and map it: prot, flags, file offset, descriptor, tag; and, if it is not 0,
-  // receive another one of translations of that file: descriptor
+  // receive a descriptor and map it: prot, flags, file offset, descriptor, tag; and, if it is not
+  // 0, receive another one of translations of that file: descriptor
   kMapFile = 7,
-  kSignal = 8,      // run a handler: see SignalFrame in staging; result 0 means there is none
+  kSignal = 8,  // run a handler: see SignalFrame in staging; result 0 means there is none
 };
 
 // Calls of the runtime itself, beside Linux's numbers.
@@ -58,8 +58,8 @@ enum class RuntimeCall : uint32_t {
   kSignalRequest = 0x10001,  // give me my next signal; answered by kSignal
   kFault = 0x10002,        // guest code faulted: signo, code, addr, ip, fatal; answered by kSignal
   kCloneFailed = 0x10003,  // the host refused: tid, errno
-  // Trusted mode: the sentry's descriptor behind a guest's, to use directly. Answered by kReturn with
-  // its number; operands: whether calls may wait on it, the data of an epoll instance's bell.
+  // Trusted mode: the sentry's descriptor behind a guest's, to use directly. Answered by kReturn
+  // with its number; operands: whether calls may wait on it, the data of an epoll instance's bell.
   kLease = 0x10006,
   // Trusted mode: the reports of an epoll instance that the host knows nothing of: descriptor,
   // address, room. Answered by kReturn with how many there are.

@@ -133,7 +133,6 @@ uint64_t Extreme(const Op& op, uint64_t a, uint64_t b, bool greatest) {
   return (x > y) == greatest ? a : b;
 }
 
-
 }  // namespace
 
 void Load(State& s, const Op& op) {

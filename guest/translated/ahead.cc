@@ -50,9 +50,9 @@ bool Confine() {
   const rlimit core = {0, 0};
   const rlimit file = {exec::kStoredBytesMax, exec::kStoredBytesMax};
   return setrlimit(RLIMIT_CPU, &cpu) == 0 && setrlimit(RLIMIT_CORE, &core) == 0 &&
-         setrlimit(RLIMIT_FSIZE, &file) == 0 &&
-         prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0 && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
-         close_range(0, kRequestFd, 0) == 0 && close_range(kStoreFd + 1, ~0U, 0) == 0 &&
+         setrlimit(RLIMIT_FSIZE, &file) == 0 && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0 &&
+         prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && close_range(0, kRequestFd, 0) == 0 &&
+         close_range(kStoreFd + 1, ~0U, 0) == 0 &&
          prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT, 0, 0, 0) == 0;
 }
 

@@ -124,8 +124,7 @@ long PrepareSpace(AddressSpace* space) {
   if (base < 0) return base;
   auto* translated = reinterpret_cast<Translated*>(base);
   ir::virtual_count = translated::VirtualCount;
-  translated->translator =
-      exec::Make(translated::kHost, exec::kCacheBytes, translated::kLower);
+  translated->translator = exec::Make(translated::kHost, exec::kCacheBytes, translated::kLower);
   if (translated->translator == nullptr) return -kEnomem;
   const long page =
       Host(kMmap, 0, kPage, kProtRead | kProtWrite, kMapPrivate | kMapAnonymous, -1, 0);

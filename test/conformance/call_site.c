@@ -18,11 +18,16 @@ typedef ssize_t (*site)(int fd, void* buffer, size_t length);
   asm(".text\n.balign 64\n.rept " #n "\nnop\n.endr\nsite_" #n                \
       ":\n"                                                                  \
       "xor %eax, %eax\nsyscall\ncmp $-4096, %rax\nja 1f\nret\n1: neg %rax\n" \
-      "mov $-1, %rax\nret\n");
-SITE(0)
-SITE(1)
-SITE(2) SITE(3) SITE(4) SITE(5) SITE(6) SITE(7) static const site sites[] = {
-    site_0, site_1, site_2, site_3, site_4, site_5, site_6, site_7};
+      "mov $-1, %rax\nret\n")
+SITE(0);
+SITE(1);
+SITE(2);
+SITE(3);
+SITE(4);
+SITE(5);
+SITE(6);
+SITE(7);
+static const site sites[] = {site_0, site_1, site_2, site_3, site_4, site_5, site_6, site_7};
 #else
 static const site sites[] = {read};
 #endif
