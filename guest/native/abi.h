@@ -53,6 +53,7 @@ enum Nr : long {
   kClockGettime = 228,
   kExitGroup = 231,
   kEpollWait = 232,
+  kEpollCtl = 233,
   kPselect6 = 270,
   kPpoll = 271,
   kUnshare = 272,
@@ -73,6 +74,7 @@ enum Nr : long {
 
 enum Error : long {
   kEperm = 1,
+  kEnoent = 2,
   kEintr = 4,
   kEbadf = 9,
   kEagain = 11,

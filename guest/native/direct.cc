@@ -53,8 +53,21 @@ bool Owns(const Thread* thread) {
 }
 
 void Drop(AddressSpace* space, uint64_t fd) {
-  if (space->leases[fd] >= Lease::kLent) Host(kClose, kLeaseBase + static_cast<long>(fd));
+  if (space->leases[fd] >= Lease::kHeld) Host(kClose, kLeaseBase + static_cast<long>(fd));
   space->leases[fd] = Lease::kUnused;
+  space->watched[fd] = 0;
+}
+
+// Whether an option is one that the sentry carries out at each transfer.
+bool ChangesTransfers(const uint64_t args[6]) {
+  constexpr uint64_t kSolSocket = 1;
+  constexpr uint64_t kPasscred = 16;
+  constexpr uint64_t kTimeouts[] = {20, 21, 66, 67};  // SO_RCVTIMEO, SO_SNDTIMEO, old and new
+  if (args[1] != kSolSocket) return false;
+  for (const uint64_t name : kTimeouts) {
+    if (args[2] == name) return true;
+  }
+  return args[2] == kPasscred;
 }
 
 // Asks the sentry for the descriptor behind `fd`.
@@ -100,6 +113,12 @@ Reply RuntimeRequest(Thread* thread, ring::RuntimeCall call, const uint64_t args
   return reply;
 }
 
+long Forwarded(Thread* thread, long nr, const uint64_t args[6]) {
+  const Reply reply = ForwardCall(thread, nr, args);
+  if (reply.verb == ring::Verb::kExitThread) ExitThread(thread);
+  return reply.result;
+}
+
 Lease LeaseOf(Thread* thread, uint64_t fd) {
   if (fd >= kLeaseLimit || !Owns(thread)) return Lease::kRefused;
   Lease* lease = &thread->space->leases[fd];
@@ -117,6 +136,7 @@ long Leased(uint64_t fd) { return kLeaseBase + static_cast<long>(fd); }
 long DirectCall(Thread* thread, long nr, const uint64_t args[6]) {
   if (static_cast<uint64_t>(nr) >= kNumbers) return kNotHere;
   if (nr == kEpollWait || nr == kEpollPwait) return DirectEpollWait(thread, nr, args);
+  if (nr == kEpollCtl) return DirectEpollControl(thread, args);
   if (nr == kPoll) return DirectPoll(thread, args);
   if (!Fits(kShapes.of[nr], args)) return kNotHere;
   const Lease lease = LeaseOf(thread, args[0]);
@@ -137,13 +157,19 @@ long DirectCall(Thread* thread, long nr, const uint64_t args[6]) {
 
 void DescriptorsChange(Thread* thread, long nr, const uint64_t args[6]) {
   if (!Owns(thread)) return;
+  if (nr == kSetsockopt) {
+    if (args[0] >= kLeaseLimit || !ChangesTransfers(args)) return;
+    Lease* lease = &thread->space->leases[args[0]];
+    if (*lease > Lease::kHeld) *lease = Lease::kHeld;
+    return;
+  }
   uint64_t first = args[0];
   uint64_t last = args[0];
   if (nr == kDup2 || nr == kDup3) {
     first = last = args[1];
   } else if (nr == kCloseRange) {
     last = args[1];
-  } else if (nr != kClose && nr != kSetsockopt) {
+  } else if (nr != kClose) {
     return;
   }
   for (uint64_t fd = first; fd <= last && fd < kLeaseLimit; fd++) Drop(thread->space, fd);

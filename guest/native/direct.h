@@ -15,7 +15,11 @@ long Leased(uint64_t fd);
 // A call of the runtime itself. Does not return when the process has been ended meanwhile.
 Reply RuntimeRequest(Thread* thread, ring::RuntimeCall call, const uint64_t args[6]);
 
-// epoll_wait(2) and poll(2), on descriptors that are lent; kNotHere if they are not.
+// As ForwardCall, for calls that never wait and make no task.
+long Forwarded(Thread* thread, long nr, const uint64_t args[6]);
+
+// epoll(7) and poll(2), on descriptors that are lent; kNotHere if they are not.
+long DirectEpollControl(Thread* thread, const uint64_t args[6]);
 long DirectEpollWait(Thread* thread, long nr, const uint64_t args[6]);
 long DirectPoll(Thread* thread, const uint64_t args[6]);
 

@@ -11,6 +11,12 @@ constexpr long kSigsetBytes = 8;
 constexpr int64_t kMsPerSecond = 1000;
 constexpr int64_t kNsPerMs = 1000000;
 
+// epoll_ctl(2)'s operations.
+constexpr uint64_t kAdd = 1;
+constexpr uint64_t kDelete = 2;
+// A count that says "many", and stays.
+constexpr uint8_t kWatchedMax = 255;
+
 // Reports one call brings at most, whatever room the guest has.
 constexpr uint32_t kEventsMax = 128;
 // Descriptors one call asks about at most; more go to the sentry.
@@ -84,7 +90,57 @@ bool TakeBell(HostEvent* events, uint32_t* count, uint64_t bell) {
   return rang;
 }
 
+// An epoll_ctl(2) by the sentry, whose registrations are counted.
+long Control(Thread* thread, const uint64_t args[6]) {
+  const long result = Forwarded(thread, kEpollCtl, args);
+  uint8_t* watched = &thread->space->watched[args[2]];
+  if (result == 0 && args[1] == kAdd && *watched < kWatchedMax) ++*watched;
+  // Whoever has stopped counting never begins again.
+  if (result == 0 && args[1] == kDelete && *watched > 0 && *watched < kWatchedMax) --*watched;
+  return result;
+}
+
+// The event of an epoll_ctl(2) as the host has it. False where it cannot be read, or asks for more
+// than readiness.
+bool LoadEvent(uint64_t at, HostEvent* event) {
+  constexpr uint32_t kExclusiveOrWakeup = 0x30000000;
+  uint32_t bits = 0;
+  uint64_t data = 0;
+  if (CopyIn(&bits, at, sizeof bits) != 0) return false;
+  if (CopyIn(&data, at + kEpollEvent.data_at, sizeof data) != 0) return false;
+  *event = {bits, data};
+  return (bits & kExclusiveOrWakeup) == 0;
+}
+
 }  // namespace
+
+// A registration is known by an open file and a descriptor's number: the sentry's are its own,
+// those made here have the number of the lease. So one of the two knows it, and never both.
+long DirectEpollControl(Thread* thread, const uint64_t args[6]) {
+  const uint64_t fd = args[2];
+  if (fd >= kLeaseLimit) return kNotHere;
+  const Lease lease = LeaseOf(thread, fd);
+  if (lease < Lease::kHeld || LeaseOf(thread, args[0]) != Lease::kWaits) {
+    return Control(thread, args);
+  }
+  const bool deletes = args[1] == kDelete;
+  const bool adds = args[1] == kAdd;
+  HostEvent event = {};
+  if (!deletes && !LoadEvent(args[3], &event)) return Control(thread, args);
+  const uint8_t* watched = &thread->space->watched[fd];
+  if (adds && *watched > 0) return Control(thread, args);
+  const auto control = [&](uint64_t operation) {
+    return Host(kEpollCtl, Leased(args[0]), operation, Leased(fd), &event);
+  };
+  const long result = control(args[1]);
+  if (result == -kEbadf || (deletes && result == -kEnoent)) return Control(thread, args);
+  if (result != -kEnoent || *watched == 0) return result;
+  // The sentry's registration, to be changed: ours takes its place. What was ready is told again,
+  // as it is after any change.
+  const uint64_t take[6] = {args[0], kDelete, fd, args[3]};
+  const long taken = Control(thread, take);
+  return taken == 0 ? control(kAdd) : taken;
+}
 
 long DirectEpollWait(Thread* thread, long nr, const uint64_t args[6]) {
   const auto maximum = static_cast<int32_t>(args[2]);

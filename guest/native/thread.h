@@ -44,6 +44,7 @@ enum class Lease : uint8_t {
   kUnused = 0,
   kUsed,     // one call has gone to the sentry; the next asks for the descriptor
   kRefused,  // the sentry keeps it to itself
+  kHeld,     // its transfers are the sentry's by now, but epoll instances of the host know it
   kLent,     // usable, but the sentry waits
   kWaits,    // usable, also to wait: its status flags are the guest's
 };
@@ -71,7 +72,9 @@ struct AddressSpace {
   uint64_t brk;
   uint32_t pid;               // of the guest process it belongs to
   Lease leases[kLeaseLimit];  // by guest descriptor: see direct.cc
-  uint64_t bell;              // the data of an epoll report that only the sentry can explain
+  // Registrations of a descriptor that the sentry has made in epoll instances.
+  uint8_t watched[kLeaseLimit];
+  uint64_t bell;  // the data of an epoll report that only the sentry can explain
   TrampolineRegion trampolines[kTrampolineRegions];
   uint32_t trampoline_count;
   uint32_t patch_lock;

@@ -317,6 +317,27 @@ static void many(void) {
   long before = now_ms();
   equals("its timeout", 0, epoll_wait(poller, got, 4, 40));
   check("takes its time", now_ms() - before >= 39);
+  struct epoll_event once = {.events = EPOLLIN | EPOLLONESHOT, .data.u64 = 9};
+  must(write(ends[1], "x", 1));
+  for (int round = 0; round < 3; round++) {
+    fails("what is watched is not added", EEXIST, set(poller, EPOLL_CTL_ADD, ends[0], 2));
+    works("but changed", epoll_ctl(poller, EPOLL_CTL_MOD, ends[0], &once));
+    equals("told once", 1, epoll_wait(poller, got, 4, 1000));
+    equals("with its new data", 9, got[0].data.u64);
+    equals("and not again", 0, epoll_wait(poller, got, 4, 0));
+    works("until it is armed anew", epoll_ctl(poller, EPOLL_CTL_MOD, ends[0], &once));
+    equals("which tells it", 1, epoll_wait(poller, got, 4, 1000));
+    works("removed", epoll_ctl(poller, EPOLL_CTL_DEL, ends[0], NULL));
+    fails("it is not removed again", ENOENT, epoll_ctl(poller, EPOLL_CTL_DEL, ends[0], NULL));
+    fails("nor changed", ENOENT, set(poller, EPOLL_CTL_MOD, ends[0], 2));
+    works("but added", set(poller, EPOLL_CTL_ADD, ends[0], 2));
+    equals("it is told", 1, epoll_wait(poller, got, 4, 1000));
+  }
+  if ((pid = must(fork())) == 0) _exit(epoll_ctl(poller, EPOLL_CTL_DEL, ends[0], NULL) != 0);
+  equals("a child may remove it", 0, status_of(pid));
+  equals("for all", 0, epoll_wait(poller, got, 4, 0));
+  works("and it may come back", set(poller, EPOLL_CTL_ADD, ends[0], 2));
+  must(read(ends[0], &byte, 1));
   int inner = must(epoll_create1(0));
   must(set(inner, EPOLL_CTL_ADD, accepted, 3));
   must(set(poller, EPOLL_CTL_ADD, inner, 4));
