@@ -47,7 +47,8 @@ enum class Verb : uint32_t {
   kExitThread = 5,  // end this thread
   kExitGroup = 6,   // end this process: status
   // receive a descriptor and map it: prot, flags, file offset, descriptor, tag; and, if it is not
-  // 0, receive another one of translations of that file: descriptor
+  // 0, receive another one of translations of that file: descriptor. Answering shmat(2), which does
+  // not say how long the mapping is, the last is its length.
   kMapFile = 7,
   kSignal = 8,  // run a handler: see SignalFrame in staging; result 0 means there is none
 };

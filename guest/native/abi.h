@@ -145,6 +145,12 @@ enum SigactionFlags : uint64_t {
   kSaNodefer = 0x40000000,
 };
 
+struct PollFd {
+  int32_t fd;
+  int16_t events;
+  int16_t revents;
+};
+
 struct Sigaction {
   void* handler;
   uint64_t flags;

@@ -120,7 +120,7 @@ long Forwarded(Thread* thread, long nr, const uint64_t args[6]) {
 }
 
 Lease LeaseOf(Thread* thread, uint64_t fd) {
-  if (fd >= kLeaseLimit || !Owns(thread)) return Lease::kRefused;
+  if (fd >= kLeaseLimit) return Lease::kRefused;
   Lease* lease = &thread->space->leases[fd];
   if (*lease == Lease::kUnused) {
     *lease = Lease::kUsed;
@@ -134,7 +134,7 @@ Lease LeaseOf(Thread* thread, uint64_t fd) {
 long Leased(uint64_t fd) { return kLeaseBase + static_cast<long>(fd); }
 
 long DirectCall(Thread* thread, long nr, const uint64_t args[6]) {
-  if (static_cast<uint64_t>(nr) >= kNumbers) return kNotHere;
+  if (!Owns(thread) || static_cast<uint64_t>(nr) >= kNumbers) return kNotHere;
   if (nr == kEpollWait || nr == kEpollPwait) return DirectEpollWait(thread, nr, args);
   if (nr == kEpollCtl) return DirectEpollControl(thread, args);
   if (nr == kPoll) return DirectPoll(thread, args);

@@ -5,11 +5,12 @@
 
 namespace dd::native {
 
-// The lease of guest descriptor `fd`, which is asked for at its second use. What is behind it may
-// have been closed meanwhile by another thread: a call on it then fails, and goes to the sentry.
+// The lease of guest descriptor `fd` of the calling process, asked for at its second use. What is
+// behind it may have been closed meanwhile by another thread: a call on it then fails, and goes to
+// the sentry.
 Lease LeaseOf(Thread* thread, uint64_t fd);
 
-// The descriptor of a lease that is kLent or more.
+// The descriptor of a lease that is kHeld or more.
 long Leased(uint64_t fd);
 
 // A call of the runtime itself. Does not return when the process has been ended meanwhile.

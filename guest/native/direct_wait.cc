@@ -1,4 +1,4 @@
-// The direct plane's waits for several descriptors: epoll_wait(2) and poll(2).
+// The direct plane's waits for several descriptors: epoll(7) and poll(2).
 #include "guest/native/context.h"
 #include "guest/native/direct.h"
 #include "guest/native/syscalls.h"
@@ -28,17 +28,12 @@ struct [[gnu::packed]] HostEvent {
   uint64_t data;
 };
 
-struct PollFd {
-  int32_t fd;
-  int16_t events;
-  int16_t revents;
-};
-
 // A timeout in milliseconds, across several waits. A negative one is for ever.
 class Patience {
  public:
   Patience(Thread* thread, int timeout) : thread_(thread), left_(timeout) {
-    if (timeout > 0) end_ = Now() + timeout;
+    // Now() is cut to whole milliseconds, and no wait is to be shorter than asked for.
+    if (timeout > 0) end_ = Now() + timeout + 1;
   }
 
   long left() const { return left_; }
@@ -100,16 +95,14 @@ long Control(Thread* thread, const uint64_t args[6]) {
   return result;
 }
 
-// The event of an epoll_ctl(2) as the host has it. False where it cannot be read, or asks for more
-// than readiness.
+// The event of an epoll_ctl(2) as the host has it. False where it cannot be read.
 bool LoadEvent(uint64_t at, HostEvent* event) {
-  constexpr uint32_t kExclusiveOrWakeup = 0x30000000;
   uint32_t bits = 0;
   uint64_t data = 0;
   if (CopyIn(&bits, at, sizeof bits) != 0) return false;
   if (CopyIn(&data, at + kEpollEvent.data_at, sizeof data) != 0) return false;
   *event = {bits, data};
-  return (bits & kExclusiveOrWakeup) == 0;
+  return true;
 }
 
 }  // namespace

@@ -304,16 +304,19 @@ void UnlockPatching(AddressSpace* space) {
 
 void ReserveTrampolines(AddressSpace* space, uint64_t near) {
   const Patching held(space);
-  const bool wanted = RegionFor(space, near) == nullptr;
-  for (uint64_t i = 1; wanted && i <= kSearchLimit; i++) {
-    if (space->trampoline_count == kTrampolineRegions) break;
+  if (RegionFor(space, near) != nullptr) return;
+  if (space->trampoline_count == kTrampolineRegions) return;
+  if (space->crowded != 0 && Reaches(near, space->crowded)) return;
+  for (uint64_t i = 1; i <= kSearchLimit; i++) {
     const uint64_t at = (near & ~(kPage - 1)) - i * kSearchStep;
     const long got = Host(kMmap, at, kRegionBytes, kProtRead | kProtExec,
                           kMapPrivate | kMapAnonymous | kMapFixedNoreplace, -1, 0);
     if (got < 0) continue;
     space->trampolines[space->trampoline_count++] = {static_cast<uint64_t>(got), 0};
-    break;
+    return;
   }
+  // A JIT compiler protects its code again and again.
+  space->crowded = near;
 }
 
 bool IsPatchBreakpoint(const AddressSpace* space, uint64_t rip) {

@@ -101,11 +101,7 @@ long EndWithSentry(const Environment& environment) {
     Host(kClose, own);
   }
   // An end before the signal was asked for has raised none.
-  struct {
-    int32_t fd;
-    int16_t events;
-    int16_t revents;
-  } writer = {kOwnLifeFd, 0, 0};
+  PollFd writer = {kOwnLifeFd, 0, 0};
   if (error >= 0 && Host(kPoll, &writer, 1, 0) != 0) Die(kDeadBySignal + kSigkill);
   return error < 0 ? error : 0;
 }

@@ -77,6 +77,7 @@ struct AddressSpace {
   uint64_t bell;  // the data of an epoll report that only the sentry can explain
   TrampolineRegion trampolines[kTrampolineRegions];
   uint32_t trampoline_count;
+  uint64_t crowded;  // where room for them was last looked for in vain; 0: nowhere
   uint32_t patch_lock;
   uint64_t patched_now;  // where a breakpoint of ours stands while its site is rewritten
   uint64_t refused_sites[kRefusedSites];
