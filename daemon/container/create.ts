@@ -11,7 +11,7 @@ import { resolveMounts } from "../../sentry/container/mounts.ts";
 import { randomId } from "../../sentry/container/names.ts";
 import { writeWanted } from "../../sentry/container/network/container-networks.ts";
 import { newSpec } from "../../sentry/container/new-spec.ts";
-import { processConfig } from "../../sentry/container/process-config.ts";
+import { processConfig, withDefaults } from "../../sentry/container/process-config.ts";
 import type { ContainerRecord, RestartPolicy } from "../../sentry/container/record.ts";
 import {
   HOST_IMAGE,
@@ -150,7 +150,8 @@ function engineRecord(
   return {
     config: {
       ...config,
-      Env: environmentOf(config.Env ?? [], defaults.Env),
+      // What was asked for, a name alone included, and the image's other variables.
+      Env: withDefaults(config.Env ?? [], defaults.Env),
       Cmd: cmd.length === 0 ? null : cmd,
       Entrypoint:
         entrypoint?.filter((word, i) => i > 0 || word !== "") ?? defaults.Entrypoint ?? null,
@@ -160,13 +161,6 @@ function engineRecord(
     hostConfig: HostConfig ?? {},
     networking: NetworkingConfig ?? {},
   };
-}
-
-/** As docker keeps it: what was asked for, a name alone included, and the image's other variables. */
-function environmentOf(own: readonly string[], ofImage: readonly string[]): readonly string[] {
-  const nameOf = (word: string) => word.split("=", 1)[0] ?? "";
-  const names = new Set(own.map(nameOf));
-  return [...own, ...ofImage.filter((word) => !names.has(nameOf(word)))];
 }
 
 async function imageOf(

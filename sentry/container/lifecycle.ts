@@ -12,8 +12,9 @@ import type {
 import { ControlServer } from "./control-server.ts";
 import { HEALTH_FILE, HealthMonitor } from "./health.ts";
 import { Networking } from "./network/networking.ts";
+import { withDefaults } from "./process-config.ts";
 import { exitCodeOf, type FailureReason, processSpec, reasonOf } from "./process-spec.ts";
-import type { ContainerRecord, ContainerState, ProcessConfig } from "./record.ts";
+import type { ContainerRecord, ContainerState } from "./record.ts";
 import { updatedRecord } from "./record-update.ts";
 import type { ContainerStore, HeldContainer } from "./store.ts";
 import { type Attachment, Streams } from "./streams.ts";
@@ -121,10 +122,11 @@ export class RunningContainer {
       sentry = new Sentry(networking.spec(), { log, ...networking.options() });
       networking.started(sentry);
       streams = new Streams(sentry, held, attachment);
-      const spec = processSpec(
-        sentry,
-        withVariables(held.record.process, networking.linkEnvironment()),
-      );
+      const config = held.record.process;
+      const spec = processSpec(sentry, {
+        ...config,
+        env: withDefaults(config.env, networking.linkEnvironment().map(fromText)),
+      });
       const process = sentry.start(spec, streams.stdio);
       if ("errno" in process) {
         const failure = {
@@ -229,15 +231,6 @@ function hideContainer(store: ContainerStore, held: HeldContainer, volumes: bool
     }
   }
   return freeSpace;
-}
-
-/** With more variables, which do not stand in for its own. */
-function withVariables(config: ProcessConfig, more: readonly string[]): ProcessConfig {
-  if (more.length === 0) return config;
-  const nameOf = (text: string) => text.split("=", 1)[0] ?? "";
-  const own = new Set(config.env.map(nameOf));
-  const added = more.map(fromText).filter((each) => !own.has(nameOf(each)));
-  return { ...config, env: [...config.env, ...added] };
 }
 
 /** Leaves a container that could not start as docker does: there, with the reason, unless it was to go anyway. */

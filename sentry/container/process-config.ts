@@ -91,6 +91,16 @@ function mergeEnv(base: readonly string[], changes: readonly string[]): readonly
   return [...variables].map(([name, value]) => `${name}=${value}`);
 }
 
+/** Variables as they are written, and those of `defaults` that have none of their names. */
+export function withDefaults(
+  variables: readonly string[],
+  defaults: readonly string[],
+): readonly string[] {
+  const nameOf = (word: string) => word.split("=", 1)[0] ?? "";
+  const names = new Set(variables.map(nameOf));
+  return [...variables, ...defaults.filter((word) => !names.has(nameOf(word)))];
+}
+
 function checkWorkdir(path: string): string {
   if (path.startsWith("/") && !path.includes("\0")) return path;
   throw new ContainerError(

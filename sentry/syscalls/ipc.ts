@@ -64,16 +64,25 @@ export function ipcCreation(task: Task, key: number): Omit<IpcCreation, "id" | "
   return { key, credentials: task.credentials, pid: task.process.pid };
 }
 
-/** The object that `_STAT` (by identifier or by place) may tell the caller of. @returns `EINVAL`, `EACCES`. */
-export function ipcToStat<T extends IpcObject>(
+/**
+ * Tells the caller of an object: `IPC_STAT` by its identifier, the kind's own `_STAT` by its place, which
+ * return the identifier, and its `_STAT_ANY` whoever asks.
+ * @param ofKind the number of the kind's `_STAT`.
+ * @returns `EINVAL`, `EACCES`, or what `tell` says.
+ */
+export function ipcStat<T extends IpcObject>(
   task: Task,
   table: IpcTable<T>,
   id: number,
-  by: "id" | "place" | "place of any",
-): T | Errno {
-  const object = by === "id" ? table.find(id) : table.at(id);
-  if (object instanceof Errno || by === "place of any") return object;
-  return object.allows(task.credentials, IPC_READ) ? object : EACCES;
+  command: number,
+  ofKind: number,
+  tell: (object: T) => Errno | undefined,
+): number | Errno {
+  const object = command === IPC_STAT ? table.find(id) : table.at(id);
+  if (object instanceof Errno) return object;
+  const asks = command === IPC_STAT || command === ofKind;
+  if (asks && !object.allows(task.credentials, IPC_READ)) return EACCES;
+  return tell(object) ?? (command === IPC_STAT ? 0 : object.id);
 }
 
 function semaphoreOperations(task: Task, at: number, count: number) {
@@ -204,12 +213,10 @@ function semctl(task: Task, id: number, number: number, command: number, argumen
       return semaphoreInfo(task, argument, command === SEM_INFO);
     case IPC_STAT:
     case SEM_STAT:
-    case SEM_STAT_ANY: {
-      const by = command === IPC_STAT ? "id" : command === SEM_STAT ? "place" : "place of any";
-      const set = ipcToStat(task, semaphores, id, by);
-      if (set instanceof Errno) return set;
-      return statSet(task, set, argument) ?? (command === IPC_STAT ? 0 : set.id);
-    }
+    case SEM_STAT_ANY:
+      return ipcStat(task, semaphores, id, command, SEM_STAT, (set) =>
+        statSet(task, set, argument),
+      );
     case IPC_SET: {
       const layout = SEMID_DS[task.process.isa];
       const raw = task.memory.copyIn(argument, layout.size);
@@ -344,12 +351,8 @@ function msgctl(task: Task, id: number, command: number, at: number): Result {
       return messageInfo(task, at, command === MSG_INFO);
     case IPC_STAT:
     case MSG_STAT:
-    case MSG_STAT_ANY: {
-      const by = command === IPC_STAT ? "id" : command === MSG_STAT ? "place" : "place of any";
-      const queue = ipcToStat(task, queues, id, by);
-      if (queue instanceof Errno) return queue;
-      return statQueue(task, queue, at) ?? (command === IPC_STAT ? 0 : queue.id);
-    }
+    case MSG_STAT_ANY:
+      return ipcStat(task, queues, id, command, MSG_STAT, (queue) => statQueue(task, queue, at));
     case IPC_SET:
       return setQueue(task, id, at);
     case IPC_RMID: {

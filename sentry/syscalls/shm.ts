@@ -10,7 +10,7 @@ import type { Task } from "../kernel/task.ts";
 import { CAP_IPC_LOCK, isCapable } from "../vfs/credentials.ts";
 import { addr, int, size } from "./args.ts";
 import { type Result, type Syscall, syscall } from "./define.ts";
-import { IPC_INFO, IPC_RMID, IPC_SET, IPC_STAT, ipcCreation, ipcToStat } from "./ipc.ts";
+import { IPC_INFO, IPC_RMID, IPC_SET, IPC_STAT, ipcCreation, ipcStat } from "./ipc.ts";
 
 const PAGE = 4096;
 const SHM_RDONLY = 0o10000;
@@ -136,12 +136,10 @@ function shmctl(task: Task, id: number, command: number, at: number): Result {
       return usage(task, at);
     case IPC_STAT:
     case SHM_STAT:
-    case SHM_STAT_ANY: {
-      const by = command === IPC_STAT ? "id" : command === SHM_STAT ? "place" : "place of any";
-      const segment = ipcToStat(task, segments, id, by);
-      if (segment instanceof Errno) return segment;
-      return statSegment(task, segment, at) ?? (command === IPC_STAT ? 0 : segment.id);
-    }
+    case SHM_STAT_ANY:
+      return ipcStat(task, segments, id, command, SHM_STAT, (segment) =>
+        statSegment(task, segment, at),
+      );
     case IPC_SET: {
       const raw = task.memory.copyIn(at, ShmidDs.size);
       if (raw instanceof Errno) return raw;
