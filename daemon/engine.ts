@@ -2,6 +2,7 @@ import type { Server } from "node:http";
 import type { Engine } from "../api/engine.ts";
 import { Builds } from "./build.ts";
 import { Commit } from "./commit.ts";
+import { Others } from "./container/others.ts";
 import { Supervisor } from "./container/supervisor.ts";
 import { ContainerFiles } from "./container-files.ts";
 import { Containers } from "./containers.ts";
@@ -47,12 +48,14 @@ export function createEngine(
   const dashboard = new Dashboard(context, () => makeApi(engine));
   const resources = { files, commit, builds, images, networks, volumes, dashboard };
   const engine: Engine = { system, containers, execs, ...resources };
+  const others = new Others(context, supervisor);
   supervisor.resume();
   return {
     engine,
     close: () => {
       builds.close();
       dashboard.close();
+      others.close();
       supervisor.close();
     },
   };

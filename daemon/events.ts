@@ -13,7 +13,7 @@ export interface EngineEvent {
   readonly attributes: Readonly<Record<string, string>>;
 }
 
-interface PastEvent extends EngineEvent {
+export interface PastEvent extends EngineEvent {
   /** Nanoseconds since the epoch. */
   readonly timeNs: bigint;
 }
@@ -39,6 +39,12 @@ export class EventLog {
     this.past.push(event);
     if (this.past.length > PAST_MAX) this.past.shift();
     for (const listener of this.listeners) listener(event);
+  }
+
+  /** Calls the listener with everything that happens from now on. @returns ends that. */
+  subscribe(listener: (event: PastEvent) => void): () => void {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
   }
 
   /** See {@link import("../api/engine/system.ts").SystemEngine.events}. */

@@ -184,7 +184,20 @@ export class Supervisor {
   attend(container: Container): void {
     const { id } = container.record.spec;
     if (container.state.status !== "running") return;
-    if (!this.watched.has(id) && !this.launching.has(id)) this.watch(container);
+    if (!this.follows(id)) this.watch(container);
+  }
+
+  /** Whether this daemon will learn of the container's end, or is just starting it. */
+  follows(id: string): boolean {
+    return this.watched.has(id) || this.launching.has(id);
+  }
+
+  /** Tells of a container that somebody else has started, and follows it. */
+  found(container: Container): void {
+    const { record } = container;
+    containerNetworkEvents(this.context, "connect", record);
+    this.context.events.emit("container", "start", record.spec.id, attributesOf(record));
+    this.watch(container);
   }
 
   private async launch(id: string, restartCount: number): Promise<void> {

@@ -41,26 +41,37 @@ const RANDOM_NAMES_MAX = 100;
  */
 export class ContainerStore {
   readonly directories: Directories;
-  private readonly containers: string;
+  /** Has a directory for each container, named by its id, and others. */
+  readonly containersDirectory: string;
   private readonly names: string;
 
   /** Makes the directories where they are missing. */
   constructor(directories: Directories) {
     this.directories = directories;
-    this.containers = join(directories.root, "containers");
+    this.containersDirectory = join(directories.root, "containers");
     this.names = join(directories.root, "names");
-    mkdirSync(this.containers, { recursive: true, mode: 0o700 });
+    mkdirSync(this.containersDirectory, { recursive: true, mode: 0o700 });
     mkdirSync(this.names, { recursive: true, mode: 0o700 });
   }
 
   /** Directory of a container's files. */
   directoryOf(id: string): string {
-    return join(this.containers, id);
+    return join(this.containersDirectory, id);
   }
 
   /** Directory of a running container's sockets. Exists only while it runs. */
   runDirectoryOf(id: string): string {
     return join(this.directories.run, id.slice(0, RUN_NAME_LENGTH));
+  }
+
+  /** Whether `name` is that of the container's directory in the run directory. */
+  isRunNameOf(name: string, id: string): boolean {
+    return name.length === RUN_NAME_LENGTH && id.startsWith(name);
+  }
+
+  /** Whether `name` could be a container's id: 64 hexadecimal digits. */
+  isId(name: string): boolean {
+    return ID.test(name);
   }
 
   /**
@@ -75,7 +86,7 @@ export class ContainerStore {
     make: (name: string) => ContainerRecord,
   ): HeldContainer {
     if (name !== undefined) checkName("container", name);
-    const directory = join(this.containers, `${UNFINISHED}${id}`);
+    const directory = join(this.containersDirectory, `${UNFINISHED}${id}`);
     mkdirSync(join(directory, "upper"), { recursive: true, mode: 0o700 });
     writeFileSync(join(directory, "lock"), "", { mode: 0o600 });
     const lock = RecordLock.tryAcquire(join(directory, "lock"));
@@ -101,7 +112,7 @@ export class ContainerStore {
   /** All containers, the newest first, with true states: those of killed sentries are repaired. */
   list(): readonly Container[] {
     const found: Container[] = [];
-    for (const entry of readdirSync(this.containers)) {
+    for (const entry of readdirSync(this.containersDirectory)) {
       if (ID.test(entry)) {
         const container = this.read(entry);
         if (container !== undefined) found.push(container);
@@ -211,7 +222,7 @@ export class ContainerStore {
   /** Takes the container away from everybody's sight. Called by its holder. @returns frees its space. */
   hideDirectory(record: ContainerRecord): () => void {
     const { id } = record.spec;
-    const unfinished = join(this.containers, `${UNFINISHED}${id}`);
+    const unfinished = join(this.containersDirectory, `${UNFINISHED}${id}`);
     this.underLock(() => {
       renameSync(this.directoryOf(id), unfinished);
       if (this.idOfName(record.name) === id) unlinkSync(join(this.names, record.name));
@@ -238,7 +249,7 @@ export class ContainerStore {
     const named = this.idOfName(reference);
     if (named !== undefined) return named;
     if (!ID_PREFIX.test(reference)) throw noSuchContainer(reference);
-    const ids = readdirSync(this.containers).filter(
+    const ids = readdirSync(this.containersDirectory).filter(
       (entry) => ID.test(entry) && entry.startsWith(reference),
     );
     if (ids.length > 1) {
@@ -294,7 +305,7 @@ export class ContainerStore {
   }
 
   private sweep(entry: string): void {
-    const directory = join(this.containers, entry);
+    const directory = join(this.containersDirectory, entry);
     try {
       // A young one may be about to be locked by its maker.
       if (Date.now() - statSync(directory).ctimeMs < UNFINISHED_AGE_MS) return;

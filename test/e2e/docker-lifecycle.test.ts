@@ -84,22 +84,39 @@ test.serial(
   },
 );
 
+/** Waits until the events of a container are these. @returns those there were. */
+async function told(name: string, since: string, wanted: string): Promise<string> {
+  let seen = "";
+  await until(async () => {
+    const lines = await docker(
+      ...["events", "--since", since, "--until", "0s", "--filter", `container=${name}`],
+      ...["--filter", "type=container", "--format", "{{.Action}}"],
+    );
+    seen = lines.split("\n").join(" ");
+    return seen === wanted;
+  });
+  return seen;
+}
+
 test.serial("events come in docker's order, and again for who asks later", async (t) => {
   const since = String(Math.floor(Date.now() / 1000) - 1);
   await docker("run", "--rm", "--name", "told", IMAGE, "true");
-  const events = await docker(
-    ...["events", "--since", since, "--until", "0s", "--filter", "container=told"],
-    ...["--filter", "type=container", "--format", "{{.Action}}"],
-  );
+  const wanted = "create attach start die destroy";
   // The client's own second has to be over before its events are in the past.
-  const complete = await until(async () => {
-    const seen = await docker(
-      ...["events", "--since", since, "--until", "0s", "--filter", "container=told"],
-      ...["--filter", "type=container", "--format", "{{.Action}}"],
-    );
-    return seen.split("\n").join(" ") === "create attach start die destroy";
-  });
-  t.true(complete, events);
+  t.is(await told("told", since, wanted), wanted);
+});
+
+test.serial("events tell of what ddcli makes, starts, stops and removes", async (t) => {
+  const since = String(Math.floor(Date.now() / 1000) - 1);
+  const ddcli = async (args: readonly string[], wanted: string) => {
+    t.is((await engine.dd.run(args)).code, 0);
+    t.is(await told("seen", since, wanted), wanted);
+  };
+  await ddcli(["create", "--name", "seen", IMAGE, "sleep", "1000"], "create");
+  await ddcli(["start", "seen"], "create start");
+  await ddcli(["stop", "-t", "0", "seen"], "create start die");
+  await ddcli(["start", "seen"], "create start die start");
+  await ddcli(["rm", "-f", "seen"], "create start die start die destroy");
 });
 
 test.serial("restart policies: counted, given up, and ended by stop", async (t) => {
