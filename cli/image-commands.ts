@@ -135,6 +135,22 @@ has. Steps whose inputs have not changed are not done again. RUN steps run in co
     load: () => import("./commands/build.ts"),
   }),
   command({
+    name: "commit",
+    aliases: ["container commit"],
+    group: "images",
+    usage: "CONTAINER [IMAGE]",
+    operands: { min: 1, max: 2, complete: "container" },
+    summary: "Make an image of a container",
+    about: `What the container has changed becomes a layer on top of its image; what is mounted does not belong to it.
+The container holds still meanwhile.`,
+    options: options.COMMIT_OPTIONS,
+    examples: [
+      ["ddcli commit job tools:1", "what the job has installed, for the next one"],
+      ["ddcli commit -c 'CMD [\"server\"]' job", "with another command, and no name"],
+    ],
+    load: () => import("./commands/commit.ts"),
+  }),
+  command({
     name: "import",
     aliases: ["image import"],
     group: "images",

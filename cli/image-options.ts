@@ -117,6 +117,19 @@ export const IMPORT_OPTIONS = [
   PLATFORM,
 ] as const satisfies Rows;
 
+export const COMMIT_OPTIONS = [
+  { name: "author", short: "a", value: "NAME", help: "Who has made it" },
+  {
+    name: "change",
+    short: "c",
+    value: "INSTRUCTION",
+    repeat: true,
+    help: "Set part of the image's configuration: CMD, ENTRYPOINT, ENV, USER, WORKDIR, LABEL, ...",
+  },
+  { name: "message", short: "m", value: "TEXT", help: "Comment of the image" },
+  { name: "no-pause", help: "Let the container run on meanwhile" },
+] as const satisfies Rows;
+
 export const PUSH_OPTIONS = [
   { name: "all-tags", short: "a", help: "Send every tag of the repository" },
   { name: "quiet", short: "q", help: "Print only the image's name" },

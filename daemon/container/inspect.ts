@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import type { JsonObject } from "../../api/engine/json.ts";
 import { toText } from "../../sentry/abi/bytes.ts";
-import { signalName } from "../../sentry/abi/signal.ts";
+import { configOf } from "../../sentry/container/container-config.ts";
 import type { Health } from "../../sentry/container/health.ts";
 import { INIT_TARGET } from "../../sentry/container/init-program.ts";
 import { isMeant, wantedNetworks } from "../../sentry/container/network/container-networks.ts";
@@ -112,33 +112,6 @@ export function commandText(record: ContainerRecord): string {
 function commandOf({ process, engine }: ContainerRecord): readonly string[] {
   const argv = process.argv.map(toText);
   return engine !== undefined && argv[0] === INIT_TARGET ? argv.slice(2) : argv;
-}
-
-/** `Config` of a container: what it was asked to be, on top of its image's own. */
-export function configOf(record: ContainerRecord): JsonObject {
-  const { spec, process, engine } = record;
-  const asked = engine?.config ?? {};
-  return {
-    AttachStdin: false,
-    AttachStdout: false,
-    AttachStderr: false,
-    StdinOnce: record.stdinOnce ?? false,
-    OnBuild: null,
-    Cmd: process.argv.map(toText),
-    Entrypoint: null,
-    Volumes: null,
-    ...Object.fromEntries(Object.entries(asked).filter(([, value]) => value !== undefined)),
-    Hostname: toText(spec.hostname),
-    Domainname: typeof asked["Domainname"] === "string" ? asked["Domainname"] : "",
-    User: process.user,
-    Tty: record.tty,
-    OpenStdin: record.openStdin,
-    Env: Array.isArray(asked["Env"]) ? asked["Env"] : process.env.map(toText),
-    Image: record.imageName,
-    WorkingDir: toText(process.cwd),
-    Labels: record.labels,
-    StopSignal: asked["StopSignal"] || signalName(record.stopSignal),
-  };
 }
 
 function hostConfigOf(record: ContainerRecord): JsonObject {

@@ -35,6 +35,7 @@ export type ContainerErrorCode =
   | "PORT_TAKEN"
   | "INVALID_EGRESS"
   | "NO_LOG"
+  | "NO_LAYERS"
   | "INVALID_OPTION"
   | "DEVICE_REFUSED"
   | "CONTROL_FAILED"

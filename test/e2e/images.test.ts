@@ -2,6 +2,7 @@ import test from "ava";
 import { MODES, modeOption, openDd } from "../fixtures/dd.ts";
 import { image } from "../fixtures/images.ts";
 import { openRegistry } from "../fixtures/registry.ts";
+import { until } from "../fixtures/until.ts";
 import { caseOf } from "../known.ts";
 
 const TIMEOUT_MS = 5 * 60_000;
@@ -97,3 +98,32 @@ caseOf(WRONG)(WRONG, async (t) => {
   t.regex(run.stderr, /no\/such/);
   t.is((await dd.run(["pull", `${registry.host}/no/such:tag`])).code, 1);
 });
+
+for (const mode of MODES) {
+  const title = `images: commit keeps what a ${mode} container has changed, and how it is run`;
+  caseOf(title)(title, async (t) => {
+    t.timeout(TIMEOUT_MS);
+    const dd = openDd();
+    t.teardown(() => dd.close());
+    await dd.load(image("busybox"));
+    const script = "echo kept > /kept; rm -r /root; touch /ready; exec sleep 1000";
+    const label = ["--label", "k=v", "-e", "V=1", "-w", "/tmp"];
+    const background = ["run", "-d", "--name", "source", ...label, ...modeOption(mode)];
+    await dd.run([...background, "busybox:test", "sh", "-c", script]);
+    const isReady = async () =>
+      (await dd.run(["exec", "source", "test", "-e", "/ready"])).code === 0;
+    t.true(await until(isReady));
+    const change = ["-c", 'CMD ["sh", "-c", "cat /kept; ls /root; pwd; echo $V"]'];
+    const made = await dd.run(["commit", ...change, "-m", "why", "source", "committed:1"]);
+    t.regex(made.stdout, /^sha256:[0-9a-f]{64}\n$/, made.stderr);
+    // It goes on afterwards.
+    t.is((await dd.run(["exec", "source", "true"])).code, 0);
+    const run = await dd.run(["run", "--rm", ...modeOption(mode), "committed:1"]);
+    t.is(run.stdout, "kept\n/tmp\n1\n");
+    t.regex(run.stderr, /\/root: No such file/);
+    t.regex((await dd.run(["history", "committed:1"])).stdout, /why/);
+    const ofHost = await dd.run(["create", "--name", "tools", "host", "true"]);
+    t.is(ofHost.code, 0);
+    t.regex((await dd.run(["commit", "tools", "x"])).stderr, /image host cannot be committed/);
+  });
+}
