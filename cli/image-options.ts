@@ -72,7 +72,11 @@ export const BUILD_OPTIONS = [
     value: "DEST",
     help: "Write files instead of an image: a directory, - for a tar, or type=local|tar,dest=PATH",
   },
-  { name: "network", value: "MODE", choices: ["default", "none", "host"], help: "Network of RUN" },
+  {
+    name: "network",
+    value: "MODE",
+    help: "Network of RUN: default, none, host, container:NAME or NAME",
+  },
   {
     name: "add-host",
     value: "NAME:ADDRESS",

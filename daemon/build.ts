@@ -121,7 +121,7 @@ export class Builds implements BuildEngine {
       ...choice,
       dockerfileName: choice.dockerfile,
       platform: choice.platform === undefined ? undefined : parsePlatform(choice.platform),
-      network: networkOf(choice.networkMode),
+      network: choice.networkMode || "default",
       noCache: choice.noCache || !(await this.#mayUseCache(choice.cacheFrom)),
       images: new StoreImages(store, {
         pull: choice.pull,
@@ -141,6 +141,10 @@ export class Builds implements BuildEngine {
     job.sessionId = choice.session;
     const stop = () => job.abort.abort();
     signal.addEventListener("abort", stop);
+    if (!/^(?:|default|host|none)$/.test(choice.networkMode)) {
+      const mode = JSON.stringify(choice.networkMode);
+      throw new BuildError("BUILD_INPUT", `network mode ${mode} not supported by buildkit`);
+    }
     const options = new Map<string, string>([
       ["filename", choice.dockerfile],
       ...(choice.target === undefined ? [] : [["target", choice.target] as const]),
@@ -202,10 +206,6 @@ function describeRecord(record: CacheRecord): JsonObject {
     LastUsedAt: new Date(record.lastUsedAt).toISOString(),
     UsageCount: record.usageCount,
   };
-}
-
-function networkOf(mode: string): "default" | "none" | "host" {
-  return mode === "none" || mode === "host" ? mode : "default";
 }
 
 /** The logins in `X-Registry-Config`, by registry. What cannot be read is as good as none. */

@@ -39,7 +39,7 @@ export function buildRows(engine: BuildEngine): readonly Row[] {
         shmsize: query.integer("Bytes of /dev/shm"),
         squash: query.flag("Accepted, and not done"),
         labels: query.text("JSON: labels of the image"),
-        networkmode: query.text("Network of RUN: default, none or host"),
+        networkmode: query.text("Network of RUN: default, none, host, container:NAME or NAME"),
         platform: query.text("os/arch"),
         target: query.text("The stage to build"),
         version: query.text("2: by BuildKit"),

@@ -58,7 +58,8 @@ export interface StepSpec {
   readonly cwd: string;
   readonly user: string;
   readonly hostname: string;
-  readonly network: "default" | "none" | "host";
+  /** Docker's NetworkMode: `default`, `none`, `host`, a network's name or id, `container:NAME`. */
+  readonly network: string;
   readonly extraHosts: readonly string[];
   readonly shmBytes: number | undefined;
   readonly output: (stream: 1 | 2, bytes: Uint8Array) => void;
@@ -104,8 +105,8 @@ export interface BuildRequest {
   readonly buildArgs: ReadonlyMap<string, string>;
   readonly labels: ReadonlyMap<string, string>;
   readonly platform: Platform | undefined;
-  /** Of the steps whose instruction says nothing of its own. */
-  readonly network: "default" | "none" | "host";
+  /** Of the steps whose instruction says nothing of its own: as {@link StepSpec.network}. */
+  readonly network: string;
   /** No result of an earlier build is used: of any stage, or of these. */
   readonly noCache: boolean | readonly string[];
   readonly extraHosts: readonly string[];

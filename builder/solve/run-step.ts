@@ -350,7 +350,7 @@ interface Execution {
   readonly argv: readonly string[];
   readonly env: readonly string[];
   readonly mounts: readonly MountSpec[];
-  readonly network: "default" | "none" | "host";
+  readonly network: string;
   readonly output: (stream: 1 | 2, bytes: Uint8Array) => void;
 }
 

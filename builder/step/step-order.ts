@@ -1,3 +1,4 @@
+import type { Directories } from "../../sentry/container/directories.ts";
 import type { ProcessConfig } from "../../sentry/container/record.ts";
 import type { ContainerSpec } from "../../sentry/spec.ts";
 
@@ -5,11 +6,21 @@ import type { ContainerSpec } from "../../sentry/spec.ts";
 export interface StepOrder {
   readonly spec: ContainerSpec;
   readonly process: ProcessConfig;
+  /** Absent for a step that meets no containers. */
+  readonly networking?: {
+    readonly directories: Directories;
+    /** Host directory where its networks are written down; see `container-networks.ts`. */
+    readonly directory: string;
+    /** What the others there call it. */
+    readonly name: string;
+  };
 }
 
 /** What it tells on descriptor {@link REPORT_FD}, as a line of JSON; the archive of the changes follows `done`. */
 export type StepReport =
   | { readonly kind: "done" }
+  /** There is no way to begin. */
+  | { readonly kind: "refused"; readonly message: string }
   | { readonly kind: "failed"; readonly exitCode: number; readonly message?: string };
 
 export const REPORT_FD = 3;

@@ -4,11 +4,12 @@ import { join } from "node:path";
 import type { Readable } from "node:stream";
 import { fromText } from "../../sentry/abi/bytes.ts";
 import type { Directories } from "../../sentry/container/directories.ts";
-import { randomId } from "../../sentry/container/names.ts";
-import type { ContainerSpec, Mode, NetworkSpec } from "../../sentry/spec.ts";
+import { randomId, randomName } from "../../sentry/container/names.ts";
+import type { ContainerSpec, Mode } from "../../sentry/spec.ts";
 import { BuildError } from "../errors.ts";
 import type { StepEnd, StepRunner, StepSpec } from "../solve/request.ts";
 import { WorkDirectory } from "../solve/work-directory.ts";
+import { isInNetwork, stepNetwork } from "./step-network.ts";
 import { REPORT_BYTES_MAX, type StepOrder, type StepReport } from "./step-order.ts";
 
 /** Of a container's id, in paths of the run directory: socket paths have at most 107 bytes. */
@@ -41,15 +42,22 @@ export class StepProcesses implements StepRunner {
       const upper = work.fresh("upper");
       await mkdir(upper, { mode: 0o700 });
       await mkdir(runDirectory, { recursive: true, mode: 0o700 });
+      const order = this.#order(step, id, upper, runDirectory, work.path);
       step.started(id);
-      return await this.#execute(this.#order(step, id, upper, runDirectory), step, keep);
+      return await this.#execute(order, step, keep);
     } finally {
       await rm(runDirectory, { recursive: true, force: true });
       await work.remove();
     }
   }
 
-  #order(step: StepSpec, id: string, upper: string, runDirectory: string): StepOrder {
+  #order(
+    step: StepSpec,
+    id: string,
+    upper: string,
+    runDirectory: string,
+    directory: string,
+  ): StepOrder {
     const spec: ContainerSpec = {
       id,
       mode: this.#mode,
@@ -63,7 +71,7 @@ export class StepProcesses implements StepRunner {
         readOnly: false,
       },
       mounts: step.mounts,
-      network: networkOf(step, this.#mode),
+      network: stepNetwork(step, this.#mode, this.#directories, directory),
       limits: { ulimits: [] },
       runDirectory: fromText(runDirectory),
       trace: process.env["DD_TRACE"] === "1",
@@ -72,6 +80,9 @@ export class StepProcesses implements StepRunner {
     return {
       spec,
       process: { argv: argv.map(fromText), env: env.map(fromText), cwd: fromText(cwd), user },
+      ...(isInNetwork(step)
+        ? { networking: { directories: this.#directories, directory, name: randomName(false) } }
+        : {}),
     };
   }
 
@@ -103,6 +114,7 @@ export class StepProcesses implements StepRunner {
       if (report?.kind === "done") await keep(rest);
       else rest.return(undefined);
       await ended;
+      if (report?.kind === "refused") throw new BuildError("BUILD_INPUT", report.message);
       if (report !== undefined) return report.kind === "done" ? report : failure(report);
       return { kind: "failed", exitCode: 137, message: "the process of the step was killed" };
     } finally {
@@ -152,11 +164,4 @@ async function* following(
   } finally {
     await chunks.return?.();
   }
-}
-
-/** Untrusted steps call out only where the user has handed them the host's network. */
-function networkOf({ network, extraHosts }: StepSpec, mode: Mode): NetworkSpec {
-  if (network === "none") return { mode: "none", egress: "closed", extraHosts };
-  if (network === "host") return { mode: "host", egress: "open", extraHosts };
-  return { mode: "bridge", egress: mode === "trusted" ? "open" : "closed", extraHosts };
 }

@@ -1,6 +1,10 @@
 import { openSync, writeSync } from "node:fs";
+import { toText } from "../../sentry/abi/bytes.ts";
 import { SIGKILL } from "../../sentry/abi/signal.ts";
+import { ContainerError } from "../../sentry/container/errors.ts";
+import { Networking } from "../../sentry/container/network/networking.ts";
 import { exitCodeOf, processSpec } from "../../sentry/container/process-spec.ts";
+import { ContainerStore } from "../../sentry/container/store.ts";
 import type { SentryConstructor } from "../../sentry/spec.ts";
 import { ORDER_BYTES_MAX, REPORT_FD, type StepOrder, type StepReport } from "./step-order.ts";
 
@@ -24,13 +28,18 @@ export async function runStepProgram(loadSentry: () => Promise<SentryConstructor
  * Runs the command. From here on nothing waits for a promise: the sentry's loop has the thread until the end of the
  * container, whose files are read before it is let go of.
  */
-function start({ spec, process: config }: StepOrder, Sentry: SentryConstructor): void {
-  const sentry = new Sentry(spec, { log: (line) => process.stderr.write(`${line}\n`) });
+function start(order: StepOrder, Sentry: SentryConstructor): void {
+  const { spec, process: config } = order;
+  const networking = open(order);
+  const log = (line: string) => process.stderr.write(`${line}\n`);
+  const sentry = new Sentry(networking?.spec() ?? spec, { log, ...networking?.options() });
+  networking?.started(sentry);
   const stdin = openSync("/dev/null", "r");
   const started = sentry.start(processSpec(sentry, config), { stdin, stdout: 1, stderr: 2 });
   if ("errno" in started) {
     const { message } = started;
     sentry.close();
+    networking?.close();
     finish({ kind: "failed", exitCode: exitCodeOf(started), message });
   }
   // Whoever has ordered the step wants it no more, or is gone.
@@ -44,6 +53,7 @@ function start({ spec, process: config }: StepOrder, Sentry: SentryConstructor):
         for (const piece of sentry.files.layer(without)) write(piece);
       } else tell({ kind: "failed", exitCode: code });
       sentry.close();
+      networking?.close();
       process.exit(0);
     } catch (error) {
       // The archive has no end now, and so is no layer.
@@ -52,6 +62,23 @@ function start({ spec, process: config }: StepOrder, Sentry: SentryConstructor):
       process.exit(DD_FAILED);
     }
   });
+}
+
+/** Takes the step's places in its networks. */
+function open({ spec, networking }: StepOrder): Networking | undefined {
+  if (networking === undefined) return undefined;
+  const { directories, directory, name } = networking;
+  try {
+    return Networking.open(new ContainerStore(directories), {
+      id: spec.id,
+      directory,
+      runDirectory: toText(spec.runDirectory),
+      record: { name, spec },
+    });
+  } catch (error) {
+    if (error instanceof ContainerError) finish({ kind: "refused", message: error.message });
+    throw error;
+  }
 }
 
 function defect(error: unknown): StepReport {

@@ -51,7 +51,7 @@ export async function main(
       buildArgs,
       labels,
       platform,
-      network: network === "none" || network === "host" ? network : "default",
+      network: network ?? "default",
       noCache: values["no-cache"] || values["no-cache-filter"],
       extraHosts: values["add-host"],
       shmBytes: undefined,

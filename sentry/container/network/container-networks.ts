@@ -45,7 +45,7 @@ export function wantedNetworks({
   record,
   directory,
 }: {
-  readonly record: ContainerRecord;
+  readonly record: Pick<ContainerRecord, "spec">;
   readonly directory: string;
 }): readonly WantedNetwork[] {
   const written = readJson<readonly WantedNetwork[]>(join(directory, SETTINGS_FILE));

@@ -29,7 +29,7 @@ export function linkText(owner: string, { name, alias }: Link): string {
  */
 export function linkEnvironment(
   store: ContainerStore,
-  owner: ContainerRecord,
+  owner: Pick<ContainerRecord, "name">,
   links: readonly string[],
   members: readonly NetworkMember[],
 ): readonly string[] {

@@ -44,11 +44,17 @@ interface Joined {
   readonly listener: number | undefined;
 }
 
+/** What of a container its networking needs to know; a step of a build has no more than that. */
+export interface NetworkedContainer
+  extends Pick<HeldContainer, "id" | "directory" | "runDirectory"> {
+  readonly record: Pick<ContainerRecord, "name" | "spec">;
+}
+
 /** A container's places in its networks, from its start to its end, kept by the process that runs it. */
 export class Networking {
   private readonly containers: ContainerStore;
   private readonly store: NetworkStore;
-  private readonly held: HeldContainer;
+  private readonly held: NetworkedContainer;
   /** Whose network it shares. */
   private readonly host: ContainerRecord | undefined;
   private readonly egressLog: EgressLog;
@@ -56,7 +62,7 @@ export class Networking {
   private ports: readonly PublishedPort[] = [];
   private sentry: SentryContainer | undefined;
 
-  private constructor(containers: ContainerStore, held: HeldContainer) {
+  private constructor(containers: ContainerStore, held: NetworkedContainer) {
     this.containers = containers;
     this.store = new NetworkStore(containers.directories);
     this.held = held;
@@ -68,7 +74,7 @@ export class Networking {
    * Takes the container's places in all networks it is to be in.
    * @throws {ContainerError} when one cannot be had; then none is kept.
    */
-  static open(containers: ContainerStore, held: HeldContainer): Networking {
+  static open(containers: ContainerStore, held: NetworkedContainer): Networking {
     const networking = new Networking(containers, held);
     try {
       for (const { network, settings } of wantedNetworks(held)) {
@@ -287,7 +293,7 @@ function donorOf(containers: ContainerStore, reference: string): Container {
 /** The container whose network another one shares, in the end. @throws {ContainerError} when it does not run. */
 function hostOf(
   containers: ContainerStore,
-  { spec }: ContainerRecord,
+  { spec }: Pick<ContainerRecord, "spec">,
 ): ContainerRecord | undefined {
   let { mode, name = "" } = spec.network;
   let found: ContainerRecord | undefined;
@@ -310,7 +316,7 @@ function hostOf(
 }
 
 /** @throws {ContainerError} when the container's network is not its own to change. */
-export function refuseMode({ record }: Pick<HeldContainer, "record">): void {
+export function refuseMode({ record }: Pick<NetworkedContainer, "record">): void {
   const { mode } = record.spec.network;
   if (mode === "bridge") return;
   throw new ContainerError(
