@@ -17,6 +17,8 @@ const Entry* EntryForCode(void* context, uint64_t pc) {
   return EntryOf(static_cast<Translator*>(context), pc);
 }
 
+bool AlwaysWanted(void*, uint64_t) { return true; }
+
 void AddPageUse(Translator* t, uint32_t translation, uint64_t page) {
   const auto bucket = static_cast<uint32_t>(Hash(page) >> 50);
   const uint32_t number = t->page_use_count++;
@@ -140,13 +142,15 @@ Outcome MakeTranslation(Translator* t, uint64_t pc, Batch* batch) {
 Outcome Generate(Translator* t, uint64_t pc, FormedRegion* formed, Draft* draft) {
   t->environment.context = t;
   t->environment.entry_of = EntryForCode;
-  t->environment.flags_wanted = FlagsWanted;
+  const select::Without& without = t->environment.without;
+  t->environment.flags_wanted = without(select::Technique::kPeek) ? AlwaysWanted : FlagsWanted;
   Entry* entry = EntryOf(t, pc);
   if (entry == nullptr) return Outcome::kNoRoom;
   if (IsTranslated(t, pc)) return Outcome::kNothing;
   const uint64_t base = (reinterpret_cast<uint64_t>(t->code_at) + 15) & ~uint64_t{15};
   bool made = false;
   for (const uint32_t blocks : kReleasedBlocks) {
+    if (blocks > 1 && without(select::Technique::kRegions)) continue;
     if (!FormRegion(t, pc, blocks, formed)) return Outcome::kNothing;
     t->peeked_count = 0;
     t->peek_count = 0;

@@ -155,6 +155,10 @@ bool FlagsWanted(void* context, uint64_t pc);
 // Pages that somebody has relied on have changed.
 void ForgetFlags(Translator* t);
 
+// make.cc: translates without some techniques from now on; before anything is translated, by who
+// measures them. False: the host refuses.
+bool LeaveOut(Translator* t, select::Without without);
+
 // routines.cc: emits what translations and Run share, at the beginning of the code.
 void EmitRoutines(Translator* t);
 

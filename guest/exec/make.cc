@@ -97,4 +97,11 @@ Translator* Make(const HostServices& host, size_t cache_bytes, LowerBlock lower)
   return t;
 }
 
+bool LeaveOut(Translator* t, select::Without without) {
+  t->environment.without = without;
+  if (!t->host.protect(t->code_begin, kRoutineBytes, false)) return false;
+  EmitRoutines(t);
+  return t->host.protect(t->code_begin, kRoutineBytes, true);
+}
+
 }  // namespace dd::exec

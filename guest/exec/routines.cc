@@ -26,15 +26,17 @@ Mem ScratchMem(uint32_t slot, uint32_t byte = 0) {
   return StateMem(offsetof(ir::State, scratch) + 8 * slot + byte);
 }
 
-void EmitEnter(Assembler& a) {
+void EmitEnter(Assembler& a, bool pinned_homes) {
   for (const Gpr r : kSaved) a.Push(r);
   a.Arith(Alu::kSub, Size::k64, Gpr::kRsp, 8);
   a.Lea(Size::k64, Gpr::kR15, Mem::At(Gpr::kRdi, kStateBias));
   a.Mov(Size::k64, ScratchMem(select::x64::kScratchHostStack), Gpr::kRsp);
   a.Stmxcsr(ScratchMem(select::x64::kScratchMxcsr, 4));
   a.Ldmxcsr(ScratchMem(select::x64::kScratchMxcsr));
-  for (const auto& pinned : select::x64::kPinned) {
-    a.Mov(Size::k64, pinned.home, StateMem(offsetof(ir::State, g) + 8 * pinned.g));
+  if (pinned_homes) {
+    for (const auto& pinned : select::x64::kPinned) {
+      a.Mov(Size::k64, pinned.home, StateMem(offsetof(ir::State, g) + 8 * pinned.g));
+    }
   }
   a.JmpTo(Gpr::kRsi);
 }
@@ -93,10 +95,13 @@ void EmitRoutines(Translator* t) {
     a.AlignData(16);
     return a.here();
   };
+  const select::Without& without = t->environment.without;
+  const bool pinned_homes =
+      !without(select::Technique::kHomes) && !without(select::Technique::kPinned);
   t->enter = routine();
-  EmitEnter(a);
+  EmitEnter(a, pinned_homes);
   t->environment.leave = routine();
-  EmitStorePinned(a);
+  if (pinned_homes) EmitStorePinned(a);
   t->environment.leave_state = a.here();
   EmitLeaveState(a);
   t->environment.call_kernel = routine();

@@ -53,6 +53,35 @@ void Codegen::AssignHomes() {
   assigned_ = evicted_ = RegisterSet{};
   free_gprs_ = 1u << Number(kTempGpr);
   free_xmms_ = (2u << kTempXmm) - 1;
+  if (env_->without(Technique::kHomes)) return;
+  if (env_->without(Technique::kPinned)) {
+    AssignOwnHomes(worth_g);
+  } else {
+    AssignPinned(worth_g);
+  }
+  uint32_t candidates = WorthAtLeast(worth_v, kLeastWorthVector);
+  for (uint32_t home = 0; home < kVectorPool && candidates != 0; home++) {
+    const uint32_t best = MostWorth(worth_v, candidates);
+    homes_.v[best] = static_cast<uint8_t>(home);
+    candidates &= ~(1u << best);
+    assigned_.v |= 1u << best;
+    free_xmms_ &= ~(1u << home);
+  }
+}
+
+// All homes are this region's.
+void Codegen::AssignOwnHomes(const uint32_t* worth) {
+  uint32_t candidates = WorthAtLeast(worth, kLeastWorth);
+  for (const Pinned& pinned : kPinned) {
+    const uint32_t best = MostWorth(worth, candidates);
+    if (best == 32) break;
+    homes_.g[best] = Number(pinned.home);
+    candidates &= ~(1u << best);
+    assigned_.g |= 1u << best;
+  }
+}
+
+void Codegen::AssignPinned(const uint32_t* worth_g) {
   uint32_t candidates = WorthAtLeast(worth_g, kLeastWorth);
   for (const Pinned& pinned : kPinned) {
     homes_.g[pinned.g] = Number(pinned.home);
@@ -76,20 +105,17 @@ void Codegen::AssignHomes() {
     assigned_.g |= 1u << newcomer;
     evicted_.g |= 1u << least;
   }
-  candidates = WorthAtLeast(worth_v, kLeastWorthVector);
-  for (uint32_t home = 0; home < kVectorPool && candidates != 0; home++) {
-    const uint32_t best = MostWorth(worth_v, candidates);
-    homes_.v[best] = static_cast<uint8_t>(home);
-    candidates &= ~(1u << best);
-    assigned_.v |= 1u << best;
-    free_xmms_ &= ~(1u << home);
-  }
 }
 
 void Codegen::Plan() {
   ir::FindFlow(*region_, &flow_);
-  ir::FindFlagsWanted(*region_, flow_, {env_->context, env_->flags_wanted}, wanted_after_,
-                      &flags_live_in_, &flags_live_outside_);
+  if (env_->without(Technique::kDeadFlags)) {
+    for (uint64_t& word : wanted_after_) word = ~uint64_t{0};
+    flags_live_in_ = flags_live_outside_ = ~uint64_t{0};
+  } else {
+    ir::FindFlagsWanted(*region_, flow_, {env_->context, env_->flags_wanted}, wanted_after_,
+                        &flags_live_in_, &flags_live_outside_);
+  }
   AssignHomes();
   const uint32_t count = region_->block_count;
   for (uint32_t b = 0; b < count; b++) {
@@ -184,6 +210,12 @@ void Codegen::MarkPoint(const Op& op, bool rbx_saved) {
   point.rbx_saved = rbx_saved;
 }
 
+bool Codegen::LeftOut(const Op& op) const {
+  const ir::OpKind kind = KindOf(op.code);
+  return (kind == ir::OpKind::kFloat && env_->without(Technique::kFloat)) ||
+         (kind == ir::OpKind::kVector && env_->without(Technique::kVector));
+}
+
 void Codegen::EmitOp(const Op& op, uint32_t index) {
   op_in_block_ = index;
   KeepRoom();
@@ -192,7 +224,8 @@ void Codegen::EmitOp(const Op& op, uint32_t index) {
     return;
   }
   const Selection selection = SelectionOf(op.code);
-  if (selection == nullptr || !(this->*selection)(op)) CallKernel(op);
+  if (selection == nullptr || LeftOut(op) || !(this->*selection)(op)) CallKernel(op);
+  if (env_->without(Technique::kResident)) ClobberFlags();
   ReleaseTemps(index);
 }
 

@@ -214,8 +214,11 @@ class Codegen : private emit::x64::Assembler {
   // codegen.cc
   void Plan();
   void AssignHomes();
+  void AssignPinned(const uint32_t* worth);
+  void AssignOwnHomes(const uint32_t* worth);
   void EmitPrologue();
   void EmitBlock(uint32_t index);
+  bool LeftOut(const ir::Op& op) const;
   void EmitOp(const ir::Op& op, uint32_t index);
   void CountTempUses(const ir::Block& block);
   void MarkPoint(const ir::Op& op, bool rbx_saved = false);

@@ -7,6 +7,7 @@
 #include "guest/emit/x64/encoder.h"
 #include "guest/ir/ir.h"
 #include "guest/ir/state.h"
+#include "guest/select/techniques.h"
 
 namespace dd::select::x64 {
 
@@ -106,6 +107,8 @@ struct Environment {
   // Addresses may have tags (ir::kAddressMask). Only then code takes them off: without it such an
   // address, which no x86-64 processor accepts, is a fault.
   bool tagged;
+  // Nothing, but where that is what is being measured.
+  Without without;
   // Where what the code refers to is noted; a limit of 0: nowhere.
   emit::x64::Reference* references;
   uint32_t reference_limit;

@@ -53,7 +53,11 @@ void Codegen::ExitTo(uint64_t pc) {
     return;
   }
   Lea(Size::k64, kRax, Mem::Near(reinterpret_cast<uint64_t>(entry)));
-  JmpTo(Mem::At(kRax, kEntryHost));
+  if (env_->without(Technique::kChaining)) {
+    JmpNear(env_->translate);
+  } else {
+    JmpTo(Mem::At(kRax, kEntryHost));
+  }
 }
 
 void Codegen::LeaveWith(Left left, uint64_t pc) {
@@ -65,6 +69,10 @@ void Codegen::LeaveWith(Left left, uint64_t pc) {
 
 // rax: where to.
 void Codegen::ExitIndirect() {
+  if (env_->without(Technique::kIndirect)) {
+    JmpNear(env_->look_up);
+    return;
+  }
   // Addresses of the guest are multiples of 4 or of 1; offsets are 4 bytes.
   constexpr int32_t kOffsets = offsetof(Dispatch, offsets);
   Mov(Size::k32, kRcx, kRax);

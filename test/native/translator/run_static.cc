@@ -3,7 +3,9 @@
 // programs make, and no signals.
 //
 //   run-static [-v] PROGRAM [ARGUMENT...]
+//   run-static -t
 //
+// -t: says which techniques DD_TRANSLATOR_WITHOUT (techniques.h) can name.
 // -v: at its end, how many regions were translated, and how much code that is.
 #include <elf.h>
 #include <errno.h>
@@ -30,6 +32,7 @@
 #include "guest/ir/interpret.h"
 #include "guest/isa/a64/features.h"
 #include "guest/lower/a64/lower.h"
+#include "test/native/translator/techniques.h"
 
 namespace {
 
@@ -277,14 +280,19 @@ int main(int argc, char** argv) {
     argv++;
     argc--;
   }
+  if (argc > 1 && strcmp(argv[1], "-t") == 0) {
+    for (const char* name : dd::select::kTechniqueNames) puts(name);
+    return 0;
+  }
   if (argc < 2) {
-    fprintf(stderr, "usage: run-static [-v] PROGRAM [ARGUMENT...]\n");
+    fprintf(stderr, "usage: run-static [-v] PROGRAM [ARGUMENT...]\n       run-static -t\n");
     return 126;
   }
   dd::ir::virtual_count = Nanoseconds;
   translator = dd::exec::Make({MapAnonymous, Protect, Fetch, Yield}, kCacheBytes,
                               dd::lower::a64::LowerBlock);
   if (translator == nullptr) Fail("translator");
+  dd::test::LeaveOutAsAsked(translator);
   const Image image = Load(argv[1]);
   constexpr size_t kBreakBytes = size_t{256} << 20;
   void* heap = mmap(reinterpret_cast<void*>(image.end), kBreakBytes, PROT_READ | PROT_WRITE,

@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "guest/lower/a64/lower.h"
+#include "test/native/translator/techniques.h"
 
 namespace dd::test {
 
@@ -36,6 +37,7 @@ void Yield() { sched_yield(); }
 Translated::Translated()
     : translator_(exec::Make({Map, Protect, Fetch, Yield}, kCacheBytes, lower::a64::LowerBlock)) {
   Expect(translator_ != nullptr, "a translator can be made");
+  LeaveOutAsAsked(translator_);
 }
 
 void Translated::Run(const dd_vector* in, dd_outcome* out, size_t count) {
