@@ -1,8 +1,8 @@
 /**
- * What each of the translator's techniques brings: every workload of bench/translator with all of them and with
- * each left out, in turn, as `run-static` runs it. Medians of the CPU time that the programs report; a figure says how
- * many times as long it takes without the technique. `--json` prints the medians; `--rounds N`, `--without A,B` and names of
- * workloads choose.
+ * What each of the translator's techniques brings: every workload of bench/translator with all of
+ * them and with each left out, in turn, as `run-static` runs it. Medians of the CPU time that the
+ * programs report; a figure says how many times as long it takes without the technique. `--json`
+ * prints the medians; `--rounds N`, `--without A,B` and names of workloads choose.
  */
 import { execFileSync } from "node:child_process";
 import { readdirSync } from "node:fs";
