@@ -17,6 +17,7 @@ import {
   type SignalSet,
   UNBLOCKABLE,
 } from "../abi/signal.ts";
+import { ProcessDirectory } from "../fs/proc/process-directory.ts";
 import { blockOn } from "../kernel/blocking.ts";
 import { maySignal } from "../kernel/may-signal.ts";
 import { PidFile } from "../kernel/pid-file.ts";
@@ -24,6 +25,8 @@ import type { Process } from "../kernel/process.ts";
 import { sendToProcess, sendToTask } from "../kernel/send-signal.ts";
 import { fromGuest, SIGINFO_SIZE, type Siginfo, sentBy } from "../kernel/siginfo.ts";
 import type { Task } from "../kernel/task.ts";
+import { PathFile, VfsFile } from "../vfs/file.ts";
+import type { OpenFile } from "../vfs/open-file.ts";
 import { POLLIN } from "../vfs/poll.ts";
 import { addr, fd, int, size, uint } from "./args.ts";
 import { type Result, type Syscall, syscall } from "./define.ts";
@@ -162,6 +165,18 @@ function queueToThread(
   return info instanceof Errno ? info : sendThread(task, target, signo, info);
 }
 
+/** What a descriptor of pidfd_open(2) or of a directory `/proc/PID` stands for. */
+function processOf(task: Task, file: OpenFile): Process | Errno {
+  if (file instanceof PidFile) return file.process;
+  if (!(file instanceof VfsFile) || file instanceof PathFile) return EBADF;
+  if (!(file.inode instanceof ProcessDirectory)) return EBADF;
+  const { pid, started } = file.inode;
+  const process = task.kernel.pids.process(pid);
+  return process !== undefined && process.startedNs - process.kernel.bootNs === started
+    ? process
+    : ESRCH;
+}
+
 function pidfdSend(
   task: Task,
   fdNumber: number,
@@ -172,8 +187,8 @@ function pidfdSend(
   if (flags !== 0) return EINVAL;
   const file = task.files.get(fdNumber);
   if (file instanceof Errno) return file;
-  if (!(file instanceof PidFile)) return EBADF;
-  const { process: target } = file;
+  const target = processOf(task, file);
+  if (target instanceof Errno) return target;
   if (signo < 0 || signo > SIGMAX) return EINVAL;
   if (target.state === "zombie" || target.state === "dead") return ESRCH;
   if (infoAt === 0) return killOne(task, target, signo) ?? 0;

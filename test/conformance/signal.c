@@ -239,7 +239,27 @@ static void jumps(void) {
   equals("siglongjmp() out of a handler", 3, times);
 }
 
+// pidfd_send_signal(2), also by a directory of /proc.
+static void by_descriptor(void) {
+  char name[32];
+  pid_t pid = must(fork());
+  if (pid == 0) {
+    for (;;) pause();
+  }
+  snprintf(name, sizeof name, "/proc/%d", pid);
+  int directory = must(open(name, O_RDONLY | O_DIRECTORY));
+  int path = must(open(name, O_PATH));
+  int tasks = must(open("/proc/self/task", O_RDONLY | O_DIRECTORY));
+  fails("pidfd_send_signal() by a path", EBADF, syscall(SYS_pidfd_send_signal, path, 0, NULL, 0));
+  fails("by another directory of /proc", EBADF, syscall(SYS_pidfd_send_signal, tasks, 0, NULL, 0));
+  fails("with flags", EINVAL, syscall(SYS_pidfd_send_signal, directory, 0, NULL, 1u << 31));
+  works("by /proc/PID", syscall(SYS_pidfd_send_signal, directory, SIGTERM, NULL, 0));
+  equals("which ends it", 128 + SIGTERM, status_of(pid));
+  fails("who is gone by then", ESRCH, syscall(SYS_pidfd_send_signal, directory, SIGTERM, NULL, 0));
+}
+
 static void run(void) {
+  by_descriptor();
   handlers();
   information();
   queues();

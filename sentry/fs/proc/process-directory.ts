@@ -68,11 +68,26 @@ function ofProcess(
   };
 }
 
+/** `/proc/PID`. Opened, it stands for the process, for pidfd_send_signal(2). */
+export class ProcessDirectory extends FixedDirectory {
+  readonly pid: number;
+  /** When the process started: its number may be another one's later. */
+  readonly started: bigint | undefined;
+
+  constructor(fs: VirtualFs, owner: OwnerOf, pid: number, started: bigint | undefined) {
+    super(fs, 0o555, owner);
+    this.pid = pid;
+    this.started = started;
+  }
+}
+
 /** The directory of a process. */
 export function processDirectory(fs: VirtualFs, system: SystemInfo, pid: number): FixedDirectory {
   const find = () => system.process(pid) ?? ESRCH;
   const context: Context = { fs, system, find, owner: ownerOf(find) };
-  const directory = threadDirectory(context, pid, true);
+  const started = system.process(pid)?.startTimeNs;
+  const directory = new ProcessDirectory(fs, context.owner, pid, started);
+  fillThreadDirectory(directory, context, pid, true);
   directory.add("task", new TaskDirectory(context));
   return directory;
 }
@@ -86,8 +101,18 @@ function ownerOf(find: FindProcess): OwnerOf {
 }
 
 function threadDirectory(context: Context, tid: number, whole: boolean): FixedDirectory {
+  const directory = new FixedDirectory(context.fs, 0o555, context.owner);
+  fillThreadDirectory(directory, context, tid, whole);
+  return directory;
+}
+
+function fillThreadDirectory(
+  directory: FixedDirectory,
+  context: Context,
+  tid: number,
+  whole: boolean,
+): void {
   const { fs, system, owner } = context;
-  const directory = new FixedDirectory(fs, 0o555, owner);
   const text = (
     name: ByteString,
     read: (p: ProcessInfo) => ByteString | Uint8Array,
@@ -160,7 +185,6 @@ function threadDirectory(context: Context, tid: number, whole: boolean): FixedDi
   directory.add("fdinfo", new DescriptorDirectory(context, true));
   directory.add("ns", namespaces(context));
   directory.add("net", networkDirectory(fs, system.network));
-  return directory;
 }
 
 function comm(context: Context, tid: number): Text {
