@@ -19,9 +19,12 @@ Kernel* KernelOf(OpCode code);
 // Where an operation that may fault (MayFault) accesses memory, with the address's tag.
 uint64_t AccessedAddress(const State& state, const Op& op);
 
-// What the guest reads as its counter (SystemRegister::kVirtualCount): nanoseconds of a clock that
-// all its threads share. Set once, before any guest runs; without it the counter stands still.
-extern uint64_t (*virtual_count)();
+// The clocks that the guest can read, by number (SystemRegister::kClock): nanoseconds, or kNoClock.
+// `count_clock` is what it reads as its counter (kVirtualCount). Set once, before any guest runs;
+// without them there are no clocks, and the counter stands still.
+extern uint64_t (*read_clock)(uint32_t number);
+extern uint32_t count_clock;
+constexpr uint64_t kNoClock = ~uint64_t{0};
 constexpr uint64_t kVirtualCountHz = 1'000'000'000;
 
 // Whether `cond` holds of State::flags.

@@ -4,7 +4,8 @@
 
 namespace dd::ir {
 
-uint64_t (*virtual_count)() = nullptr;
+uint64_t (*read_clock)(uint32_t number) = nullptr;
+uint32_t count_clock = 0;
 
 namespace kernel {
 
@@ -285,7 +286,10 @@ void ReadSystem(State& s, const Op& op) {
       value = s.fpsr;
       break;
     case SystemRegister::kVirtualCount:
-      value = virtual_count == nullptr ? 0 : virtual_count();
+      value = read_clock == nullptr ? 0 : read_clock(count_clock);
+      break;
+    case SystemRegister::kClock:
+      value = read_clock == nullptr ? kNoClock : read_clock(op.lane);
       break;
     case SystemRegister::kCountFrequency:
       value = kVirtualCountHz;
@@ -308,6 +312,7 @@ void WriteSystem(State& s, const Op& op) {
       break;
     case SystemRegister::kVirtualCount:
     case SystemRegister::kCountFrequency:
+    case SystemRegister::kClock:
       break;
   }
 }

@@ -124,6 +124,7 @@ enum class SystemRegister : uint8_t {
   kFloatStatus,     // FPSR
   kVirtualCount,    // CNTVCT_EL0
   kCountFrequency,  // CNTFRQ_EL0
+  kClock,           // nanoseconds of clock `lane`, for our own vDSO
 };
 
 }  // namespace dd::ir

@@ -29,6 +29,12 @@ struct Translated {
   uint64_t sigreturn;
 };
 
+// Code of this program's own that every guest has: its vDSO. Whole pages.
+struct GuestCode {
+  uint64_t begin, end;
+  uint64_t sigreturn;
+};
+
 }  // namespace dd::native
 
 namespace dd::translated {
@@ -48,8 +54,6 @@ const uint64_t* CallArguments(const ir::State& state);
 extern const exec::LowerBlock kLower;
 // Registers of a fresh program.
 void Reset(ir::State* state, uint64_t pc, uint64_t sp);
-// The instructions of rt_sigreturn(2)'s trampoline.
-extern const uint32_t kSigreturnCode[];
-extern const size_t kSigreturnBytes;
+native::GuestCode CodeForGuests();
 
 }  // namespace dd::translated

@@ -29,13 +29,13 @@ size_t Fetch(void* to, uint64_t pc, size_t limit) {
 
 void Yield() { native::Host(native::kSchedYield); }
 
-// The counter of the guest's generic timer: nanoseconds of the monotonic clock.
-uint64_t VirtualCount() {
-  constexpr int kClockMonotonicId = 1;
+constexpr uint32_t kClockMonotonicId = 1;
+
+uint64_t ReadClock(uint32_t number) {
   constexpr uint64_t kNsPerSecond = 1000000000;
   auto* clock = native::Current()->space->environment.clock_gettime;
   native::Timespec now = {};
-  if (clock == nullptr || clock(kClockMonotonicId, &now) != 0) return 0;
+  if (clock == nullptr || clock(static_cast<int>(number), &now) != 0) return ir::kNoClock;
   return static_cast<uint64_t>(now.sec) * kNsPerSecond + static_cast<uint64_t>(now.nsec);
 }
 
@@ -123,21 +123,18 @@ long PrepareSpace(AddressSpace* space) {
       Host(kMmap, 0, bytes, kProtRead | kProtWrite, kMapPrivate | kMapAnonymous, -1, 0);
   if (base < 0) return base;
   auto* translated = reinterpret_cast<Translated*>(base);
-  ir::virtual_count = translated::VirtualCount;
+  ir::read_clock = translated::ReadClock;
+  ir::count_clock = translated::kClockMonotonicId;
   translated->translator = exec::Make(translated::kHost, exec::kCacheBytes, translated::kLower);
   if (translated->translator == nullptr) return -kEnomem;
-  const long page =
-      Host(kMmap, 0, kPage, kProtRead | kProtWrite, kMapPrivate | kMapAnonymous, -1, 0);
-  if (page < 0) return page;
-  dd_copy(reinterpret_cast<void*>(page), translated::kSigreturnCode, translated::kSigreturnBytes);
-  translated->sigreturn = static_cast<uint64_t>(page);
-  translated::SetExecutable(&translated->executable, translated->sigreturn,
-                            translated->sigreturn + kPage, true);
+  const GuestCode code = translated::CodeForGuests();
+  translated->sigreturn = code.sigreturn;
+  translated::SetExecutable(&translated->executable, code.begin, code.end, true);
   translated->executable.header.made =
       reinterpret_cast<uint64_t>(exec::FreshOf(translated->translator));
   space->owned->header.code = reinterpret_cast<uint64_t>(&translated->executable.header);
   space->translated = translated;
-  return Host(kMprotect, page, kPage, kProtRead);
+  return 0;
 }
 
 void BeforeFork(AddressSpace* space) { exec::BeforeFork(space->translated->translator); }

@@ -16,6 +16,7 @@ const PAGEMAP_CHUNK = 1 << 16;
 const NO_USE: MemoryUse = { virtual: 0, resident: 0, shared: 0 };
 /** What the host maps for every program. */
 const HOST_NAMES = new Set(["[vdso]", "[vvar]", "[vvar_vclock]", "[vsyscall]"]);
+const PROT_READ = 1;
 const PROT_EXEC = 4;
 /** What the host calls memory that is shared without a file. */
 const SHARED_ANONYMOUS = "/dev/zero (deleted)";
@@ -52,7 +53,7 @@ export class HostMemoryMap implements MemoryMap {
         shown.push({ ...row, offset: 0, dev: 0, ino: 0 });
       else for (const range of overlaps) append(shown, overlap(row, range));
     }
-    return shown;
+    return translated ? withVdso(shown, this.#machine.auxv.vdso(false)) : shown;
   }
 
   use(process: Process): MemoryUse {
@@ -75,6 +76,24 @@ export class HostMemoryMap implements MemoryMap {
     const pid = this.#machine.executorOf(process)?.pid;
     return mapped < end || pid === undefined ? ENOMEM : presentPages(pid, start / PAGE, pages);
   }
+}
+
+/** A translated program's vDSO is a page of its executor's own program, to the host. */
+function withVdso(shown: readonly MappingInfo[], start: number): readonly MappingInfo[] {
+  if (start === 0) return shown;
+  const row = {
+    start,
+    end: start + PAGE,
+    prot: PROT_READ | PROT_EXEC,
+    shared: false,
+    offset: 0,
+    dev: 0,
+    ino: 0,
+    name: "[vdso]",
+  };
+  const after = shown.findIndex((each) => each.start > start);
+  const at = after < 0 ? shown.length : after;
+  return [...shown.slice(0, at), row, ...shown.slice(at)];
 }
 
 function* match<Row extends HostRow>(

@@ -85,6 +85,9 @@ constexpr uint32_t Encoding(uint32_t op0, uint32_t op1, uint32_t crn, uint32_t c
   return (op0 & 1) << 14 | op1 << 11 | crn << 7 | crm << 3 | op2;
 }
 constexpr uint32_t kNzcv = Encoding(3, 3, 4, 2, 0);
+// Registers of the implementation's own: clocks 0 to 7.
+constexpr uint32_t kClocks = Encoding(3, 3, 15, 0, 0);
+constexpr uint32_t kClockMask = 7;
 
 struct Readable {
   uint32_t encoding;
@@ -125,6 +128,12 @@ void ReadRegister(Lowering& l, Word w) {
   const uint32_t encoding = w.At(5, 15);
   if (encoding == kNzcv) {
     l.Emit(kReadFlags, Width::k64, l.ToXOrTemp(w.rt()));
+    return;
+  }
+  if ((encoding & ~kClockMask) == kClocks) {
+    Op& op = l.Emit(kReadSystem, Width::k64, l.ToXOrTemp(w.rt()));
+    op.imm = static_cast<int64_t>(SystemRegister::kClock);
+    op.lane = static_cast<uint8_t>(encoding & kClockMask);
     return;
   }
   for (const Readable& row : kRegisters) {

@@ -95,7 +95,10 @@ void Codegen::EmitKernelStub(Stub* stub) {
 
 // Runs on a guest's thread, in the guest's floating-point mode.
 void ExecuteKernel(ir::State* state, const ir::Op* op) {
-  if (op->code == ir::OpCode::kReadSystem || op->code == ir::OpCode::kWriteSystem) {
+  const bool system = op->code == ir::OpCode::kReadSystem || op->code == ir::OpCode::kWriteSystem;
+  const auto name = static_cast<ir::SystemRegister>(op->imm);
+  if (system &&
+      (name == ir::SystemRegister::kFloatControl || name == ir::SystemRegister::kFloatStatus)) {
     uint32_t mxcsr;
     asm volatile("stmxcsr %0" : "=m"(mxcsr));
     state->fpsr |= FpsrOf(mxcsr);

@@ -4,6 +4,7 @@
 
 #include "guest/lower/a64/lower.h"
 #include "guest/native/syscalls.h"
+#include "guest/translated/arm64/vdso.h"
 
 namespace dd::native {
 namespace {
@@ -197,7 +198,7 @@ bool LoadFrame(Context* context, Stack* stack, uint64_t* mask) {
 }
 
 long ArchCall(Thread* thread, long nr, const uint64_t args[6]) {
-  // What the vDSO would answer, if arm64 programs were given one.
+  // What the vDSO answers, for clocks that it leaves to us and programs that do not use it.
   constexpr uint64_t kCpuClockFirst = 2;
   constexpr uint64_t kCpuClockLast = 3;
   constexpr uint64_t kClockLast = 7;
@@ -233,10 +234,10 @@ long HostNumber(uint64_t number) {
 }
 
 const exec::LowerBlock kLower = lower::a64::LowerBlock;
-const uint32_t kSigreturnCode[] = {
-    0xd2801168,  // mov x8, #139
-    0xd4000001,  // svc #0
-};
-const size_t kSigreturnBytes = sizeof kSigreturnCode;
+
+native::GuestCode CodeForGuests() {
+  const arm64::Vdso vdso = arm64::VdsoOf();
+  return {vdso.begin, vdso.end, vdso.sigreturn};
+}
 
 }  // namespace dd::translated

@@ -1,6 +1,7 @@
-// An arm64 guest sees the processor that is translated for, and no vDSO.
+// An arm64 guest sees the processor that is translated for, and a vDSO of our own.
 #include "guest/host/facts.h"
 #include "guest/isa/a64/features.h"
+#include "guest/translated/arm64/vdso.h"
 
 namespace dd::host {
 
@@ -8,7 +9,7 @@ namespace dd::host {
 constexpr uint32_t kSignalFrameBytes = 4720;
 
 void FillGuestFacts(ring::LauncherHello* hello) {
-  hello->vdso = 0;
+  hello->vdso = translated::arm64::VdsoOf().begin;
   hello->hwcap = isa::a64::kHwcap;
   hello->hwcap2 = isa::a64::kHwcap2;
   hello->minsigstksz = kSignalFrameBytes;

@@ -63,9 +63,9 @@ size_t Fetch(void* to, uint64_t pc, size_t limit) {
 }
 void Yield() { sched_yield(); }
 
-uint64_t Nanoseconds() {
+uint64_t Nanoseconds(uint32_t clock) {
   timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
+  clock_gettime(static_cast<clockid_t>(clock), &now);
   return static_cast<uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(now.tv_nsec);
 }
 
@@ -288,7 +288,8 @@ int main(int argc, char** argv) {
     fprintf(stderr, "usage: run-static [-v] PROGRAM [ARGUMENT...]\n       run-static -t\n");
     return 126;
   }
-  dd::ir::virtual_count = Nanoseconds;
+  dd::ir::read_clock = Nanoseconds;
+  dd::ir::count_clock = CLOCK_MONOTONIC;
   translator = dd::exec::Make({MapAnonymous, Protect, Fetch, Yield}, kCacheBytes,
                               dd::lower::a64::LowerBlock);
   if (translator == nullptr) Fail("translator");
