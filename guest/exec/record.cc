@@ -87,7 +87,10 @@ uint32_t Get(const uint8_t* at) {
   return value;
 }
 
-bool IsAddress(uint64_t value) { return value - (kBase - kWindow) < 2 * kWindow; }
+// Constants that are no addresses are the same everywhere.
+bool IsKept(const Reference& reference) {
+  return !reference.constant || reference.target - (kBase - kWindow) < 2 * kWindow;
+}
 
 // One region, its code at the place where the translator would have it. False: no room, or it
 // cannot be moved.
@@ -105,10 +108,14 @@ bool Store(Translator* t, const FormedRegion& formed, const Draft& draft, Writer
   }
   uint32_t source_bytes = 0;
   for (uint32_t i = 0; i < extents.count; i++) source_bytes += extents.at[i].bytes;
+  uint32_t reference_count = 0;
+  for (uint32_t i = 0; i < code.reference_count; i++) {
+    if (IsKept(t->environment.references[i])) reference_count++;
+  }
 
   auto* region = writer->Take<StoredRegion>();
   auto* stored_extents = writer->Take<StoredExtent>(extents.count);
-  auto* references = writer->Take<StoredReference>(code.reference_count);
+  auto* references = writer->Take<StoredReference>(reference_count);
   auto* points = writer->Take<FaultPoint>(code.point_count);
   auto* source = writer->Take<uint8_t>(source_bytes);
   auto* stored_code = writer->Take<uint8_t>(code.code_bytes);
@@ -136,10 +143,10 @@ bool Store(Translator* t, const FormedRegion& formed, const Draft& draft, Writer
   const auto entries = reinterpret_cast<uint64_t>(t->entries);
   for (uint32_t i = 0; i < code.reference_count; i++) {
     const Reference& from = t->environment.references[i];
+    if (!IsKept(from)) continue;
     uint8_t* at = stored_code + from.offset;
     StoredReference to = {StoredReference::kCache, from.offset, 0};
     if (from.constant) {
-      if (!IsAddress(from.target)) continue;
       to.kind = StoredReference::kAddress;
       Put(at, from.target - draft.pc);
     } else if (from.target - entries < t->entry_count * sizeof(Entry)) {

@@ -44,7 +44,8 @@ bool LeaveWritable(void*, size_t, bool) { return true; }
 constexpr dd::exec::HostServices kRecording = {Map, LeaveWritable, Fetch, Yield};
 
 // The file: a loop that calls a function by address, with constants relative to the pc, a load of
-// what lies beside the code, floating point that needs constants of the translator, and kernels.
+// what lies beside the code, floating point that needs constants of the translator, kernels, and a
+// constant of eight bytes that is no address.
 constexpr uint32_t kEntry[] = {
     0xd2800000,  // mov x0, #0x0
     0xd2800141,  // mov x1, #0xa
@@ -58,7 +59,8 @@ constexpr uint32_t kEntry[] = {
     0x1e620100,  // scvtf d0, w8
     0x1e611800,  // fdiv d0, d0, d1
     0x5e280800,  // sha1h s0, s0
-    0x14000400,  // b 1030
+    0xb200c3e7,  // mov x7, #0x101010101010101
+    0x140003ff,  // b 1030
 };
 constexpr uint32_t kLocal[] = {
     // at 0x100
