@@ -139,7 +139,29 @@ Outcome MakeTranslation(Translator* t, uint64_t pc, Batch* batch) {
 
 }  // namespace
 
-Outcome Generate(Translator* t, uint64_t pc, FormedRegion* formed, Draft* draft) {
+namespace {
+
+// Keeps what describes generated code.
+bool Describe(Translator* t, const select::x64::Generated& generated, Draft* draft) {
+  const size_t point_bytes = generated.point_count * sizeof(FaultPoint);
+  if (t->data_at + sizeof(select::x64::Homes) + point_bytes > t->data_end) return false;
+  auto* homes = reinterpret_cast<select::x64::Homes*>(t->data_at);
+  *homes = generated.homes;
+  uint8_t* points = t->data_at + sizeof *homes;
+  Copy(points, reinterpret_cast<const uint8_t*>(generated.points), point_bytes);
+  t->data_at = points + point_bytes;
+  draft->code = generated.code;
+  draft->code_bytes = static_cast<uint32_t>(generated.code_bytes);
+  draft->point_count = static_cast<uint32_t>(generated.point_count);
+  draft->points = reinterpret_cast<const FaultPoint*>(points);
+  draft->homes = homes;
+  return true;
+}
+
+}  // namespace
+
+Outcome Generate(Translator* t, uint64_t pc, FormedRegion* formed, Draft* draft,
+                 uint32_t* reference_count) {
   t->environment.context = t;
   t->environment.entry_of = EntryForCode;
   const select::Without& without = t->environment.without;
@@ -148,16 +170,17 @@ Outcome Generate(Translator* t, uint64_t pc, FormedRegion* formed, Draft* draft)
   if (entry == nullptr) return Outcome::kNoRoom;
   if (IsTranslated(t, pc)) return Outcome::kNothing;
   const uint64_t base = (reinterpret_cast<uint64_t>(t->code_at) + 15) & ~uint64_t{15};
+  select::x64::Generated generated;
   bool made = false;
   for (const uint32_t blocks : kReleasedBlocks) {
     if (blocks > 1 && without(select::Technique::kRegions)) continue;
     if (!FormRegion(t, pc, blocks, formed)) return Outcome::kNothing;
     t->peeked_count = 0;
-    t->peek_count = 0;
-    made = select::x64::Select(t->workspace, t->environment, formed->region, base, &draft->code);
+    made = select::x64::Select(t->workspace, t->environment, formed->region, base, &generated);
     if (made || t->entry_count == t->entry_limit) break;
   }
-  if (!made) return Outcome::kNoRoom;
+  if (!made || !Describe(t, generated, draft)) return Outcome::kNoRoom;
+  if (reference_count != nullptr) *reference_count = generated.reference_count;
   draft->pc = pc;
   draft->entry = entry;
   draft->base = base;
@@ -167,31 +190,19 @@ Outcome Generate(Translator* t, uint64_t pc, FormedRegion* formed, Draft* draft)
 }
 
 bool Append(Translator* t, const Draft& draft) {
-  const select::x64::Generated& code = draft.code;
   auto* at = reinterpret_cast<uint8_t*>(draft.base);
   const size_t pages = ((draft.high - 1) >> kPageBits) - (draft.low >> kPageBits) + 1;
-  const size_t point_bytes = code.point_count * sizeof(FaultPoint);
-  if (at + code.code_bytes > t->code_end || t->data_at + point_bytes > t->data_end ||
-      t->translation_count == t->translation_limit ||
+  if (at + draft.code_bytes > t->code_end || t->translation_count == t->translation_limit ||
       t->page_use_count + pages + kPeekedPages > t->page_use_limit) {
     return false;
   }
   if (!BeginWriting(t)) return false;
-  Copy(at, code.code, code.code_bytes);
-  Copy(t->data_at, reinterpret_cast<const uint8_t*>(code.points), point_bytes);
+  Copy(at, draft.code, draft.code_bytes);
   const uint32_t number = t->translation_count;
-  t->translations[number] = {draft.base,
-                             static_cast<uint32_t>(code.code_bytes),
-                             static_cast<uint32_t>(code.point_count),
-                             draft.pc,
-                             draft.low,
-                             draft.high,
-                             draft.entry,
-                             reinterpret_cast<const FaultPoint*>(t->data_at),
-                             code.homes};
+  t->translations[number] = {draft.base, draft.code_bytes, draft.point_count, draft.pc,   draft.low,
+                             draft.high, draft.entry,      draft.points,      draft.homes};
   __atomic_store_n(&t->translation_count, number + 1, __ATOMIC_RELEASE);
-  t->data_at += point_bytes;
-  t->code_at = at + code.code_bytes;
+  t->code_at = at + draft.code_bytes;
   AddPageUses(t, number, draft.low, draft.high);
   if (t->made_count++ == 0) t->made_first = number;
   return true;
@@ -234,6 +245,7 @@ void Reset(Translator* t) {
   for (uint32_t i = 0; i <= t->entry_index_mask; i++) t->entry_index[i] = 0;
   for (uint32_t i = 0; i < kPageBuckets; i++) t->page_buckets[i] = 0;
   ForgetFlags(t);
+  ForgetEntries(t);
   const uint8_t* end = PageOf(t->code_at + kPageBytes - 1);
   BeginEmpty(t);
   if (t->code_at != end) t->host.protect(t->code_at, static_cast<size_t>(end - t->code_at), false);

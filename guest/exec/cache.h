@@ -24,7 +24,7 @@ struct Translation {
   uint64_t low, high;  // guest bytes it was made of lie in between
   Entry* entry;
   const FaultPoint* points;
-  select::x64::Homes homes;
+  const select::x64::Homes* homes;
 };
 
 // That a translation was made from bytes of a guest page, or relies on what is there when the page
@@ -43,14 +43,19 @@ constexpr size_t kRoutineBytes = 4096;
 constexpr size_t kFormerBytes = 16384;
 constexpr size_t kPeekArenaBytes = 32768;
 constexpr uint32_t kPeekedPages = 16;
-constexpr uint32_t kPeekLimit = 64;  // extents of one region that are remembered
 
-// Files that the guest has mapped whose translations there are; more replace the oldest.
-constexpr uint32_t kLentLimit = 64;
-struct Lent {
+// Files whose translations there are, and what the guest has mapped of them; more of that replaces
+// the oldest.
+constexpr uint32_t kStoredLimit = 128;
+constexpr uint32_t kLoanLimit = 128;
+enum class PageKnown : uint8_t { kNo, kSame };
+struct Loan {
   uint64_t begin, end;  // 0: none
   uint64_t base;        // guest address of the file's first byte
   const StoredHeader* stored;
+  uint32_t* entries;  // of the file's targets: number + 1, or 0 as long as nobody has asked
+  PageKnown* pages;   // of the file's pages, since the guest has changed something here
+  size_t room;        // behind `entries`, for both
 };
 
 // What is remembered of flags wanted at an entry, from the bytes of its page.
@@ -103,14 +108,12 @@ struct Translator {
   uint32_t peeked_count;
   uint32_t made_first;  // translations that are not executable yet: from this one on
   uint32_t made_count;
-  // What was looked at there, if somebody wants to know: kPeekLimit, addresses cut to 32 bits.
-  StoredExtent* peeks;
-  uint32_t peek_count;
   void* arena;
   size_t arena_bytes;
   uint8_t* window;  // guest bytes of a page
-  Lent lent[kLentLimit];
-  uint32_t lent_next;
+  const StoredHeader* stored[kStoredLimit];
+  Loan loans[kLoanLimit];
+  uint32_t loan_next;
   Fresh* fresh;  // translation_limit addresses
 };
 
@@ -129,18 +132,30 @@ struct Draft {
   Entry* entry;
   uint64_t base;  // where the code is to lie
   uint64_t low, high;
-  select::x64::Generated code;
+  const uint8_t* code;
+  uint32_t code_bytes;
+  uint32_t point_count;
+  // Stay where they are.
+  const FaultPoint* points;
+  const select::x64::Homes* homes;
 };
 enum class Outcome : uint8_t { kDone, kNothing, kNoRoom };
 struct FormedRegion;
 
 // Makes code of the region at `pc`, to lie behind what there is.
-Outcome Generate(Translator* t, uint64_t pc, FormedRegion* formed, Draft* draft);
+Outcome Generate(Translator* t, uint64_t pc, FormedRegion* formed, Draft* draft,
+                 uint32_t* reference_count = nullptr);
 // Puts it there, but for the entry: code, and what describes it. False: no room.
 bool Append(Translator* t, const Draft& draft);
 // Appends the region at `pc`, and what was made after it, from what is stored. kNothing: it is not
 // there, or not made of what the guest has there now.
 Outcome Install(Translator* t, uint64_t pc);
+// What the guest has mapped at `pc` of a file whose translations there are; null: nothing.
+Loan* LoanAt(Translator* t, uint64_t pc);
+// There are no entries any more.
+void ForgetEntries(Translator* t);
+// The guest may have changed [begin, end).
+void ForgetPages(Translator* t, uint64_t begin, uint64_t end);
 
 // The translation of the region at `pc`, made if need be. 0: nothing can be fetched there;
 // `no_room`: the cache is full.

@@ -7,21 +7,17 @@ namespace {
 // Regions that are taken over at once: those that came next when they were made, and will again.
 constexpr uint32_t kInstallBatch = 64;
 
-const Lent* LentAt(const Translator* t, uint64_t pc) {
-  for (const Lent& lent : t->lent) {
-    if (pc >= lent.begin && pc < lent.end) return &lent;
-  }
-  return nullptr;
+template <typename T>
+const T* At(const StoredHeader* stored, uint64_t at) {
+  return reinterpret_cast<const T*>(reinterpret_cast<const uint8_t*>(stored) + at);
 }
 
 const StoredRegion* RegionAt(const StoredHeader* stored, uint64_t at) {
-  if (at + sizeof(StoredRegion) > stored->bytes) return nullptr;
-  return reinterpret_cast<const StoredRegion*>(reinterpret_cast<const uint8_t*>(stored) + at);
+  return at + sizeof(StoredRegion) > stored->targets ? nullptr : At<StoredRegion>(stored, at);
 }
 
 const StoredRegion* FindRegion(const StoredHeader* stored, uint64_t pc, uint64_t* at) {
-  const auto* places = reinterpret_cast<const StoredPlace*>(
-      reinterpret_cast<const uint8_t*>(stored) + stored->index);
+  const auto* places = At<StoredPlace>(stored, stored->index);
   uint32_t low = 0;
   uint32_t high = stored->region_count;
   while (low < high) {
@@ -51,24 +47,24 @@ bool Same(const uint8_t* a, const uint8_t* b, size_t bytes) {
 
 class Installer {
  public:
-  Installer(Translator* t, const Lent* lent) : t_(t), lent_(lent) {}
+  Installer(Translator* t, Loan* loan) : t_(t), loan_(loan) {}
 
   Outcome Take(const StoredRegion* region) {
-    const StoredParts parts = PartsOf(region);
     Draft draft;
-    draft.pc = lent_->base + region->pc;
-    draft.entry = EntryOf(t_, draft.pc);
+    draft.pc = loan_->base + region->pc;
+    draft.entry = EntryOfTarget(region->target);
     if (draft.entry == nullptr) return Outcome::kNoRoom;
     if (draft.entry->host != t_->environment.translate) return Outcome::kNothing;
+    const StoredParts parts = PartsOf(region);
     if (!IsOf(region, parts)) return Outcome::kNothing;
     draft.base = (reinterpret_cast<uint64_t>(t_->code_at) + 15) & ~uint64_t{15};
-    draft.low = lent_->base + region->low;
-    draft.high = lent_->base + region->high;
-    draft.code.code = parts.code;
-    draft.code.code_bytes = region->code_bytes;
-    draft.code.points = parts.points;
-    draft.code.point_count = region->point_count;
-    draft.code.homes = region->homes;
+    draft.low = loan_->base + region->low;
+    draft.high = loan_->base + region->high;
+    draft.code = parts.code;
+    draft.code_bytes = region->code_bytes;
+    draft.points = parts.points;
+    draft.point_count = region->point_count;
+    draft.homes = &region->homes;
     if (t_->entry_limit - t_->entry_count < region->reference_count) return Outcome::kNoRoom;
     if (!Append(t_, draft)) return Outcome::kNoRoom;
     Refer(region, parts, draft);
@@ -76,39 +72,41 @@ class Installer {
   }
 
  private:
-  // Whether the guest has, executable, what the region was made of. What lies outside of it has
-  // been looked at only.
+  // Whether the guest has, executable, the pages that the region was made of. Pages beside its own
+  // have been looked at only.
   bool IsOf(const StoredRegion* region, const StoredParts& parts) {
-    const uint8_t* source = parts.source;
     t_->peeked_count = 0;
-    for (uint32_t i = 0; i < region->extent_count; i++) {
-      const StoredExtent& extent = parts.extents[i];
-      uint64_t at = lent_->base + extent.pc;
-      const uint64_t end = at + extent.bytes;
-      while (at < end) {
-        const uint64_t page = at & ~(kPageBytes - 1);
-        const uint64_t stop = page + kPageBytes < end ? page + kPageBytes : end;
-        const size_t bytes = stop - at;
-        if (!Fetch(page) || !Same(t_->window + (at - page), source, bytes)) return false;
-        const uint64_t number = (page - lent_->base) >> kPageBits;
-        if (number < region->low >> kPageBits || number > (region->high - 1) >> kPageBits) {
-          if (t_->peeked_count == kPeekedPages) return false;
-          t_->peeked_pages[t_->peeked_count++] = page >> kPageBits;
-        }
-        source += bytes;
-        at = stop;
-      }
+    const auto* pages = At<StoredPage>(loan_->stored, loan_->stored->pages);
+    for (uint32_t i = 0; i < region->page_count; i++) {
+      const uint32_t index = parts.pages[i];
+      if (loan_->pages[index] != PageKnown::kSame && !IsSame(pages[index])) return false;
+      loan_->pages[index] = PageKnown::kSame;
+      const uint32_t number = pages[index].number;
+      if (number >= region->low >> kPageBits && number <= (region->high - 1) >> kPageBits) continue;
+      if (t_->peeked_count == kPeekedPages) return false;
+      t_->peeked_pages[t_->peeked_count++] = (loan_->base >> kPageBits) + number;
     }
     return true;
   }
 
-  // The guest's page, if all of it may be executed.
-  bool Fetch(uint64_t page) {
-    if (page == page_) return true;
-    page_ = kNoPage;
-    if (t_->host.fetch(t_->window, page, kPageBytes) != kPageBytes) return false;
-    page_ = page;
-    return true;
+  // The file may end in its last page.
+  bool IsSame(const StoredPage& page) {
+    const StoredHeader* stored = loan_->stored;
+    const uint64_t offset = uint64_t{page.number} << kPageBits;
+    const uint64_t rest = stored->source_bytes - offset;
+    const size_t bytes = rest < kPageBytes ? rest : kPageBytes;
+    return t_->host.fetch(t_->window, loan_->base + offset, bytes) == bytes &&
+           Same(t_->window, At<uint8_t>(stored, page.at), bytes);
+  }
+
+  // Null: no room.
+  Entry* EntryOfTarget(uint32_t number) {
+    uint32_t& known = loan_->entries[number];
+    if (known != 0) return &t_->entries[known - 1];
+    const StoredHeader* stored = loan_->stored;
+    Entry* entry = EntryOf(t_, loan_->base + At<uint32_t>(stored, stored->targets)[number]);
+    if (entry != nullptr) known = static_cast<uint32_t>(entry - t_->entries) + 1;
+    return entry;
   }
 
   // Makes the code fit where it is now. There is room for the entries it needs.
@@ -123,9 +121,7 @@ class Installer {
       }
       uint64_t target = cache + reference.target;
       if (reference.kind == StoredReference::kEntry) {
-        const Entry* entry = EntryOf(
-            t_, draft.pc + static_cast<uint64_t>(int64_t{static_cast<int32_t>(reference.target)}));
-        target = reinterpret_cast<uint64_t>(entry) - draft.base;
+        target = reinterpret_cast<uint64_t>(EntryOfTarget(reference.target)) - draft.base;
       }
       Add<uint32_t>(at, static_cast<uint32_t>(target));
     }
@@ -139,47 +135,104 @@ class Installer {
     __builtin_memcpy(at, &old, sizeof old);
   }
 
-  static constexpr uint64_t kNoPage = 1;
-
   Translator* t_;
-  const Lent* lent_;
-  uint64_t page_ = kNoPage;
+  Loan* loan_;
 };
+
+template <typename T>
+void Clear(T* at, size_t count) {
+  for (size_t i = 0; i < count; i++) at[i] = T{};
+}
+
+// What is known of the targets and the pages of `stored`: nothing. False: no memory.
+bool Prepare(Translator* t, Loan* loan, const StoredHeader* stored) {
+  const size_t entries = Aligned8(stored->target_count * sizeof(uint32_t));
+  const size_t bytes = entries + stored->page_count * sizeof(PageKnown);
+  auto* room = reinterpret_cast<uint8_t*>(loan->entries);
+  if (bytes > loan->room) {
+    room = static_cast<uint8_t*>(t->host.map(bytes));
+    if (room == nullptr) return false;
+    loan->room = bytes;
+  } else {
+    Clear(room, bytes);
+  }
+  loan->entries = reinterpret_cast<uint32_t*>(room);
+  loan->pages = reinterpret_cast<PageKnown*>(room + entries);
+  loan->stored = stored;
+  return true;
+}
 
 }  // namespace
 
+Loan* LoanAt(Translator* t, uint64_t pc) {
+  for (Loan& loan : t->loans) {
+    if (pc >= loan.begin && pc < loan.end) return &loan;
+  }
+  return nullptr;
+}
+
 Outcome Install(Translator* t, uint64_t pc) {
-  const Lent* lent = LentAt(t, pc);
+  Loan* loan = LoanAt(t, pc);
   // What is stored takes no tags off addresses.
-  if (lent == nullptr || t->environment.tagged) return Outcome::kNothing;
+  if (loan == nullptr || t->environment.tagged) return Outcome::kNothing;
   uint64_t at = 0;
-  const StoredRegion* region = FindRegion(lent->stored, pc - lent->base, &at);
+  const StoredRegion* region = FindRegion(loan->stored, pc - loan->base, &at);
   if (region == nullptr) return Outcome::kNothing;
-  Installer installer(t, lent);
+  Installer installer(t, loan);
   const Outcome outcome = installer.Take(region);
   if (outcome != Outcome::kDone) return outcome;
   for (uint32_t i = 1; i < kInstallBatch; i++) {
     at += region->bytes;
-    region = RegionAt(lent->stored, at);
+    region = RegionAt(loan->stored, at);
     if (region == nullptr) break;
-    const uint64_t next = lent->base + region->pc;
-    if (next < lent->begin || next >= lent->end) continue;
+    const uint64_t next = loan->base + region->pc;
+    if (next < loan->begin || next >= loan->end) continue;
     if (installer.Take(region) == Outcome::kNoRoom) break;
   }
   return Outcome::kDone;
 }
 
+void ForgetEntries(Translator* t) {
+  for (const Loan& loan : t->loans) {
+    if (loan.end != 0) Clear(loan.entries, loan.stored->target_count);
+  }
+}
+
+void ForgetPages(Translator* t, uint64_t begin, uint64_t end) {
+  for (const Loan& loan : t->loans) {
+    if (begin < loan.end && loan.begin < end) Clear(loan.pages, loan.stored->page_count);
+  }
+}
+
+const StoredHeader* Keep(Translator* t, const StoredHeader* stored) {
+  Lock(t);
+  const StoredHeader* kept = nullptr;
+  for (uint32_t i = 0; i < kStoredLimit && kept == nullptr; i++) {
+    if (t->stored[i] == nullptr) t->stored[i] = stored;
+    const auto* known = reinterpret_cast<const uint8_t*>(t->stored[i]);
+    if (Same(known, reinterpret_cast<const uint8_t*>(stored), sizeof *stored)) kept = t->stored[i];
+  }
+  Unlock(t);
+  return kept;
+}
+
 void Lend(Translator* t, uint64_t begin, uint64_t end, uint64_t offset,
           const StoredHeader* stored) {
   Lock(t);
-  uint32_t place = t->lent_next;
-  for (uint32_t i = 0; i < kLentLimit; i++) {
-    Lent& lent = t->lent[i];
-    if (lent.begin < end && begin < lent.end) lent = {};
-    if (t->lent[place].end != 0 && lent.end == 0) place = i;
+  uint32_t place = t->loan_next;
+  for (uint32_t i = 0; i < kLoanLimit; i++) {
+    Loan& loan = t->loans[i];
+    if (loan.begin < end && begin < loan.end) loan.begin = loan.end = 0;
+    if (t->loans[place].end != 0 && loan.end == 0) place = i;
   }
-  t->lent[place] = {begin, end, begin - offset, stored};
-  t->lent_next = (place + 1) % kLentLimit;
+  Loan* loan = &t->loans[place];
+  loan->begin = loan->end = 0;
+  t->loan_next = (place + 1) % kLoanLimit;
+  if (Prepare(t, loan, stored)) {
+    loan->base = begin - offset;
+    loan->begin = begin;
+    loan->end = end;
+  }
   Unlock(t);
 }
 

@@ -67,7 +67,6 @@ Translator* Make(const HostServices& host, size_t cache_bytes, LowerBlock lower)
       layout.Take<uint8_t>(select::x64::WorkspaceBytes()));
   t->former = layout.Take<uint8_t>(kFormerBytes);
   t->peek_arena = layout.Take<uint8_t>(kPeekArenaBytes);
-  t->peeks = layout.Take<StoredExtent>(kPeekLimit);
   t->window = layout.Take<uint8_t>(kPageBytes);
   t->arena_bytes = kArenaBytes;
   t->arena = layout.Take<uint8_t>(kArenaBytes);

@@ -32,9 +32,7 @@ class Peek {
     if (page != page_) stayed_ = false;
     if (!RelyOn(t_, page)) return true;
     const Entry* entry = FindEntry(t_, pc);
-    // Whoever records wants to know what was looked at.
-    const bool recorded = t_->environment.reference_limit != 0;
-    if (!recorded && entry != nullptr && t_->flags_known[entry - t_->entries] != FlagsKnown::kNo) {
+    if (entry != nullptr && t_->flags_known[entry - t_->entries] != FlagsKnown::kNo) {
       return t_->flags_known[entry - t_->entries] == FlagsKnown::kWanted;
     }
     const size_t room = kPageBytes - (pc & (kPageBytes - 1));
@@ -42,12 +40,7 @@ class Peek {
     const size_t size = t_->host.fetch(bytes, pc, room < kPeekBytes ? room : kPeekBytes);
     ir::Arena arena(t_->peek_arena, kPeekArenaBytes);
     ir::Block block;
-    const size_t used = size == 0 ? 0 : t_->lower(bytes, size, pc, &arena, &block);
-    if (t_->peek_count < kPeekLimit) {
-      const auto looked_at = static_cast<uint32_t>(used == 0 ? size : used);
-      t_->peeks[t_->peek_count++] = {static_cast<uint32_t>(pc), looked_at};
-    }
-    if (used == 0) return true;
+    if (size == 0 || t_->lower(bytes, size, pc, &arena, &block) == 0) return true;
     for (uint32_t i = 0; i < block.op_count; i++) {
       if (ReadsFlags(block.ops[i])) return true;
       if (WritesFlags(block.ops[i])) return false;

@@ -15,9 +15,19 @@ constexpr uint64_t kBase = 0x5ac3'9660'0000'0000;
 constexpr uint64_t kWindow = uint64_t{1} << 33;
 
 constexpr uint32_t kReferenceLimit = 1u << 16;
-constexpr uint32_t kExtentLimit = ir::kBlocksPerRegion + kPeekLimit;
+constexpr uint64_t kSourcePagesMax = kSourceBytesMax >> kPageBits;
+// Within reach of a region, and looked at.
+constexpr uint32_t kPagesPerRegion = 8 + kPeekedPages;
+constexpr uint32_t kNoTarget = ~0u;
+// Of what is stored behind the regions, by one more of them.
+constexpr size_t kTailGrowth = size_t{1} << 18;
 
 const Source* g_source;
+// Pages of the source that are stored: by the order in which they were needed, and where each is in
+// that order (+ 1).
+uint32_t* g_pages;
+uint32_t* g_page_places;
+uint32_t g_page_count;
 
 size_t FetchFromSource(void* to, uint64_t pc, size_t limit) {
   const uint64_t offset = pc - kBase;
@@ -44,6 +54,7 @@ class Writer {
     return taken;
   }
   uint32_t offset() const { return static_cast<uint32_t>(at_ - begin_); }
+  size_t room() const { return static_cast<size_t>(end_ - at_); }
   void Return(uint32_t offset) { at_ = begin_ + offset; }
 
  private:
@@ -52,27 +63,22 @@ class Writer {
   uint8_t* end_;
 };
 
-struct Extents {
-  StoredExtent at[kExtentLimit];
+// Numbers of the pages that a region needs.
+struct Pages {
+  uint32_t at[kPagesPerRegion];
   uint32_t count = 0;
-  size_t bytes = 0;
 
-  // Sorted, those that overlap or touch joined.
-  void Add(uint64_t pc, uint64_t size) {
-    auto low = static_cast<uint32_t>(pc - kBase);
-    auto high = static_cast<uint32_t>(pc - kBase + size);
-    uint32_t kept = 0;
-    for (uint32_t i = 0; i < count; i++) {
-      const StoredExtent each = at[i];
-      if (each.pc > high || each.pc + each.bytes < low) {
-        at[kept++] = each;
-        continue;
-      }
-      if (each.pc < low) low = each.pc;
-      if (each.pc + each.bytes > high) high = each.pc + each.bytes;
+  void Add(uint64_t pc) {
+    const auto page = static_cast<uint32_t>((pc - kBase) >> kPageBits);
+    uint32_t& place = g_page_places[page];
+    if (place == 0) {
+      g_pages[g_page_count++] = page;
+      place = g_page_count;
     }
-    count = kept;
-    at[count++] = {low, high - low};
+    for (uint32_t i = 0; i < count; i++) {
+      if (at[i] == place - 1) return;
+    }
+    at[count++] = place - 1;
   }
 };
 
@@ -92,56 +98,51 @@ bool IsKept(const Reference& reference) {
   return !reference.constant || reference.target - (kBase - kWindow) < 2 * kWindow;
 }
 
+// Where code goes on, as it is stored.
+uint32_t TargetOf(const Entry& entry) {
+  const uint64_t offset = entry.pc - kBase;
+  return offset < g_source->size ? static_cast<uint32_t>(offset) : kNoTarget;
+}
+
 // One region, its code at the place where the translator would have it. False: no room, or it
 // cannot be moved.
-bool Store(Translator* t, const FormedRegion& formed, const Draft& draft, Writer* writer) {
-  const select::x64::Generated& code = draft.code;
-  Extents extents;
-  for (uint32_t i = 0; i < formed.region.block_count; i++) {
-    const ir::Block& block = formed.region.blocks[i];
-    extents.Add(block.pc, block.next_pc - block.pc);
+bool Store(Translator* t, const FormedRegion& formed, const Draft& draft, uint32_t references_made,
+           Writer* writer) {
+  Pages pages;
+  for (uint32_t i = 0; i < formed.region.block_count; i++) pages.Add(formed.region.blocks[i].pc);
+  for (uint32_t i = 0; i < t->peeked_count; i++) {
+    const uint64_t page = t->peeked_pages[i] << kPageBits;
+    if (page - kBase < g_source->size) pages.Add(page);
   }
-  // A list that is full may have lost some.
-  if (t->peek_count == kPeekLimit) return false;
-  for (uint32_t i = 0; i < t->peek_count; i++) {
-    if (t->peeks[i].bytes != 0) extents.Add(kBase + t->peeks[i].pc, t->peeks[i].bytes);
-  }
-  uint32_t source_bytes = 0;
-  for (uint32_t i = 0; i < extents.count; i++) source_bytes += extents.at[i].bytes;
   uint32_t reference_count = 0;
-  for (uint32_t i = 0; i < code.reference_count; i++) {
+  for (uint32_t i = 0; i < references_made; i++) {
     if (IsKept(t->environment.references[i])) reference_count++;
   }
 
   auto* region = writer->Take<StoredRegion>();
-  auto* stored_extents = writer->Take<StoredExtent>(extents.count);
   auto* references = writer->Take<StoredReference>(reference_count);
-  auto* points = writer->Take<FaultPoint>(code.point_count);
-  auto* source = writer->Take<uint8_t>(source_bytes);
-  auto* stored_code = writer->Take<uint8_t>(code.code_bytes);
-  if (region == nullptr || stored_extents == nullptr || references == nullptr ||
-      points == nullptr || source == nullptr || stored_code == nullptr) {
+  auto* points = writer->Take<FaultPoint>(draft.point_count);
+  auto* page_numbers = writer->Take<uint32_t>(pages.count);
+  auto* stored_code = writer->Take<uint8_t>(draft.code_bytes);
+  if (region == nullptr || references == nullptr || points == nullptr || page_numbers == nullptr ||
+      stored_code == nullptr) {
     return false;
   }
   region->pc = static_cast<uint32_t>(draft.pc - kBase);
   region->low = static_cast<uint32_t>(draft.low - kBase);
   region->high = static_cast<uint32_t>(draft.high - kBase);
-  region->extent_count = extents.count;
-  region->point_count = static_cast<uint32_t>(code.point_count);
-  region->source_bytes = source_bytes;
-  region->code_bytes = static_cast<uint32_t>(code.code_bytes);
-  region->homes = code.homes;
-  for (uint32_t i = 0; i < extents.count; i++) {
-    stored_extents[i] = extents.at[i];
-    FetchFromSource(source, kBase + extents.at[i].pc, extents.at[i].bytes);
-    source += extents.at[i].bytes;
-  }
-  for (size_t i = 0; i < code.point_count; i++) points[i] = code.points[i];
-  for (size_t i = 0; i < code.code_bytes; i++) stored_code[i] = code.code[i];
+  region->target = static_cast<uint32_t>(draft.entry - t->entries);
+  region->point_count = draft.point_count;
+  region->page_count = pages.count;
+  region->code_bytes = draft.code_bytes;
+  region->homes = *draft.homes;
+  for (uint32_t i = 0; i < draft.point_count; i++) points[i] = draft.points[i];
+  for (uint32_t i = 0; i < pages.count; i++) page_numbers[i] = pages.at[i];
+  for (uint32_t i = 0; i < draft.code_bytes; i++) stored_code[i] = draft.code[i];
 
   const auto cache = reinterpret_cast<uint64_t>(t->code_begin);
   const auto entries = reinterpret_cast<uint64_t>(t->entries);
-  for (uint32_t i = 0; i < code.reference_count; i++) {
+  for (uint32_t i = 0; i < references_made; i++) {
     const Reference& from = t->environment.references[i];
     if (!IsKept(from)) continue;
     uint8_t* at = stored_code + from.offset;
@@ -150,11 +151,9 @@ bool Store(Translator* t, const FormedRegion& formed, const Draft& draft, Writer
       to.kind = StoredReference::kAddress;
       Put(at, from.target - draft.pc);
     } else if (from.target - entries < t->entry_count * sizeof(Entry)) {
-      const int64_t distance =
-          static_cast<int64_t>(t->entries[(from.target - entries) / sizeof(Entry)].pc - draft.pc);
-      if (distance != static_cast<int32_t>(distance)) return false;
       to.kind = StoredReference::kEntry;
-      to.target = static_cast<uint32_t>(distance);
+      to.target = static_cast<uint32_t>((from.target - entries) / sizeof(Entry));
+      if (TargetOf(t->entries[to.target]) == kNoTarget) return false;
       Put(at, Get(at) - static_cast<uint32_t>(from.target - draft.base));
     } else {
       to.target = static_cast<uint32_t>(from.target - cache);
@@ -163,6 +162,27 @@ bool Store(Translator* t, const FormedRegion& formed, const Draft& draft, Writer
     references[region->reference_count++] = to;
   }
   return true;
+}
+
+// What regions refer to, behind them.
+size_t TailBytes(const Translator* t) {
+  return Aligned8(t->entry_count * sizeof(uint32_t)) +
+         g_page_count * (sizeof(StoredPage) + kPageBytes);
+}
+
+void StoreTail(const Translator* t, StoredHeader* header, Writer* writer) {
+  header->targets = writer->offset();
+  header->target_count = t->entry_count;
+  auto* targets = writer->Take<uint32_t>(t->entry_count);
+  for (uint32_t i = 0; i < t->entry_count; i++) targets[i] = TargetOf(t->entries[i]);
+  header->pages = writer->offset();
+  header->page_count = g_page_count;
+  auto* pages = writer->Take<StoredPage>(g_page_count);
+  for (uint32_t i = 0; i < g_page_count; i++) {
+    pages[i] = {g_pages[i], writer->offset()};
+    FetchFromSource(writer->Take<uint8_t>(kPageBytes), kBase + (uint64_t{g_pages[i]} << kPageBits),
+                    kPageBytes);
+  }
 }
 
 // Shell's method: no recursion and no memory, whatever the list.
@@ -189,7 +209,12 @@ Translator* MakeRecorder(const HostServices& host, LowerBlock lower) {
   t->environment.references =
       static_cast<Reference*>(host.map(kReferenceLimit * sizeof(Reference)));
   t->environment.reference_limit = kReferenceLimit;
-  return t->environment.references == nullptr ? nullptr : t;
+  g_pages = static_cast<uint32_t*>(host.map(kSourcePagesMax * sizeof(uint32_t)));
+  g_page_places = static_cast<uint32_t*>(host.map(kSourcePagesMax * sizeof(uint32_t)));
+  const bool room =
+      t->environment.references != nullptr && g_pages != nullptr && g_page_places != nullptr;
+  g_page_count = 0;
+  return room ? t : nullptr;
 }
 
 size_t Record(Translator* t, const Source& source, uint8_t* to, size_t room) {
@@ -208,19 +233,26 @@ size_t Record(Translator* t, const Source& source, uint8_t* to, size_t room) {
     Draft draft;
     StoredPlace* place = &places[header->region_count++];
     *place = {source.pcs[i], 0};
-    const Outcome outcome = Generate(t, kBase + source.pcs[i], &formed, &draft);
+    uint32_t references;
+    const Outcome outcome = Generate(t, kBase + source.pcs[i], &formed, &draft, &references);
     if (outcome == Outcome::kNothing) continue;
     const uint32_t at = writer.offset();
     if (outcome == Outcome::kNoRoom || !Append(t, draft)) break;
     t->made_count = 0;
     draft.entry->host = draft.base;
-    if (!Store(t, formed, draft, &writer)) {
+    if (!Store(t, formed, draft, references, &writer)) {
       writer.Return(at);
       continue;
+    }
+    if (writer.room() < TailBytes(t) + kTailGrowth) {
+      writer.Return(at);
+      break;
     }
     reinterpret_cast<StoredRegion*>(to + at)->bytes = writer.offset() - at;
     place->at = at;
   }
+  if (writer.room() < TailBytes(t)) return 0;
+  StoreTail(t, header, &writer);
   SortByPc(places, header->region_count);
   header->bytes = writer.offset();
   return header->bytes;

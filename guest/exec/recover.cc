@@ -78,12 +78,12 @@ Place Recover(Translator* t, const uint64_t* host_registers, const void* host_ve
   const FaultPoint* point = FindPoint(*translation, host);
   if (point == nullptr) return Place::kElsewhere;
   for (uint32_t i = 0; i < 32; i++) {
-    const uint8_t g = translation->homes.g[i];
+    const uint8_t g = translation->homes->g[i];
     if (g != kNowhere) {
       const bool saved = point->rbx_saved && g == Number(emit::x64::Gpr::kRbx);
       state->g[i] = saved ? state->scratch[select::x64::kScratchRbx] : host_registers[kRegOf[g]];
     }
-    const uint8_t v = translation->homes.v[i];
+    const uint8_t v = translation->homes->v[i];
     if (v != kNowhere) state->v[i] = static_cast<const ir::V128*>(host_vectors)[v];
   }
   if (point->flags != FaultPoint::kFlagsInState) {

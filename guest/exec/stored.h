@@ -2,7 +2,7 @@
 // translators whose guest has mapped that file (install.cc). Nothing in it is executed where it
 // lies: code is copied into the translator's own cache and made to fit there.
 //
-// A translation is taken only where the guest's bytes are, one by one, those that it was made of.
+// A translation is taken only where the pages that it was made of are, byte by byte, the guest's.
 #pragma once
 
 #include <cstddef>
@@ -15,7 +15,7 @@
 namespace dd::exec {
 
 constexpr uint64_t kStoredMagic = 0x736e617274646401;  // "\1ddtrans"
-constexpr uint32_t kStoredVersion = 1;
+constexpr uint32_t kStoredVersion = 2;
 constexpr size_t kBuildBytes = 20;
 // Files that translations are made of ahead, and what is made of one.
 constexpr uint64_t kSourceBytesMax = uint64_t{1} << 31;
@@ -33,25 +33,30 @@ struct StoredHeader {
   uint32_t index;              // offset of StoredPlace[region_count], by pc
   uint64_t source_bytes;
   uint64_t bytes;  // all of it
+  // Of what regions refer to by numbers: addresses, and the source's pages. Offsets.
+  uint32_t targets;  // uint32_t[target_count]; behind the last region
+  uint32_t target_count;
+  uint32_t pages;  // StoredPage[page_count]
+  uint32_t page_count;
 };
-static_assert(sizeof(StoredHeader) == 56);
+static_assert(sizeof(StoredHeader) == 72);
 
 struct StoredPlace {
   uint32_t pc;
   uint32_t at;  // of its StoredRegion; 0: it was tried in vain
 };
 
-// What a translation was made of, or has looked at: its bytes follow the region.
-struct StoredExtent {
-  uint32_t pc;
-  uint32_t bytes;
+// A page of the source that code was made of, or looked at for it.
+struct StoredPage {
+  uint32_t number;
+  uint32_t at;  // of its bytes, as many as the source has of it
 };
 
 // Something in the code that depends on where it lies.
 struct StoredReference {
   enum Kind : uint32_t {
     kCache,    // a displacement to `target` bytes behind the beginning of the code cache
-    kEntry,    // a displacement to the entry of the guest address `target` (signed) behind the pc
+    kEntry,    // a displacement to the entry of target number `target`
     kAddress,  // a guest address, as the distance from the pc
   };
   uint32_t kind;
@@ -59,17 +64,17 @@ struct StoredReference {
   uint32_t target;
 };
 
-// One translation. Behind it: extents, references, fault points, the bytes of the extents, code;
-// each begins at a multiple of 8. In the order in which they were made, which is roughly the order
-// in which a program comes to them.
+// One translation. Behind it: references, fault points, numbers of its pages, code; each begins at
+// a multiple of 8. In the order in which they were made, which is roughly the order in which a
+// program comes to them.
 struct StoredRegion {
   uint32_t pc;
   uint32_t low, high;
-  uint32_t bytes;  // with what is behind it: where the next one begins
-  uint32_t extent_count;
+  uint32_t bytes;   // with what is behind it: where the next one begins
+  uint32_t target;  // number of its pc
   uint32_t reference_count;
   uint32_t point_count;
-  uint32_t source_bytes;
+  uint32_t page_count;
   uint32_t code_bytes;
   uint32_t reserved;
   select::x64::Homes homes;
@@ -80,29 +85,30 @@ constexpr size_t Aligned8(size_t bytes) { return (bytes + 7) & ~size_t{7}; }
 
 // Where the parts of a region lie.
 struct StoredParts {
-  const StoredExtent* extents;
   const StoredReference* references;
   const select::x64::FaultPoint* points;
-  const uint8_t* source;
+  const uint32_t* pages;
   const uint8_t* code;
 };
 inline StoredParts PartsOf(const StoredRegion* region) {
   StoredParts parts;
   const auto* at = reinterpret_cast<const uint8_t*>(region + 1);
-  parts.extents = reinterpret_cast<const StoredExtent*>(at);
-  at += Aligned8(region->extent_count * sizeof(StoredExtent));
   parts.references = reinterpret_cast<const StoredReference*>(at);
   at += Aligned8(region->reference_count * sizeof(StoredReference));
   parts.points = reinterpret_cast<const select::x64::FaultPoint*>(at);
   at += Aligned8(region->point_count * sizeof(select::x64::FaultPoint));
-  parts.source = at;
-  at += Aligned8(region->source_bytes);
+  parts.pages = reinterpret_cast<const uint32_t*>(at);
+  at += Aligned8(region->page_count * sizeof(uint32_t));
   parts.code = at;
   return parts;
 }
 
-// The guest has mapped [begin, end) from byte `offset` on of the file that `stored` was made of.
-// `stored` stays where it is, readable, for as long as the translator lives.
+// What to lend: `stored`, which stays where it is, readable, for as long as the translator lives;
+// or what is the same and was kept before. Null: there are too many.
+const StoredHeader* Keep(Translator* translator, const StoredHeader* stored);
+
+// The guest has mapped [begin, end) from byte `offset` on of the file that `stored`, which is kept,
+// was made of.
 void Lend(Translator* translator, uint64_t begin, uint64_t end, uint64_t offset,
           const StoredHeader* stored);
 

@@ -98,12 +98,14 @@ void InvalidateLocked(Translator* t, uint64_t begin, uint64_t end) {
     }
   }
   if (relied_on) ForgetFlags(t);
+  ForgetPages(t, begin, end);
   if (any) CallAllOut(t);
 }
 
 // The lock first: who is about to translate old bytes holds it until the page is known.
-bool MayBeTranslated(const Translator* t, uint64_t page) {
+bool MayBeTranslated(Translator* t, uint64_t page) {
   if (__atomic_load_n(&t->lock, __ATOMIC_SEQ_CST) != 0) return true;
+  if (LoanAt(t, page << kPageBits) != nullptr) return true;
   const uint32_t bucket = static_cast<uint32_t>((page * 0x9e3779b97f4a7c15) >> 50);
   return __atomic_load_n(&t->page_buckets[bucket], __ATOMIC_ACQUIRE) != 0;
 }

@@ -107,9 +107,11 @@ void TranslationsLent(AddressSpace* space, uint64_t begin, uint64_t length, uint
   for (size_t i = 0; i < exec::kBuildBytes; i++) {
     same = same && stored->build[i] == space->environment.build[i];
   }
-  const uint64_t kept = same ? (stored->bytes + kPage - 1) & ~(kPage - 1) : 0;
-  if (kept < exec::kStoredBytesMax) Host(kMunmap, base + kept, exec::kStoredBytesMax - kept);
-  if (same) exec::Lend(space->translated->translator, begin, begin + length, offset, stored);
+  exec::Translator* translator = space->translated->translator;
+  const exec::StoredHeader* kept = same ? exec::Keep(translator, stored) : nullptr;
+  const uint64_t used = kept == stored ? (stored->bytes + kPage - 1) & ~(kPage - 1) : 0;
+  if (used < exec::kStoredBytesMax) Host(kMunmap, base + used, exec::kStoredBytesMax - used);
+  if (kept != nullptr) exec::Lend(translator, begin, begin + length, offset, kept);
 }
 
 uint64_t HostProtection(uint64_t prot) {

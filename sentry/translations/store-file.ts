@@ -20,7 +20,7 @@ import { join } from "node:path";
 
 /** `StoredHeader` and `StoredPlace` of guest/exec/stored.h. */
 const HEADER = {
-  size: 56,
+  size: 72,
   version: 8,
   count: 12,
   build: 16,
@@ -30,7 +30,7 @@ const HEADER = {
 } as const;
 const PLACE_BYTES = 8;
 const MAGIC = 0x736e617274646401n;
-const VERSION = 1;
+const VERSION = 2;
 export const BUILD_BYTES = 20;
 /** What ends a store file: AES-256-GMAC of the body, with a nonce of its own (NIST SP 800-38D). */
 const CIPHER = "aes-256-gcm";
