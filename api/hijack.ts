@@ -150,6 +150,19 @@ export function serveUpgrades(
   }
 }
 
+/**
+ * Takes the connection of a request that has been read whole and asks for no other protocol, as docker does where
+ * the answer is a stream: what the client sends from now on is for the stream, no further request.
+ */
+export function takeConnection({ socket }: IncomingMessage, type: string): Socket {
+  // A listener makes Node hand over what arrives; its parser, which listens too, is then left out.
+  socket.on("data", () => {});
+  for (const event of ["data", "end", "drain"]) socket.removeAllListeners(event);
+  socket.setNoDelay(true);
+  socket.write(`HTTP/1.1 200 OK\r\nContent-Type: ${type}\r\n${headerLines()}\r\n`);
+  return socket;
+}
+
 /** What docker calls the stream that follows. */
 export function streamType(tty: boolean, knowsFrames: boolean): string {
   return tty || !knowsFrames

@@ -8,7 +8,7 @@ import { converse } from "./conversation.ts";
 import type { Engine } from "./engine.ts";
 import { ApiError, describeError } from "./errors.ts";
 import { commonHeaders } from "./headers.ts";
-import { serveUpgrades, streamType } from "./hijack.ts";
+import { serveUpgrades, streamType, takeConnection } from "./hijack.ts";
 import { checkVersion, parseTarget } from "./paths.ts";
 import { decodeQuery, type RawQuery } from "./query.ts";
 import { allRows } from "./routes.ts";
@@ -215,7 +215,10 @@ async function send(reply: FastifyReply, answer: Answer, row: Row): Promise<unkn
   }
 }
 
-/** A hijack asked for without an upgrade: the reply lasts as long as the process, its input is the body. */
+/**
+ * A hijack asked for without an upgrade: the reply lasts as long as the process. Its input is the request's body
+ * where that is still to come, else what follows on the connection, as after an upgrade.
+ */
 async function joinStreams(
   row: HijackRow,
   exchange: Exchange,
@@ -228,13 +231,18 @@ async function joinStreams(
   const streams = await begin();
   reply.hijack();
   const { raw } = reply;
-  raw.useChunkedEncodingByDefault = false;
-  raw.shouldKeepAlive = false;
-  raw.writeHead(200, { ...commonHeaders(), "Content-Type": streamType(true, false) });
-  raw.flushHeaders();
-  const framed = !tty;
-  const connection = Duplex.from({ readable: request.raw, writable: raw });
+  const connection = request.raw.complete
+    ? takeConnection(request.raw, streamType(true, false))
+    : lastingReply(request.raw, raw);
   connection.on("error", () => raw.destroy());
-  converse(connection, streams, { framed, detachKeys });
+  converse(connection, streams, { framed: !tty, detachKeys });
   return undefined;
+}
+
+function lastingReply(request: IncomingMessage, reply: ServerResponse): Duplex {
+  reply.useChunkedEncodingByDefault = false;
+  reply.shouldKeepAlive = false;
+  reply.writeHead(200, { ...commonHeaders(), "Content-Type": streamType(true, false) });
+  reply.flushHeaders();
+  return Duplex.from({ readable: request, writable: reply });
 }

@@ -77,10 +77,14 @@ async function create(body: object): Promise<string> {
 }
 
 /** Sends a request that takes the connection over, and keeps everything that comes back. */
-function hijack(head: string, body = ""): { socket: Socket; received: Promise<Buffer> } {
+function hijack(
+  head: string,
+  body = "",
+  upgrade = "Connection: Upgrade\r\nUpgrade: tcp\r\n",
+): { socket: Socket; received: Promise<Buffer> } {
   const socket = connect({ path: served.socketPath, allowHalfOpen: true });
   socket.write(
-    `${head} HTTP/1.1\r\nHost: d\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n` +
+    `${head} HTTP/1.1\r\nHost: d\r\n${upgrade}` +
       `Content-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n`,
   );
   // In pieces, as a slow client's would come.
@@ -159,6 +163,21 @@ test("without an upgrade the same streams come as a plain answer", async (t) => 
   t.is(response.status, 200);
   t.is(response.headers["content-type"], "application/vnd.docker.raw-stream");
   t.is(unframe(Buffer.from(response.text, "utf8"))[1], "plain\n");
+});
+
+test("without an upgrade, too, what a client sends after the answer's head is the input", async (t) => {
+  const id = await create({ Cmd: ["sleep", "1000"] });
+  await served.request("POST", `/containers/${id}/start`);
+  const body = { Cmd: ["sh", "-c", "cat; exit 5"], AttachStdin: true, AttachStdout: true };
+  const exec = (await served.request("POST", `/containers/${id}/exec`, { body })).json()["Id"];
+  const { socket, received } = hijack(`POST /exec/${exec}/start`, "{}", "");
+  await new Promise((resolve) => socket.once("data", resolve));
+  const input = "0123456789\n".repeat(20_000);
+  socket.end(input);
+  const { head, rest } = split(await received);
+  t.regex(head, /^HTTP\/1\.1 200 OK\r\n/);
+  t.is(unframe(rest)[1], input);
+  t.is((await served.request("GET", `/exec/${exec}/json`)).json()["ExitCode"], 5);
 });
 
 test("attach by web socket", async (t) => {
