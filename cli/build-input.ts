@@ -3,7 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { ArchiveContext, EMPTY_CONTEXT } from "../builder/context/archive.ts";
-import { loadedContext } from "../builder/context/loaded.ts";
+import { loadedContext, loadedFile } from "../builder/context/loaded.ts";
 import {
   ignorePatterns,
   LocalDirectory,
@@ -43,7 +43,13 @@ export async function buildInput(
     return fromStream(process.stdin, file ?? DEFAULT_NAME, signal);
   }
   if (isGit(place)) return fetched(new GitRepository(place, false), file ?? DEFAULT_NAME, signal);
-  if (isUrl(place)) return fetched(new UrlFile(place, undefined), file, signal);
+  if (isUrl(place)) {
+    const source = new UrlFile(place, undefined);
+    const fileName = UrlFile.nameOf(place);
+    return inDirectory(file ?? DEFAULT_NAME, (directory, name) =>
+      loadedFile(source, fileName, directory, name, signal),
+    );
+  }
   const directory = resolve(place);
   if (statSync(directory, { throwIfNoEntry: false })?.isDirectory() !== true) {
     throw new CliError("BUILD_NOT_FOUND", `unable to prepare context: path "${place}" not found`);
@@ -73,16 +79,19 @@ async function fromStream(
   return { dockerfile, dockerfileName: name, context: EMPTY_CONTEXT, close: async () => {} };
 }
 
-async function fetched(
-  source: FileSource,
-  name: string | undefined,
-  signal: AbortSignal,
+function fetched(source: FileSource, name: string, signal: AbortSignal): Promise<BuildInput> {
+  return inDirectory(name, (directory) => loadedContext(source, directory, name, signal));
+}
+
+/** Loads a context into a directory that goes with it. */
+async function inDirectory(
+  name: string,
+  load: (directory: string, name: string) => ReturnType<typeof loadedContext>,
 ): Promise<BuildInput> {
   const directory = await mkdtemp(join(tmpdir(), "dd-build-"));
   const close = () => rm(directory, { recursive: true, force: true });
   try {
-    const loaded = await loadedContext(source, directory, name ?? DEFAULT_NAME, signal);
-    return { ...loaded, dockerfileName: name ?? DEFAULT_NAME, close };
+    return { ...(await load(directory, name)), dockerfileName: name, close };
   } catch (error) {
     await close();
     throw error;

@@ -1,5 +1,6 @@
 import { availableParallelism } from "node:os";
-import type { LimitsSpec, UlimitName } from "../sentry/spec.ts";
+import { isUlimit, ULIMIT_NAMES } from "../sentry/container/ulimit-name.ts";
+import type { LimitsSpec } from "../sentry/spec.ts";
 import { usageError } from "./errors.ts";
 import { parseBytes, parseCount } from "./sizes.ts";
 
@@ -8,24 +9,6 @@ const MEMORY_BYTES_MIN = 6 * 2 ** 20;
 /** Docker's least share of a CPU. */
 const CPUS_MIN = 0.01;
 const PIDS_MAX = 2 ** 22;
-
-const ULIMITS: Readonly<Record<UlimitName, true>> = {
-  core: true,
-  cpu: true,
-  data: true,
-  fsize: true,
-  locks: true,
-  memlock: true,
-  msgqueue: true,
-  nice: true,
-  nofile: true,
-  nproc: true,
-  rss: true,
-  rtprio: true,
-  rttime: true,
-  sigpending: true,
-  stack: true,
-};
 
 /** What the user may limit, as he has typed it. */
 export interface LimitTexts {
@@ -83,7 +66,7 @@ function parseUlimit(text: string): LimitsSpec["ulimits"][number] {
     throw usageError(`invalid ulimit argument: ${text}`, "Example: nofile=1024:2048");
   const [, name = "", softText = "", hardText = softText] = match;
   if (!isUlimit(name)) {
-    throw usageError(`invalid ulimit type: ${name}`, `Types: ${Object.keys(ULIMITS).join(", ")}`);
+    throw usageError(`invalid ulimit type: ${name}`, `Types: ${ULIMIT_NAMES.join(", ")}`);
   }
   const soft = parseCount(softText, `ulimit ${name}`, -1, Number.MAX_SAFE_INTEGER);
   const hard = parseCount(hardText, `ulimit ${name}`, -1, Number.MAX_SAFE_INTEGER);
@@ -94,8 +77,4 @@ function parseUlimit(text: string): LimitsSpec["ulimits"][number] {
     );
   }
   return { name, soft, hard };
-}
-
-function isUlimit(name: string): name is UlimitName {
-  return Object.hasOwn(ULIMITS, name);
 }

@@ -15,6 +15,7 @@ import { StoreImages } from "../builder/store-images.ts";
 import { parseAuthConfig } from "../sentry/image/credentials.ts";
 import type { StoredImage } from "../sentry/image/image-store.ts";
 import { parsePlatform } from "../sentry/image/platform.ts";
+import { limitsOf } from "./container/limits.ts";
 import type { DaemonContext } from "./context.ts";
 import { refusal } from "./refusals.ts";
 
@@ -122,6 +123,7 @@ export class Builds implements BuildEngine {
       dockerfileName: choice.dockerfile,
       platform: choice.platform === undefined ? undefined : parsePlatform(choice.platform),
       network: choice.networkMode || "default",
+      limits: limitsOf({ ...choice.limits, Ulimits: [...choice.limits.Ulimits] }, []),
       noCache: choice.noCache || !(await this.#mayUseCache(choice.cacheFrom)),
       images: new StoreImages(store, {
         pull: choice.pull,
@@ -139,6 +141,7 @@ export class Builds implements BuildEngine {
     const ref = `http-${process.hrtime.bigint()}`;
     const job = this.#buildkit.jobs.get(ref);
     job.sessionId = choice.session;
+    if (choice.networkMode === "host") job.entitlements = new Set(["network.host"]);
     const stop = () => job.abort.abort();
     signal.addEventListener("abort", stop);
     if (!/^(?:|default|host|none)$/.test(choice.networkMode)) {
@@ -151,7 +154,12 @@ export class Builds implements BuildEngine {
       ...(choice.platform === undefined ? [] : [["platform", choice.platform] as const]),
       ...(choice.noCache ? [["no-cache", ""] as const] : []),
       ...(choice.pull ? [["image-resolve-mode", "pull"] as const] : []),
-      ["force-network-mode", choice.networkMode],
+      ["force-network-mode", choice.networkMode.replace("default", "")],
+      ["shm-size", String(choice.shmBytes ?? "")],
+      [
+        "ulimit",
+        choice.limits.Ulimits.map(({ Name, Soft, Hard }) => `${Name}=${Soft}:${Hard}`).join(","),
+      ],
       ["add-hosts", choice.extraHosts.map((host) => host.replace(":", "=")).join(",")],
       ...[...choice.buildArgs].map(([name, value]) => [`build-arg:${name}`, value] as const),
       ...[...choice.labels].map(([name, value]) => [`label:${name}`, value] as const),

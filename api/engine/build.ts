@@ -17,6 +17,18 @@ export interface BuildChoice {
   readonly networkMode: string;
   readonly extraHosts: readonly string[];
   readonly shmBytes: number | undefined;
+  /** Limits of RUN's containers, as in a container's HostConfig. */
+  readonly limits: {
+    readonly Memory: number;
+    readonly CpuPeriod: number;
+    readonly CpuQuota: number;
+    readonly CpusetCpus: string;
+    readonly Ulimits: readonly {
+      readonly Name?: string;
+      readonly Soft?: number;
+      readonly Hard?: number;
+    }[];
+  };
   readonly noCache: boolean;
   /** Images that steps may be taken from; none: from all there are. */
   readonly cacheFrom: readonly string[];

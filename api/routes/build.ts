@@ -1,4 +1,4 @@
-import type { BuildEngine } from "../engine/build.ts";
+import type { BuildChoice, BuildEngine } from "../engine/build.ts";
 import { ApiError } from "../errors.ts";
 import { Filters } from "../filters.ts";
 import { jsonMessages } from "../json-lines.ts";
@@ -37,6 +37,15 @@ export function buildRows(engine: BuildEngine): readonly Row[] {
         forcerm: query.flag("Accepted: steps leave no containers"),
         buildargs: query.text("JSON: values of ARGs"),
         shmsize: query.integer("Bytes of /dev/shm"),
+        memory: query.integer("Bytes of memory of RUN's containers"),
+        memswap: query.integer("Accepted, and not enforced"),
+        cpushares: query.integer("Accepted, and not enforced"),
+        cpuperiod: query.integer("Of the quota, in microseconds"),
+        cpuquota: query.integer("CPU time in a period, in microseconds"),
+        cpusetcpus: query.text("CPUs of RUN's containers, such as 0-2"),
+        cpusetmems: query.text("Accepted, and not enforced"),
+        cgroupparent: query.text("Accepted, and not enforced"),
+        ulimits: query.text("JSON: ulimits of RUN's containers"),
         squash: query.flag("Accepted, and not done"),
         labels: query.text("JSON: labels of the image"),
         networkmode: query.text("Network of RUN: default, none, host, container:NAME or NAME"),
@@ -65,6 +74,13 @@ export function buildRows(engine: BuildEngine): readonly Row[] {
                 .flatMap((each) => each.split(","))
                 .filter(Boolean),
               shmBytes: choice.shmsize || undefined,
+              limits: {
+                Memory: choice.memory ?? 0,
+                CpuPeriod: choice.cpuperiod ?? 0,
+                CpuQuota: choice.cpuquota ?? 0,
+                CpusetCpus: choice.cpusetcpus ?? "",
+                Ulimits: ulimitList(choice.ulimits),
+              },
               noCache: choice.nocache ?? false,
               cacheFrom: jsonList(choice.cachefrom, "cachefrom"),
               pull: !["", "0", "false", "False"].includes(choice.pull ?? ""),
@@ -130,15 +146,31 @@ export function buildRows(engine: BuildEngine): readonly Row[] {
   ];
 }
 
-/** A list of strings, as JSON in a query. */
-function jsonList(text: string | undefined, name: string): readonly string[] {
-  if (text === undefined || text === "") return [];
-  let value: unknown;
+/** JSON in a query; null where there is nothing. */
+function jsonValue(text: string | undefined, name: string): unknown {
+  if (text === undefined || text === "") return null;
   try {
-    value = JSON.parse(text);
+    return JSON.parse(text);
   } catch (error) {
     throw new ApiError("INVALID", `error reading ${name}: ${(error as Error).message}`);
   }
+}
+
+function ulimitList(text: string | undefined): BuildChoice["limits"]["Ulimits"] {
+  const value = jsonValue(text, "ulimits") ?? [];
+  if (!Array.isArray(value)) throw new ApiError("INVALID", "error reading ulimits: not a list");
+  return value.map((each: unknown) => {
+    const { Name, Soft, Hard } = (each ?? {}) as Readonly<Record<string, unknown>>;
+    if (typeof Name !== "string" || typeof Soft !== "number" || typeof Hard !== "number") {
+      throw new ApiError("INVALID", "error reading ulimits: not a ulimit");
+    }
+    return { Name, Soft, Hard };
+  });
+}
+
+/** A list of strings, as JSON in a query. */
+function jsonList(text: string | undefined, name: string): readonly string[] {
+  const value = jsonValue(text, name);
   if (value === null) return [];
   if (!Array.isArray(value) || !value.every((each) => typeof each === "string")) {
     throw new ApiError("INVALID", `error reading ${name}: not a list of strings`);
@@ -148,13 +180,7 @@ function jsonList(text: string | undefined, name: string): readonly string[] {
 
 /** A map of strings, as JSON in a query; what is null is left out. */
 function jsonMap(text: string | undefined, name: string): ReadonlyMap<string, string> {
-  if (text === undefined || text === "") return new Map();
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (error) {
-    throw new ApiError("INVALID", `error reading ${name}: ${(error as Error).message}`);
-  }
+  const value = jsonValue(text, name);
   if (value === null) return new Map();
   if (typeof value !== "object" || Array.isArray(value)) {
     throw new ApiError("INVALID", `error reading ${name}: not a map`);

@@ -5,7 +5,7 @@ import type { CacheRecord } from "../solve/step-cache.ts";
 import type { Definition } from "./definition.ts";
 import type { BuildkitEngine, ExportOrder } from "./engine.ts";
 import type { Job } from "./jobs.ts";
-import { refuseDefinition, refuseFrontend } from "./refusals.ts";
+import { refuseDefinition, refuseEntitlements, refuseFrontend } from "./refusals.ts";
 import { STATUS_RESPONSE, statusOf } from "./status-messages.ts";
 import { VERSION, workerRecord } from "./worker.ts";
 
@@ -26,6 +26,7 @@ const SOLVE = codec<{
   readonly Session: string;
   readonly Frontend: string;
   readonly FrontendAttrs: Readonly<Record<string, string>>;
+  readonly Entitlements: readonly string[];
 }>("ControlSolveRequest");
 type SolveRequest = ReturnType<typeof SOLVE.decode>;
 const USAGE = codec<object>("UsageRecord");
@@ -121,10 +122,12 @@ async function solve(
   engine: BuildkitEngine,
   call: Call<SolveRequest>,
 ): Promise<Readonly<Record<string, string>>> {
-  const { Ref, Session, Frontend, FrontendAttrs, Definition } = call.request;
+  const { Ref, Session, Frontend, FrontendAttrs, Definition, Entitlements } = call.request;
   refuseDefinition(Definition);
+  refuseEntitlements(Entitlements);
   const job = engine.jobs.get(Ref);
   job.sessionId = Session;
+  job.entitlements = new Set(Entitlements);
   job.began = true;
   const stop = () => {
     job.abort.abort();

@@ -111,6 +111,7 @@ export class BuildkitEngine {
             credentials: (domain) => credentialsFor(domain, session),
           }),
           steps,
+          entitlements: job.entitlements,
           signal,
         };
         await solve(store, directories.root, request, job.progress, async (result) => {

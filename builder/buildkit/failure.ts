@@ -28,7 +28,13 @@ export function describeError(error: unknown): GrpcError {
     return new GrpcError(code, message);
   }
   const place = { start: { line: range.start }, end: { line: range.end } };
-  const info = { filename: source.name, data: Buffer.from(source.dockerfile).toString("base64") };
+  const info = {
+    filename: source.name,
+    language: "Dockerfile",
+    data: Buffer.from(source.dockerfile).toString("base64"),
+    // It came from no step that could be done again.
+    definition: {},
+  };
   const value = Buffer.from(JSON.stringify({ info, ranges: [place] }));
   const number = new GrpcError(code, "").number;
   const details = [{ type_url: SOURCE_URL, value }];

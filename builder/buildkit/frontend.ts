@@ -1,7 +1,9 @@
 import { mkdir } from "node:fs/promises";
+import { isUlimit } from "../../sentry/container/ulimit-name.ts";
 import { openImage } from "../../sentry/image/merged-tree.ts";
 import { hostPlatform, type Platform, parsePlatform } from "../../sentry/image/platform.ts";
-import { fileIn, loadedContext } from "../context/loaded.ts";
+import type { LimitsSpec } from "../../sentry/spec.ts";
+import { fileIn, loadedContext, loadedFile } from "../context/loaded.ts";
 import { GitRepository, isGit, isUrl, UrlFile } from "../context/remote.ts";
 import { readIgnoreFile } from "../dockerfile/ignore.ts";
 import { BuildError } from "../errors.ts";
@@ -10,6 +12,7 @@ import type { Progress } from "../solve/progress.ts";
 import type { BuildRequest, FileSource, NamedContext } from "../solve/request.ts";
 import type { WorkDirectory } from "../solve/work-directory.ts";
 import { ClientDirectory } from "./file-sync.ts";
+import { isSessionUpload, SessionUpload } from "./session-upload.ts";
 import type { ClientSession } from "./sessions.ts";
 
 /** What a client says about a build: `target`, `build-arg:NAME`, `context:NAME`, ... See the frontend's reference. */
@@ -30,6 +33,8 @@ export type FrontendRequest = Pick<
   | "noCache"
   | "extraHosts"
   | "shmBytes"
+  | "limits"
+  | "hostname"
 >;
 
 /** What a build has been given besides its options. */
@@ -57,34 +62,36 @@ export async function frontendRequest(
   }
   const filename = options.get("filename") || "Dockerfile";
   const place = options.get("context") ?? "";
-  const remote = isGit(place)
-    ? new GitRepository(place, false)
-    : isUrl(place)
-      ? new UrlFile(place, undefined)
-      : upload;
-  const input =
-    remote !== undefined
-      ? await remoteInput(remote, filename, progress, work, signal)
-      : await clientInput(options, filename, session, progress, work, signal);
+  const input = await inputOf();
   return { ...input, ...settings(options), contexts: namedContexts(options, session, inputs) };
+
+  function inputOf(): Promise<Input> {
+    const name = "[internal] load remote build context";
+    const remote = (load: (directory: string) => ReturnType<typeof loadedContext>) =>
+      progress.run(name, [], async (): Promise<Input> => {
+        const directory = work.fresh("remote");
+        await mkdir(directory, { mode: 0o700 });
+        return { ...(await load(directory)), dockerfileName: filename };
+      });
+    if (isSessionUpload(place)) {
+      const source = new SessionUpload(session, place);
+      const { fileName } = SessionUpload;
+      return remote((directory) => loadedFile(source, fileName, directory, filename, signal));
+    }
+    if (!isGit(place) && isUrl(place)) {
+      const source = new UrlFile(place, undefined);
+      const fileName = UrlFile.nameOf(place);
+      return remote((directory) => loadedFile(source, fileName, directory, filename, signal));
+    }
+    const source = isGit(place) ? new GitRepository(place, false) : upload;
+    if (source !== undefined) {
+      return remote((directory) => loadedContext(source, directory, filename, signal));
+    }
+    return clientInput(options, filename, session, progress, work, signal);
+  }
 }
 
 type Input = Pick<BuildRequest, "dockerfile" | "dockerfileName" | "context">;
-
-async function remoteInput(
-  source: FileSource,
-  filename: string,
-  progress: Progress,
-  work: WorkDirectory,
-  signal: AbortSignal,
-): Promise<Input> {
-  return progress.run("[internal] load remote build context", [], async () => {
-    const directory = work.fresh("remote");
-    await mkdir(directory, { mode: 0o700 });
-    const loaded = await loadedContext(source, directory, filename, signal);
-    return { ...loaded, dockerfileName: filename };
-  });
-}
 
 async function clientInput(
   options: FrontendOptions,
@@ -110,10 +117,14 @@ async function clientInput(
       }
     });
   const dockerfileName = options.get("dockerfilekey") ?? "dockerfile";
-  const [[dockerfile, own], [common]] = await Promise.all([
-    read(`build definition from ${filename}`, dockerfileName, [filename, ignoreName]),
+  // A Dockerfile may be in lower case, where nothing else is asked for.
+  const lower = filename.replace(/(^|\/)Dockerfile$/, "$1dockerfile");
+  const names = [filename, ignoreName, ...(lower === filename ? [] : [lower])];
+  const [[plain, own, lowered], [common]] = await Promise.all([
+    read(`build definition from ${filename}`, dockerfileName, names),
     read(".dockerignore", contextName, [".dockerignore"]),
   ]);
+  const dockerfile = plain ?? lowered;
   if (dockerfile === undefined) {
     throw new BuildError(
       "BUILD_NOT_FOUND",
@@ -127,21 +138,46 @@ async function clientInput(
 }
 
 function settings(options: FrontendOptions): Omit<FrontendRequest, keyof Input | "contexts"> {
-  const network = options.get("force-network-mode") ?? "";
   const noCache = options.get("no-cache");
   return {
     target: options.get("target"),
     buildArgs: prefixed(options, "build-arg:"),
     labels: prefixed(options, "label:"),
     platform: platformOf(options.get("platform")),
-    network: network === "none" || network === "host" ? network : "default",
+    network: networkOf(options.get("force-network-mode") ?? ""),
     noCache: noCache === undefined ? false : noCache === "" || noCache.split(","),
     extraHosts: (options.get("add-hosts") ?? "")
       .split(",")
       .filter((each) => each !== "")
       .map((each) => each.replace("=", ":")),
-    shmBytes: options.has("shm-size") ? Number(options.get("shm-size")) : undefined,
+    shmBytes: shmBytesOf(options.get("shm-size") ?? ""),
+    limits: { ulimits: (options.get("ulimit") ?? "").split(",").filter(Boolean).map(ulimitOf) },
+    hostname: options.get("build-arg:BUILDKIT_SANDBOX_HOSTNAME") || options.get("hostname"),
   };
+}
+
+function networkOf(mode: string): string {
+  if (mode === "" || mode === "sandbox") return "default";
+  if (mode === "none" || mode === "host") return mode;
+  throw new BuildError("BUILD_INPUT", `invalid netmode ${mode}`);
+}
+
+function shmBytesOf(text: string): number | undefined {
+  if (text === "") return undefined;
+  if (/^[0-9]{1,15}$/.test(text)) return Number(text) || undefined;
+  throw new BuildError("BUILD_INPUT", `failed to parse shm size: invalid syntax: ${text}`);
+}
+
+function ulimitOf(text: string): LimitsSpec["ulimits"][number] {
+  const [, name = "", soft = "", hard = soft] =
+    /^([a-z]+)=(-?[0-9]{1,15})(?::(-?[0-9]{1,15}))?$/.exec(text) ?? [];
+  if (name === "") {
+    throw new BuildError("BUILD_INPUT", `failed to parse ulimit: invalid ulimit argument: ${text}`);
+  }
+  if (!isUlimit(name)) {
+    throw new BuildError("BUILD_INPUT", `failed to parse ulimit: invalid ulimit type: ${name}`);
+  }
+  return { name, soft: Number(soft), hard: Number(hard) };
 }
 
 function prefixed(options: FrontendOptions, prefix: string): ReadonlyMap<string, string> {
@@ -180,8 +216,8 @@ function contextOf(
   place: string,
   session: () => Promise<ClientSession>,
 ): NamedContext {
-  const [, kind, rest = ""] = /^(docker-image:\/\/|local:)(.*)$/.exec(place) ?? [];
-  if (kind === "docker-image://") return { kind: "image", reference: rest };
+  const [, kind, rest = ""] = /^(docker-image:(?:\/\/)?|local:)(.*)$/.exec(place) ?? [];
+  if (kind?.startsWith("docker-image:") === true) return { kind: "image", reference: rest };
   const files = (source: FileSource): NamedContext => ({ kind: "files", source });
   if (kind === "local:") return files(new ClientDirectory(session, { name: rest }));
   if (isGit(place)) return files(new GitRepository(place, false));

@@ -29,6 +29,8 @@ export class Job {
   failure: unknown;
   /** Of the session that belongs to the build. */
   sessionId = "";
+  /** Rights that the client's user has given to the build. */
+  entitlements: ReadonlySet<string> = new Set();
   /** Whether somebody has asked for the build, and not only for its events. */
   began = false;
   answer: (returned: Returned) => void = () => {};

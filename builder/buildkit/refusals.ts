@@ -10,6 +10,18 @@ export function refuseDefinition(definition: Definition | null): void {
   );
 }
 
+/** Rights that users may give to their builds. */
+const ENTITLEMENTS: ReadonlySet<string> = new Set(["network.host"]);
+
+export function refuseEntitlements(entitlements: readonly string[]): void {
+  const refused = entitlements.find((each) => !ENTITLEMENTS.has(each));
+  if (refused === undefined) return;
+  throw new BuildError(
+    "BUILD_INPUT",
+    `granting entitlement ${refused} is not allowed by build daemon configuration`,
+  );
+}
+
 /** Only the Dockerfile frontend is here, also where an image of it is asked for. */
 export function refuseFrontend(name: string, options: ReadonlyMap<string, string>): void {
   const source = options.get("source") ?? "";

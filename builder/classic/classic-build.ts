@@ -5,7 +5,7 @@ import { randomId } from "../../sentry/container/names.ts";
 import type { ImageStore, StoredImage } from "../../sentry/image/image-store.ts";
 import { familiarName, parseReference, withDefaultTag } from "../../sentry/image/reference.ts";
 import { ArchiveContext, EMPTY_CONTEXT } from "../context/archive.ts";
-import { loadedContext } from "../context/loaded.ts";
+import { loadedContext, loadedFile } from "../context/loaded.ts";
 import { GitRepository, isGit, isUrl, UrlFile } from "../context/remote.ts";
 import { isArchiveHead, peek } from "../context/unpack.ts";
 import { withoutFiles } from "../context/without.ts";
@@ -36,6 +36,7 @@ export interface ClassicOrder
     | "network"
     | "extraHosts"
     | "shmBytes"
+    | "limits"
     | "images"
     | "steps"
     | "signal"
@@ -80,6 +81,8 @@ export async function* classicBuild(
       ...order,
       ...input,
       contexts: new Map(),
+      hostname: undefined,
+      entitlements: new Set(["network.host"]),
       secrets: { secret: async () => undefined, agentSocket: async () => undefined },
       instructions: listener(say, known, !order.noCache),
     };
@@ -138,18 +141,24 @@ async function inputOf(
   const directory = work.fresh("input");
   await mkdir(directory, { mode: 0o700 });
   // Clients leave out what is ignored, but for these, without which there would be nothing to read.
-  const loaded = async (source: FileSource, name: string) => {
-    const { dockerfile, context, ignore } = await loadedContext(source, directory, name, signal);
+  const loaded = async (
+    loading: ReturnType<typeof loadedContext>,
+    name: string,
+  ): Promise<{ dockerfile: Uint8Array; context: FileSource }> => {
+    const { dockerfile, context, ignore } = await loading;
     const hidden = [".dockerignore", cleanPath(name)].filter((each) =>
       ignore.excludes(fromText(each)),
     );
     const rest = hidden.length === 0 ? context : withoutFiles(context, hidden, directory);
     return { dockerfile, context: rest };
   };
-  if (isGit(remote)) return loaded(new GitRepository(remote, false), dockerfileName);
+  const whole = (source: FileSource) =>
+    loaded(loadedContext(source, directory, dockerfileName, signal), dockerfileName);
+  if (isGit(remote)) return whole(new GitRepository(remote, false));
   if (isUrl(remote)) {
+    const file = new UrlFile(remote, undefined);
     const name = UrlFile.nameOf(remote);
-    return loaded(new UrlFile(remote, undefined), name);
+    return loaded(loadedFile(file, name, directory, dockerfileName, signal), dockerfileName);
   }
   if (remote !== "") {
     throw new BuildError(
@@ -157,17 +166,17 @@ async function inputOf(
       `remote ${JSON.stringify(remote)} is neither a URL nor git`,
     );
   }
-  const { head, whole } = await peek(upload);
+  const { head, whole: bytes } = await peek(upload);
   if (isArchiveHead(head) || head.every((byte) => byte === 0)) {
-    return loaded(new ArchiveContext(whole), dockerfileName);
+    return whole(new ArchiveContext(bytes));
   }
   const chunks: Uint8Array[] = [];
   let length = 0;
-  for await (const bytes of whole) {
-    length += bytes.length;
+  for await (const chunk of bytes) {
+    length += chunk.length;
     if (length > DOCKERFILE_BYTES_MAX)
       throw new BuildError("BUILD_INPUT", "the Dockerfile is too long");
-    chunks.push(bytes);
+    chunks.push(chunk);
   }
   return { dockerfile: Buffer.concat(chunks), context: EMPTY_CONTEXT };
 }

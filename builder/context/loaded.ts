@@ -11,6 +11,7 @@ import { contentOf } from "../solve/copy.ts";
 import type { VertexReport } from "../solve/progress.ts";
 import type { FileSource } from "../solve/request.ts";
 import { resolvePath } from "../solve/tree-path.ts";
+import { isArchive, unpackedTree } from "./unpack.ts";
 
 /** A report that nobody reads. */
 const SILENT: VertexReport = {
@@ -51,6 +52,36 @@ export async function loadedContext(
     const ignore = new PathMatcher(ignored === undefined ? [] : readIgnoreFile(ignored));
     const context: FileSource = { load: (to) => rename(place, to) };
     return { dockerfile, context, ignore };
+  } finally {
+    tree.close();
+  }
+}
+
+/**
+ * Loads a context that is one file: an archive with the Dockerfile in it, or the Dockerfile itself.
+ * @param source of nothing but that file
+ * @param fileName what the file is called there
+ * @param name of the Dockerfile in an archive
+ * @throws {BuildError} BUILD_NOT_FOUND without a Dockerfile
+ */
+export async function loadedFile(
+  source: FileSource,
+  fileName: string,
+  directory: string,
+  name: string,
+  signal: AbortSignal,
+): Promise<Awaited<ReturnType<typeof loadedContext>>> {
+  const place = join(directory, "file");
+  await source.load(place, undefined, SILENT, signal);
+  const tree = openImage([place]);
+  try {
+    const node = tree.root.lookup(fromText(fileName));
+    const archive =
+      node?.type === "file" && (await isArchive(node))
+        ? { load: (to: string) => unpackedTree(node, to, signal) }
+        : undefined;
+    if (archive !== undefined) return await loadedContext(archive, directory, name, signal);
+    return await loadedContext({ load: (to) => rename(place, to) }, directory, fileName, signal);
   } finally {
     tree.close();
   }

@@ -156,7 +156,13 @@ function run(line: Line): Instruction {
   }
   const command = commandLine(line.rest);
   // What has to be looked up later is at least well formed.
-  for (const mount of flags.mount) csvFields(mount);
+  for (const mount of flags.mount) {
+    for (const field of csvFields(mount)) {
+      if (/^from=.*\$./is.test(field)) {
+        throw invalid("'from' doesn't support variable expansion, define alias stage instead");
+      }
+    }
+  }
   const { heredocs } = line;
   return { kind: "RUN", ...base(line), command, heredocs, mounts: flags.mount, network, security };
 }
@@ -189,6 +195,12 @@ function copy(line: Line, _escape: string, kind: "COPY" | "ADD"): Instruction {
   const destination = words.at(-1) ?? "";
   if (heredocOf(destination) !== undefined) {
     throw invalid(`${kind} cannot accept a heredoc as a destination`);
+  }
+  if ("from" in own && own.from?.includes("$") === true) {
+    throw invalid(
+      "variable expansion is not supported for --from, define a new stage with FROM " +
+        "using ARG from global scope as a workaround",
+    );
   }
   const sources = words.slice(0, -1);
   const named = (source: string) => {

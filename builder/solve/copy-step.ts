@@ -4,18 +4,20 @@ import type { ImageNode } from "../../sentry/image/tree.ts";
 import { GitRepository, isGit, isUrl, UrlFile } from "../context/remote.ts";
 import { isArchive, unpackedTree } from "../context/unpack.ts";
 import { expand } from "../dockerfile/expand.ts";
+import { isGlob } from "../dockerfile/glob.ts";
 import { chomped } from "../dockerfile/heredoc.ts";
 import { PathMatcher } from "../dockerfile/ignore.ts";
 import type { CopyOrAdd } from "../dockerfile/instruction.ts";
 import { cleanPath, joinPath } from "../dockerfile/path.ts";
 import { BuildError } from "../errors.ts";
 import type { Build, StageRun } from "./build.ts";
-import { type CopyOptions, type CopySource, planCopy } from "./copy.ts";
+import { type CopyOptions, type CopySource, expandPattern, planCopy, splitNames } from "./copy.ts";
 import { word } from "./metadata.ts";
 import { type ModeChange, parseModeChange } from "./mode-change.ts";
 import { resolveOwner } from "./owner.ts";
 import type { SourceTree } from "./sources.ts";
 import { stepKey } from "./step-cache.ts";
+import { stepName } from "./step-name.ts";
 import { resolvePath } from "./tree-path.ts";
 
 /** A COPY or ADD with its variables replaced. */
@@ -43,7 +45,7 @@ export async function copyStep(build: Build, run: StageRun, instruction: CopyOrA
     exclude: instruction.exclude.map(expanded),
   };
   const mode = wanted.chmod === undefined ? undefined : parseModeChange(wanted.chmod);
-  const name = `${run.nextPrefix()}${instruction.original}`;
+  const name = `${run.nextPrefix()}${stepName(state, instruction, build.file.escapeToken)}`;
   const below = instruction.link
     ? undefined
     : build.trees.root(build.trees.directories(state.layers));
@@ -185,7 +187,7 @@ async function copySource(
   const tree =
     from === undefined
       ? await build.sources.context()
-      : await build.sources.from(word(run.state, from, build.metadata), run.planned);
+      : await build.sources.from(from, run.planned);
   return [pathSource(build, tree, source)];
 }
 
@@ -219,7 +221,7 @@ async function addSource(
   if (isUrl(source)) {
     const file = new UrlFile(source, checksum);
     const tree = await build.sources.files(file, `[internal] load ${source}`, undefined);
-    const path = pathSource(build, tree, UrlFile.nameOf(source).replace(/[*?[\\]/g, "\\$&"));
+    const path = pathSource(build, tree, literal(UrlFile.nameOf(source)));
     return instruction.unpack === true ? unpacked(build, path) : [path];
   }
   if (checksum !== undefined) {
@@ -229,13 +231,32 @@ async function addSource(
   return instruction.unpack === false ? [path] : unpacked(build, path);
 }
 
-/** The source itself, or what is in it where it is an archive. */
+/** A pattern that means just that path. */
+function literal(path: string): string {
+  return path.replace(/[*?[\\]/g, "\\$&");
+}
+
+/** The source itself, or what is in it where it is an archive; each of them where it names several. */
 async function unpacked(build: Build, source: CopySource): Promise<readonly CopySource[]> {
   if (source.kind !== "path") return [source];
-  const node = resolvePath(source.root, source.pattern, true)?.node;
-  if (node?.type !== "file" || !(await isArchive(node))) return [source];
+  const { root, pattern } = source;
+  if (!isGlob(pattern)) return [await unpackedFile(build, source, pattern)];
+  const paths = expandPattern(root, splitNames(pattern)).map((names) => names.join("/"));
+  if (paths.length === 0) return [source]; // to be complained of as anything that is not there
+  return Promise.all(
+    paths.map((path) => unpackedFile(build, { ...source, pattern: literal(path) }, path)),
+  );
+}
+
+async function unpackedFile(
+  build: Build,
+  source: CopySource & { kind: "path" },
+  path: ByteString,
+): Promise<CopySource> {
+  const node = resolvePath(source.root, path, true)?.node;
+  if (node?.type !== "file" || !(await isArchive(node))) return source;
   const directory = build.work.fresh("unpacked");
   await unpackedTree(node, directory, build.request.signal);
   const root = build.trees.root([directory]);
-  return root === undefined ? [] : [{ kind: "tree", root }];
+  return root === undefined ? source : { kind: "tree", root };
 }

@@ -396,7 +396,8 @@ class Planner {
   }
 }
 
-function splitNames(path: ByteString): readonly ByteString[] {
+/** The names of a path, without those that are nothing. */
+export function splitNames(path: ByteString): readonly ByteString[] {
   const names: ByteString[] = [];
   for (const name of path.split("/")) {
     if (name === "" || name === ".") continue;
@@ -407,7 +408,7 @@ function splitNames(path: ByteString): readonly ByteString[] {
 }
 
 /** The paths of a tree that match a pattern, name by name. */
-function expandPattern(
+export function expandPattern(
   root: ImageNode,
   pattern: readonly ByteString[],
 ): readonly (readonly ByteString[])[] {

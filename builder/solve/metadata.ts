@@ -40,9 +40,10 @@ const METADATA = {
   ARG: (state, { args }, context) => {
     const written = args.map(({ key: raw, value }) => {
       const key = word(state, raw, context);
-      const given = context.buildArgs.get(key);
-      const own = value === undefined ? context.globals.get(key) : word(state, value, context);
-      const chosen = given ?? own;
+      // A default that is not needed may be one that cannot be.
+      const own = () =>
+        value === undefined ? context.globals.get(key) : word(state, value, context);
+      const chosen = context.buildArgs.get(key) ?? own();
       if (chosen === undefined) return key;
       state.variables.set(key, chosen);
       state.args.set(key, chosen);

@@ -1,7 +1,7 @@
 import type { Isa } from "../../sentry/abi/numbers.ts";
 import type { StoredImage } from "../../sentry/image/image-store.ts";
 import type { Platform } from "../../sentry/image/platform.ts";
-import type { MountSpec } from "../../sentry/spec.ts";
+import type { LimitsSpec, MountSpec } from "../../sentry/spec.ts";
 import type { Instruction } from "../dockerfile/instruction.ts";
 import type { VertexReport } from "./progress.ts";
 import type { StageState } from "./stage-state.ts";
@@ -62,6 +62,7 @@ export interface StepSpec {
   readonly network: string;
   readonly extraHosts: readonly string[];
   readonly shmBytes: number | undefined;
+  readonly limits: LimitsSpec;
   readonly output: (stream: 1 | 2, bytes: Uint8Array) => void;
   /** Told the id of the container, as 64 hexadecimal digits, before it starts. */
   readonly started: (id: string) => void;
@@ -111,6 +112,12 @@ export interface BuildRequest {
   readonly noCache: boolean | readonly string[];
   readonly extraHosts: readonly string[];
   readonly shmBytes: number | undefined;
+  /** Of the steps' containers. */
+  readonly limits: LimitsSpec;
+  /** What the steps' containers are called inside. */
+  readonly hostname: string | undefined;
+  /** Rights that the user has given to the build: `network.host`. */
+  readonly entitlements: ReadonlySet<string>;
   readonly secrets: SecretSource;
   readonly images: ImageSource;
   readonly steps: StepRunner;

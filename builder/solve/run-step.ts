@@ -18,6 +18,7 @@ import type { Build, StageRun } from "./build.ts";
 import { planCopy } from "./copy.ts";
 import { withShell, word } from "./metadata.ts";
 import { stepKey } from "./step-cache.ts";
+import { stepName } from "./step-name.ts";
 import { proxyVariables } from "./variables.ts";
 
 /** What a step's containers are called inside, as BuildKit has it. */
@@ -39,12 +40,9 @@ interface StepMounts {
 export async function runStep(build: Build, run: StageRun, instruction: Run): Promise<void> {
   const { state } = run;
   const { request } = build;
-  if (instruction.security === "insecure") {
-    throw new BuildError("BUILD_UNSUPPORTED", "security.insecure is not allowed");
-  }
   const script = scriptOf(instruction);
   const argv = argvOf(build, run, instruction, script);
-  const name = `${run.nextPrefix()}${instruction.original}`;
+  const name = `${run.nextPrefix()}${stepName(state, instruction, build.file.escapeToken)}`;
   const inputs = run.input === undefined ? [] : [run.input];
   await build.progress.run(name, inputs, async (report) => {
     run.input = report.vertex.digest;
@@ -374,8 +372,9 @@ async function execute(build: Build, run: StageRun, execution: Execution): Promi
       layers: build.trees.directories(state.layers),
       cwd: state.workingDirectory,
       user: state.user,
-      hostname: HOSTNAME,
+      hostname: request.hostname ?? HOSTNAME,
       extraHosts: request.extraHosts,
+      limits: request.limits,
       shmBytes: request.shmBytes,
       started: (id) => request.instructions?.running(id),
       signal: request.signal,

@@ -4,11 +4,11 @@ import { ImageBuilder } from "../../sentry/image/image-builder.ts";
 import { encodeDocument, readDocument } from "../../sentry/image/image-document.ts";
 import type { ImageStore } from "../../sentry/image/image-store.ts";
 import { hostPlatform, isaOf, platformName } from "../../sentry/image/platform.ts";
-import type { Instruction } from "../dockerfile/instruction.ts";
+import type { Instruction, Run } from "../dockerfile/instruction.ts";
 import { csvFields } from "../dockerfile/mount-flag.ts";
 import { parseDockerfile, parseTrigger } from "../dockerfile/parse.ts";
 import { joinPath } from "../dockerfile/path.ts";
-import { BuildError, type SourceRange } from "../errors.ts";
+import { at, BuildError, type SourceRange } from "../errors.ts";
 import { PARALLEL_STEPS_MAX } from "../limits.ts";
 import type { Build, StageRun } from "./build.ts";
 import { type Owner, planCopy } from "./copy.ts";
@@ -94,7 +94,7 @@ class Solver {
           `it is ${platformName(hostPlatform())}`,
       );
     }
-    const targetName = request.target || "default";
+    const targetName = request.target || file.stages.at(-1)?.from.name || "default";
     const platforms = platformArgs(hostPlatform(), platform, targetName);
     const globals = globalVariables(file, platforms, request.buildArgs);
     const { escapeToken } = file;
@@ -125,6 +125,11 @@ class Solver {
 
   async solve(): Promise<{ state: StageState; vertex: string | undefined }> {
     const { request, sources } = this.#build;
+    for (const { stage } of this.#needed) {
+      for (const each of stage.instructions) {
+        if (each.kind === "RUN") at(each.range, () => checkEntitlements(each, request));
+      }
+    }
     // The base images' triggers may copy anything.
     const anything = request.instructions !== undefined || (await this.#haveTriggers());
     sources.need(anything ? undefined : neededPaths(this.#needed));
@@ -277,7 +282,7 @@ class Solver {
     const { trees, images, cache, metadata, progress, request } = this.#build;
     const { state } = run;
     const path = joinPath(state.workingDirectory, word(state, text, metadata));
-    const name = `${run.nextPrefix()}WORKDIR ${text}`;
+    const name = `${run.nextPrefix()}WORKDIR ${path}`;
     const inputs = run.input === undefined ? [] : [run.input];
     await progress.run(name, inputs, async (report) => {
       run.input = report.vertex.digest;
@@ -329,6 +334,19 @@ class Solver {
 function aboutImage(error: unknown, range: SourceRange): unknown {
   if (error instanceof BuildError) error.range ??= range;
   return error;
+}
+
+/** @throws {BuildError} BUILD_INVALID for a step that wants more than its user has allowed */
+function checkEntitlements({ security, network }: Run, request: BuildRequest): void {
+  const wanted = network === "default" ? request.network : network;
+  const rights = [
+    ...(security === "insecure" ? ["security.insecure"] : []),
+    ...(wanted === "host" ? ["network.host"] : []),
+  ];
+  const lacking = rights.find((right) => !request.entitlements.has(right));
+  if (lacking !== undefined) {
+    throw new BuildError("BUILD_INVALID", `failed to load LLB: ${lacking} is not allowed`);
+  }
 }
 
 /** The id that an image of the state would have. */

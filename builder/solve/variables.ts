@@ -11,11 +11,14 @@ const PROXIES: ReadonlySet<string> = new Set(
   ]),
 );
 
-/** The proxies among the build arguments, as `NAME=value`. */
+/** The proxies among the build arguments, as `NAME=value`, for programs that look for either case. */
 export function proxyVariables(buildArgs: ReadonlyMap<string, string>): readonly string[] {
   return [...buildArgs]
     .filter(([name]) => PROXIES.has(name))
-    .map(([name, value]) => `${name}=${value}`);
+    .flatMap(([name, value]) => [
+      `${name.toUpperCase()}=${value}`,
+      `${name.toLowerCase()}=${value}`,
+    ]);
 }
 
 /** Build arguments that mean something without an ARG: for the builder itself. */

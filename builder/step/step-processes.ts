@@ -72,7 +72,8 @@ export class StepProcesses implements StepRunner {
       },
       mounts: step.mounts,
       network: stepNetwork(step, this.#mode, this.#directories, directory),
-      limits: { ulimits: [] },
+      limits: step.limits,
+      ...(step.shmBytes === undefined ? {} : { shmBytes: step.shmBytes }),
       runDirectory: fromText(runDirectory),
       trace: process.env["DD_TRACE"] === "1",
     };

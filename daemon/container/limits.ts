@@ -1,30 +1,14 @@
 import { availableParallelism } from "node:os";
 import { ApiError } from "../../api/errors.ts";
 import type { HostConfigBody } from "../../api/routes/container-bodies.ts";
-import type { LimitsSpec, UlimitName } from "../../sentry/spec.ts";
+import { isUlimit } from "../../sentry/container/ulimit-name.ts";
+import type { LimitsSpec } from "../../sentry/spec.ts";
 
 const MEMORY_BYTES_MIN = 6 * 1024 * 1024;
 const NANO = 1e9;
 /** The kernel's own, in microseconds, for a quota without one. */
 const CPU_PERIOD_US = 100_000;
 const CPUS_MAX = 8192;
-const ULIMITS: ReadonlySet<string> = new Set<UlimitName>([
-  "core",
-  "cpu",
-  "data",
-  "fsize",
-  "locks",
-  "memlock",
-  "msgqueue",
-  "nice",
-  "nofile",
-  "nproc",
-  "rss",
-  "rtprio",
-  "rttime",
-  "sigpending",
-  "stack",
-]);
 
 /** What docker's own warnings are about where a host has no such controller. */
 const NOT_ENFORCED: readonly (readonly [keyof HostConfigBody, what: string])[] = [
@@ -122,8 +106,4 @@ export function cpusetOf(text: string): readonly number[] {
     );
   }
   return [...cpus].sort((a, b) => a - b);
-}
-
-function isUlimit(name: string | null | undefined): name is UlimitName {
-  return ULIMITS.has(name ?? "");
 }

@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import {
   mkdirSync,
   mkdtempSync,
@@ -243,6 +244,54 @@ test("ADD unpacks a local archive and keeps its owners; anything else is copied"
   const { code, stderr } = await dd.run(["build", "-t", "added", directory]);
   t.is(code, 0, stderr);
   t.is(await inImage("added", "cat /y/a; test -x /x/bin/busybox && echo ok"), "aok\n");
+});
+
+test("ADD unpacks each archive that a pattern names", async (t) => {
+  const directory = context({ "one/a": "a", "two/b": "b" });
+  for (const [archive, from] of [
+    ["1.tar", "one"],
+    ["2.tar", "two"],
+  ] as const) {
+    execFileSync("tar", ["cf", join(directory, archive), "-C", join(directory, from), "."]);
+  }
+  writeFileSync(join(directory, "Dockerfile"), "FROM scratch\nADD *.tar /d/\n");
+  const out = join(directory, "out");
+  try {
+    const { code, stderr } = await dd.run(["build", "-o", out, directory]);
+    t.is(code, 0, stderr);
+    t.deepEqual(readdirSync(join(out, "d")).sort(), ["a", "b"]);
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+});
+
+test("a step is told by its words with the variables it knows, and never with a secret", async (t) => {
+  const directory = context({
+    Dockerfile: [
+      "FROM busybox:test",
+      "ARG WHO=me",
+      "run --mount=type=secret,id=s,env=KEY echo $WHO $KEY $OTHER",
+    ].join("\n"),
+    s: "hidden",
+  });
+  const words = ["build", "--progress", "plain", "--secret", `id=s,src=${join(directory, "s")}`];
+  const { stderr } = await dd.run([...words, directory]);
+  rmSync(directory, { recursive: true, force: true });
+  t.true(stderr.includes("RUN --mount=type=secret,id=s,env=KEY echo me **** $OTHER"), stderr);
+});
+
+test("a proxy reaches steps in both cases, and a default that is not needed is not looked at", async (t) => {
+  const Dockerfile = [
+    "FROM busybox:test",
+    "ARG NEEDED=${NONE:?missing}",
+    "RUN echo $HTTP_PROXY $http_proxy $NEEDED > /seen",
+  ].join("\n");
+  const given = ["--build-arg", "http_proxy=p", "--build-arg", "NEEDED=given"];
+  const { code, stderr, tag } = await build({ Dockerfile }, ...given);
+  t.is(code, 0, stderr);
+  t.is(await inImage(tag, "cat /seen"), "p p given\n");
+  const without = await build({ Dockerfile });
+  t.true(without.stderr.includes("NONE: missing"), without.stderr);
 });
 
 test("the result can be files instead of an image", async (t) => {

@@ -270,6 +270,15 @@ test("whatever a Dockerfile holds, it is parsed or refused with a reason", (t) =
   t.pass();
 });
 
+test("what files are taken from is no matter of variables", (t) => {
+  for (const [line, words] of [
+    ["COPY --from=$A /a /b", /^dockerfile parse error on line 2: variable expansion is not supp/],
+    ["RUN --mount=from=$A,target=/a true", /'from' doesn't support variable expansion/],
+  ] as const) {
+    t.throws(() => parseDockerfile(Buffer.from(`FROM scratch\n${line}\n`)), { message: words });
+  }
+});
+
 test("a word that is quoted for it expands to itself", (t) => {
   fc.assert(
     fc.property(fc.string({ unit: "binary" }), (word) => {

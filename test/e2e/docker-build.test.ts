@@ -144,7 +144,8 @@ for (const plugin of plugins) {
   const suite = plugin.split("/").at(-2) ?? "";
 
   /** Runs docker with this buildx. */
-  const buildx = (...args: string[]) => {
+  const buildx = (...args: string[]) => buildxWith({}, ...args);
+  const buildxWith = (options: { readonly input?: Uint8Array }, ...args: string[]) => {
     const config = join(host, `config-${suite}`);
     mkdirSync(join(config, "cli-plugins"), { recursive: true });
     const target = join(config, "cli-plugins/docker-buildx");
@@ -153,7 +154,7 @@ for (const plugin of plugins) {
     }
     // Bake asks whether it may read outside of the directory it was started in.
     const env = { DOCKER_CONFIG: config, BUILDX_BAKE_ENTITLEMENTS_FS: "0" };
-    return engine.docker(args, { env });
+    return engine.docker(args, { env, ...options });
   };
 
   test(`buildx of ${suite} builds with secrets, contexts, ignored files and an id`, async (t) => {
@@ -204,6 +205,35 @@ for (const plugin of plugins) {
       stderr,
       /failed to solve: process "\/bin\/sh -c exit 7" did not complete successfully: exit code: 7/,
     );
+  });
+
+  test(`buildx of ${suite} sends an archive of its own input as the context`, async (t) => {
+    const directory = context({ Dockerfile: "FROM scratch\nCOPY f /g\n", f: "sent" });
+    const archive = execFileSync("tar", ["cz", "-C", directory, "."]);
+    const out = join(host, `archive-${suite}`);
+    const { code, stderr } = await buildxWith({ input: archive }, "build", "-o", out, "-");
+    t.is(code, 0, stderr);
+    t.is(readFileSync(join(out, "g"), "utf8"), "sent");
+  });
+
+  test(`buildx of ${suite} gives steps their limits, and only the networks that were allowed`, async (t) => {
+    const Dockerfile = [
+      "FROM busybox:test",
+      "RUN (ulimit -n; hostname; grep -o size=[0-9]*k /proc/mounts) > /seen",
+      "FROM busybox:test AS host",
+      "RUN --network=host true",
+    ].join("\n");
+    const directory = context({ Dockerfile });
+    const limits = ["--ulimit", "nofile=77:88", "--shm-size", "3m", "--target", "0"];
+    const hostname = ["--build-arg", "BUILDKIT_SANDBOX_HOSTNAME=named"];
+    const tag = `limited:${suite}`;
+    const made = await buildx("build", "-t", tag, ...limits, ...hostname, directory);
+    t.is(made.code, 0, made.stderr);
+    t.regex(await run(tag, "cat", "/seen"), /^77\nnamed\n(?:.*\n)*size=3072k\n/);
+    const refused = await buildx("build", directory);
+    t.true(refused.stderr.includes("network.host is not allowed"), refused.stderr);
+    const allowed = await buildx("build", "--allow", "network.host", directory);
+    t.is(allowed.code, 0, allowed.stderr);
   });
 
   test(`buildx of ${suite} writes files and archives instead of an image`, async (t) => {
