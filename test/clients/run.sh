@@ -23,6 +23,7 @@ registry=
 stop() {
   docker ps -aq | xargs -r docker rm -f >/dev/null 2>&1 || true
   "${ddcli[@]}" daemon stop >/dev/null || true
+  cp "$DD_ROOT/daemon.log" "$cache/daemon.log" || true
   [ -z "$registry" ] || kill "$registry"
   rm -rf "$work"
 }
