@@ -2,6 +2,7 @@ import type { ImageStore, StoredImage } from "../sentry/image/image-store.ts";
 import { matches, type Platform } from "../sentry/image/platform.ts";
 import { type PullOptions, pull } from "../sentry/image/pull.ts";
 import { canonicalName, parseReference, withDefaultTag } from "../sentry/image/reference.ts";
+import type { RegistrySettings } from "../sentry/image/registry-settings.ts";
 import { BuildError } from "./errors.ts";
 import type { VertexReport } from "./solve/progress.ts";
 import type { ImageSource } from "./solve/request.ts";
@@ -11,6 +12,8 @@ const SHORT_DIGEST = "sha256:".length + 12;
 export interface StoreImagesOptions {
   /** Ask the registry even where the store has the image. */
   readonly pull: boolean;
+  /** How registries are reached, as of now. */
+  readonly registries: () => RegistrySettings;
   /** What to show the registry of that name; without it, what the user has stored. */
   readonly credentials?: (domain: string) => Promise<PullOptions["credentials"]>;
   /** Say no more than the registry does, as the classic builder. */
@@ -39,10 +42,11 @@ export class StoreImages implements ImageSource {
     }
     try {
       const sizes = new Map<string, number>();
-      const { credentials } = this.#options;
+      const { credentials, registries } = this.#options;
       const { domain } = parseReference(reference);
       const { image } = await pull(this.#store, reference, {
         ...(credentials === undefined ? {} : { credentials: await credentials(domain) }),
+        settings: registries(),
         platform,
         signal,
         onProgress: (event) => {

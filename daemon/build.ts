@@ -41,6 +41,7 @@ export class Builds implements BuildEngine {
       store,
       directories,
       steps: this.#steps,
+      registries: context.registries,
       onImage: (image) => this.#made(image),
     });
   }
@@ -127,6 +128,7 @@ export class Builds implements BuildEngine {
       noCache: choice.noCache || !(await this.#mayUseCache(choice.cacheFrom)),
       images: new StoreImages(store, {
         pull: choice.pull,
+        registries: this.#context.registries,
         plainErrors: true,
         credentials: async (domain) => logins.get(domain) ?? "stored",
       }),

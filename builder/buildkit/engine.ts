@@ -5,6 +5,7 @@ import type { Directories } from "../../sentry/container/directories.ts";
 import type { ImageStore, StoredImage } from "../../sentry/image/image-store.ts";
 import type { Platform } from "../../sentry/image/platform.ts";
 import { canonicalName, parseReference, withDefaultTag } from "../../sentry/image/reference.ts";
+import type { RegistrySettings } from "../../sentry/image/registry-settings.ts";
 import { save } from "../../sentry/image/save.ts";
 import { BuildError } from "../errors.ts";
 import { builtArchive, builtFiles } from "../export/files.ts";
@@ -40,6 +41,8 @@ export interface BuildkitOptions {
   readonly store: ImageStore;
   readonly directories: Directories;
   readonly steps: StepRunner;
+  /** How registries are reached, as of now. */
+  readonly registries: () => RegistrySettings;
   /** Told of each image that a build has made. */
   readonly onImage: (image: StoredImage) => void;
 }
@@ -107,6 +110,7 @@ export class BuildkitEngine {
           },
           images: new StoreImages(store, {
             pull: options.get("image-resolve-mode") === "pull",
+            registries: this.#options.registries,
             plainErrors: false,
             credentials: (domain) => credentialsFor(domain, session),
           }),
@@ -171,6 +175,7 @@ export class BuildkitEngine {
     const session = () => this.sessions.get(job.sessionId);
     const images = new StoreImages(store, {
       pull: false,
+      registries: this.#options.registries,
       plainErrors: false,
       credentials: (domain) => credentialsFor(domain, session),
     });

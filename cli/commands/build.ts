@@ -8,6 +8,7 @@ import { StoreImages } from "../../builder/store-images.ts";
 import { ImageStore } from "../../sentry/image/image-store.ts";
 import { parsePlatform } from "../../sentry/image/platform.ts";
 import { parseReference } from "../../sentry/image/reference.ts";
+import { readRegistrySettings } from "../../sentry/image/registry-settings.ts";
 import { describeBuildError } from "../build-error.ts";
 import { buildInput } from "../build-input.ts";
 import { buildSecrets, namedContexts } from "../build-options.ts";
@@ -59,7 +60,11 @@ export async function main(
       hostname: undefined,
       entitlements: new Set(["network.host"]),
       secrets,
-      images: new StoreImages(store, { pull: values.pull, plainErrors: false }),
+      images: new StoreImages(store, {
+        pull: values.pull,
+        registries: readRegistrySettings,
+        plainErrors: false,
+      }),
       steps: new StepProcesses(buildStepProgram, directories, mode),
       signal: stop.signal,
     };

@@ -13,6 +13,7 @@ import { pieces, scratch, tar } from "../sentry/image/tar-fixture.ts";
 
 const BASE = tar([{ name: "etc/hostname", content: "base\n" }]);
 const TOP = tar([{ name: "top", content: Buffer.alloc(300_000, "top") }]);
+const DOCKERFILE = { name: "Dockerfile", content: "FROM app:1\nLABEL from=mirror\n" };
 
 interface Reply {
   readonly status: number;
@@ -411,6 +412,9 @@ test("the daemon's own insecure registries and mirrors are used, and told", asyn
   const pulled = await ask("POST", "/images/create?fromImage=app&tag=1");
   t.is(statuses(pulled).at(-1), "Status: Downloaded newer image for app:1");
   t.is(statuses(pulled)[0], "Pulling from library/app");
+  t.is((await ask("DELETE", "/images/app:1")).status, 200);
+  const built = await ask("POST", "/build?t=built", tar([DOCKERFILE]));
+  t.regex(built.body.toString(), /Successfully tagged built:latest/, "the base image of a build");
   const remote = json(await ask("GET", "/distribution/app:1/json")) as object;
   const [digest] = statuses(pulled).flatMap(
     (status) => /^Digest: (.*)$/.exec(String(status))?.[1] ?? [],
