@@ -9,6 +9,8 @@ export interface LogSpec {
   readonly fileBytes?: number;
   /** How many files there are at most, the newest included. */
   readonly files?: number;
+  /** Whether logs before the present one are compressed. */
+  readonly compress?: true;
   /** Added to each entry: chosen labels and variables of the container, shown by `logs --details`. */
   readonly attributes?: Readonly<Record<string, string>>;
 }
@@ -51,10 +53,12 @@ export function checkLogOptions(driver: string, options: LogOptions): void {
       throw invalid(`unknown log opt '${name}' for ${driver} log driver`);
     }
   }
-  sizeOf(options["max-size"]);
-  filesOf(options["max-file"]);
-  if (options["compress"] !== undefined && !/^(true|false|1|0)$/.test(options["compress"])) {
-    throw invalid(`invalid value for compress: ${options["compress"]}`);
+  const fileBytes = sizeOf(options["max-size"]);
+  const files = filesOf(options["max-file"]) ?? 1;
+  const compress = flagOf(options["compress"]);
+  if (driver === "json-file" && compress && (files < 2 || fileBytes === undefined)) {
+    const why = "when max-file is less than 2 or max-size is not set";
+    throw invalid(`compress cannot be true ${why}`);
   }
 }
 
@@ -79,6 +83,7 @@ export function logSpec(
     driver,
     ...usual,
     ...(fileBytes === undefined ? {} : { fileBytes }),
+    ...(flagOf(options["compress"]) ? { compress: true } : {}),
     ...(files === undefined || (driver === "local" && !options["max-file"]) ? {} : { files }),
     ...(attributes === undefined ? {} : { attributes }),
   };
@@ -94,6 +99,14 @@ function sizeOf(text: string | undefined): number | undefined {
   const bytes = match === null ? 0 : Number(match[1]) * (UNITS[match[2]?.toLowerCase() ?? ""] ?? 1);
   if (bytes > 0) return bytes;
   throw invalid(`invalid size: '${text}'`);
+}
+
+/** As Go reads it. */
+function flagOf(text: string | undefined): boolean {
+  if (text === undefined) return false;
+  if (/^(?:1|t|T|true|TRUE|True)$/.test(text)) return true;
+  if (/^(?:0|f|F|false|FALSE|False)$/.test(text)) return false;
+  throw invalid(`strconv.ParseBool: parsing ${JSON.stringify(text)}: invalid syntax`);
 }
 
 function filesOf(text: string | undefined): number | undefined {

@@ -1,5 +1,6 @@
 import { closeSync, fstatSync, openSync, readdirSync, readSync, statSync } from "node:fs";
 import { basename, dirname } from "node:path";
+import { compressedFrom, compressedLog, readCompressed } from "./compressed-log.ts";
 import { oldLog } from "./log-writer.ts";
 
 /** One entry of a log; see {@link import("./log-writer.ts").LogWriter}. */
@@ -122,33 +123,37 @@ export class LogFollower {
 
 /** The entries of one file, read from where the last call ended. */
 class LineReader {
+  /** Kept open, so that no other file gets its inode. */
   private readonly fd: number;
+  private readonly inode: number;
+  private readonly compressed: boolean;
   private readonly room = Buffer.alloc(CHUNK_BYTES);
   private rest: Buffer = Buffer.alloc(0);
 
-  constructor(fd: number) {
+  constructor(fd: number, compressed: boolean) {
     this.fd = fd;
+    this.inode = fstatSync(fd).ino;
+    this.compressed = compressed;
+    if (compressed) this.rest = readCompressed(fd);
   }
 
   read(take: (entry: LogEntry) => void): void {
+    this.rest = takeLines(this.rest, take);
+    if (this.compressed) return;
     for (;;) {
       const length = readSync(this.fd, this.room, 0, CHUNK_BYTES, null);
       if (length === 0) return;
-      const bytes = Buffer.concat([this.rest, this.room.subarray(0, length)]);
-      let start = 0;
-      for (let end = bytes.indexOf(10); end >= 0; end = bytes.indexOf(10, start)) {
-        const entry = parseEntry(bytes.toString("utf8", start, end));
-        if (entry !== undefined) take(entry);
-        start = end + 1;
-      }
-      this.rest = bytes.subarray(start);
+      this.rest = takeLines(Buffer.concat([this.rest, this.room.subarray(0, length)]), take);
     }
   }
 
   /** The file that is the `age`th before the newest; undefined when there is none. */
   static open(path: string, age: number): LineReader | undefined {
-    const fd = openIfThere(age === 0 ? path : oldLog(path, age));
-    return fd === undefined ? undefined : new LineReader(fd);
+    const name = nameOf(path, age);
+    const fd = openIfThere(name);
+    if (fd !== undefined) return new LineReader(fd, false);
+    const compressed = openIfThere(compressedLog(name));
+    return compressed === undefined ? undefined : new LineReader(compressed, true);
   }
 
   /** The first there is from that age on: a writer that was killed while it rotated leaves a gap. */
@@ -162,9 +167,9 @@ class LineReader {
 
   /** How many files have been begun since this one; undefined: so many that it is gone. */
   age(path: string): number | undefined {
-    const { ino } = fstatSync(this.fd);
     for (let age = 0; age <= oldestAge(path); age++) {
-      if (inoOf(age === 0 ? path : oldLog(path, age)) === ino) return age;
+      const name = nameOf(path, age);
+      if (this.isFrom(name)) return age;
     }
     return undefined;
   }
@@ -172,6 +177,28 @@ class LineReader {
   close(): void {
     closeSync(this.fd);
   }
+
+  /** Whether this is the file of that name, or what it has been compressed to. */
+  private isFrom(name: string): boolean {
+    const compressed = compressedLog(name);
+    if (this.compressed) return inoOf(compressed) === this.inode;
+    return inoOf(name) === this.inode || compressedFrom(compressed) === this.inode;
+  }
+}
+
+/** @returns what comes after the last newline. */
+function takeLines(bytes: Buffer, take: (entry: LogEntry) => void): Buffer {
+  let start = 0;
+  for (let end = bytes.indexOf(10); end >= 0; end = bytes.indexOf(10, start)) {
+    const entry = parseEntry(bytes.toString("utf8", start, end));
+    if (entry !== undefined) take(entry);
+    start = end + 1;
+  }
+  return bytes.subarray(start);
+}
+
+function nameOf(path: string, age: number): string {
+  return age === 0 ? path : oldLog(path, age);
 }
 
 /** The age of the oldest file of a log. */
@@ -180,8 +207,9 @@ function oldestAge(path: string): number {
   let oldest = 0;
   try {
     for (const entry of readdirSync(dirname(path))) {
-      const age = entry.startsWith(`${name}.`) ? entry.slice(name.length + 1) : "";
-      if (/^[1-9]\d{0,3}$/.test(age)) oldest = Math.max(oldest, Number(age));
+      const suffix = entry.startsWith(`${name}.`) ? entry.slice(name.length + 1) : "";
+      const [, age = "0"] = /^([1-9]\d{0,3})(?:\.gz)?$/.exec(suffix) ?? [];
+      oldest = Math.max(oldest, Number(age));
     }
   } catch {
     // The container has just been removed.

@@ -10,6 +10,7 @@ import {
 import { EAGAIN, EINTR, Errno } from "../abi/errno.ts";
 import { readBytes } from "../host/io.ts";
 import type { Reactor, Watch } from "../host/reactor.ts";
+import { COMPRESSED_LOG_BYTES_MAX, compressedLog, LogCompressor } from "./compressed-log.ts";
 
 const POLLIN = 0x1;
 /** A longer line becomes several entries, as docker does it. */
@@ -19,6 +20,8 @@ export const LOG_FILE_BYTES_MAX = 32 * 1024 * 1024;
 const LOG_FILES = 2;
 const NEWLINE = 10;
 const READ_BYTES = 64 * 1024;
+/** How much of the previous log is compressed, at least, with each addition to the present one. */
+const COMPRESS_BYTES = 64 * 1024;
 /** Reads at the end of a container: more than any pipe holds. */
 const DRAIN_READS_MAX = 256;
 
@@ -41,6 +44,8 @@ export const NO_LOG: Log = { append: () => {}, close: () => {} };
 export interface LogLimits {
   readonly fileBytes?: number;
   readonly files?: number;
+  /** Whether logs before the present one are compressed. */
+  readonly compress?: boolean;
   readonly attributes?: Readonly<Record<string, string>>;
 }
 
@@ -57,12 +62,15 @@ export class LogWriter implements Log {
   private size: number;
   private readonly fileBytes: number;
   private readonly files: number;
+  private readonly compress: boolean;
+  private compressing: LogCompressor | undefined;
   private readonly extra: { readonly attrs?: Readonly<Record<string, string>> };
 
   constructor(path: string, limits: LogLimits = {}) {
     this.path = path;
     this.fileBytes = limits.fileBytes ?? LOG_FILE_BYTES_MAX;
     this.files = limits.files ?? LOG_FILES;
+    this.compress = limits.compress === true && this.fileBytes <= COMPRESSED_LOG_BYTES_MAX;
     this.extra = limits.attributes === undefined ? {} : { attrs: limits.attributes };
     this.fd = openSync(path, "a+", 0o600);
     this.size = fstatSync(this.fd).size;
@@ -78,13 +86,17 @@ export class LogWriter implements Log {
     );
     try {
       if (this.size >= this.fileBytes) this.rotate();
-      this.size += writeSync(this.fd, entries.join(""));
+      const written = writeSync(this.fd, entries.join(""));
+      this.size += written;
+      // More than is written, so that it is done before the next one is full.
+      if (this.compressing !== undefined) this.compressOn(COMPRESS_BYTES + written);
     } catch {
       // A full disk costs log entries, not the container.
     }
   }
 
   close(): void {
+    this.compressing?.abandon();
     closeSync(this.fd);
   }
 
@@ -96,15 +108,41 @@ export class LogWriter implements Log {
   }
 
   private rotate(): void {
-    for (let age = this.files - 1; age > 1; age--) {
-      moveIfThere(oldLog(this.path, age - 1), oldLog(this.path, age));
+    this.compressOn(this.size + this.fileBytes);
+    const { path, files } = this;
+    if (files > 1) removeIfThere(compressedLog(oldLog(path, files - 1)));
+    for (let age = files - 1; age > 1; age--) {
+      const [from, to] = [oldLog(path, age - 1), oldLog(path, age)];
+      moveIfThere(from, to);
+      moveIfThere(compressedLog(from), compressedLog(to));
     }
-    if (this.files > 1) renameSync(this.path, oldLog(this.path, 1));
-    else unlinkSync(this.path);
-    const fd = openSync(this.path, "a+", 0o600);
+    const inode = fstatSync(this.fd).ino;
+    if (files > 1) renameSync(path, oldLog(path, 1));
+    else unlinkSync(path);
+    const fd = openSync(path, "a+", 0o600);
     closeSync(this.fd);
     this.fd = fd;
     this.size = 0;
+    if (this.compress && files > 1) this.compressing = new LogCompressor(oldLog(path, 1), inode);
+  }
+
+  private compressOn(bytes: number): void {
+    const { compressing } = this;
+    this.compressing = undefined;
+    try {
+      if (compressing?.advance(bytes) === false) this.compressing = compressing;
+    } catch {
+      // Without room for it the log stays as it is.
+      compressing?.abandon();
+    }
+  }
+}
+
+function removeIfThere(path: string): void {
+  try {
+    unlinkSync(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
   }
 }
 

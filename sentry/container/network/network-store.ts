@@ -22,7 +22,8 @@ export interface NetworkRequest {
   readonly labels?: Readonly<Record<string, string>> | undefined;
 }
 
-const NAME = /^[a-zA-Z0-9_][a-zA-Z0-9_.-]{0,254}$/;
+/** Docker takes any name that is not blank; what would garble a terminal is no name here. */
+const NAME = /^(?=.*\S)[^\p{Cc}]{1,255}$/u;
 const ID = /^[0-9a-f]{64}$/;
 const ID_PREFIX = /^[0-9a-f]{1,64}$/;
 /** Begins names of directories being made or removed. */
@@ -96,7 +97,9 @@ export class NetworkStore {
     if (!NAME.test(name)) {
       throw new ContainerError(
         "INVALID_NETWORK",
-        `invalid network name ${name}: it has letters, digits, "_", "." and "-" and begins with none of the last two`,
+        name.trim() === ""
+          ? "invalid name: name is empty"
+          : `invalid name: ${JSON.stringify(name)}`,
       );
     }
     const { driver = "bridge" } = request;

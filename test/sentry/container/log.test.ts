@@ -7,6 +7,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
+import { gunzipSync } from "node:zlib";
 import test, { type ExecutionContext } from "ava";
 import { Errno } from "../../../sentry/abi/errno.ts";
 import { checkLogOptions, logSpec } from "../../../sentry/container/log-options.ts";
@@ -154,9 +155,14 @@ test("a full disk costs entries, not the container", (t) => {
   log.close();
 });
 
-test("a log of several files is read in order, however often it was rotated, also while it is followed", (t) => {
+for (const compress of [false, true]) {
+  test(`a log of several files is read in order, however often it was rotated, also while it is followed${compress ? ", compressed" : ""}`, (t) =>
+    readsInOrder(t, compress));
+}
+
+function readsInOrder(t: ExecutionContext, compress: boolean): void {
   const path = logPath(t);
-  const writer = new LogWriter(path, { fileBytes: 200, files: 4 });
+  const writer = new LogWriter(path, { fileBytes: 200, files: 4, compress });
   const seen: string[] = [];
   writer.append("stdout", Buffer.from("first\n"));
   const follower = readLog(path, ALL, ({ log }) => seen.push(log.trim()));
@@ -171,11 +177,42 @@ test("a log of several files is read in order, however often it was rotated, als
   follower.close();
   writer.close();
   t.deepEqual(seen, expected);
-  t.true(existsSync(oldLog(path, 3)));
-  t.false(existsSync(oldLog(path, 4)));
+  const nameOf = (age: number) => oldLog(path, age) + (compress ? ".gz" : "");
+  t.true(existsSync(nameOf(3)));
+  t.false(existsSync(nameOf(4)));
+  if (compress) t.false(existsSync(oldLog(path, 1)), "what is compressed is gone");
   const kept = read(path).map(({ log }) => log.trim());
   t.deepEqual(kept, expected.slice(-kept.length));
   t.true(kept.length > 6);
+}
+
+test("a large log is compressed bit by bit; until it is done, and where a kill came between, it is read as it is", (t) => {
+  const path = logPath(t);
+  const fileBytes = 1_000_000;
+  const writer = new LogWriter(path, { fileBytes, files: 2, compress: true });
+  const line = Buffer.from(`${"x".repeat(9999)}\n`);
+  for (let i = 0; i < 100; i++) writer.append("stdout", line);
+  t.false(existsSync(oldLog(path, 1)));
+  writer.append("stdout", Buffer.from("next\n"));
+  t.true(existsSync(oldLog(path, 1)));
+  t.false(existsSync(`${oldLog(path, 1)}.gz`));
+  const seen: number[] = [];
+  const follower = readLog(path, ALL, ({ log }) => seen.push(log.length));
+  t.is(seen.length, 101);
+  for (let i = 0; i < 20; i++) writer.append("stdout", Buffer.from("more\n"));
+  t.false(existsSync(oldLog(path, 1)));
+  const packed = readFileSync(`${oldLog(path, 1)}.gz`);
+  t.true(packed.length < fileBytes / 10);
+  t.is(gunzipSync(packed).toString().split("\n").length, 101, "as any program reads it");
+  follower.readNew();
+  follower.close();
+  t.is(seen.length, 121);
+  t.is(read(path).length, 121);
+  for (let i = 0; i < 101; i++) writer.append("stdout", line);
+  writer.close();
+  t.true(existsSync(oldLog(path, 1)));
+  t.false(existsSync(`${oldLog(path, 1)}.gz`), "the oldest made room");
+  t.true(read(path).length > 100);
 });
 
 test("a log of one file is begun again when it is full; a gap left by a kill is passed over", (t) => {
@@ -240,5 +277,14 @@ test("log options are docker's, with docker's words for what is wrong", (t) => {
   wrong("json-file", { bogus: "1" }, /unknown log opt 'bogus' for json-file log driver/);
   wrong("json-file", { "max-size": "ten" }, /invalid size: 'ten'/);
   wrong("json-file", { "max-file": "0" }, /max-file cannot be less than 1/);
+  wrong(
+    "json-file",
+    { "max-size": "1m", compress: "true" },
+    /compress cannot be true when max-file/,
+  );
+  wrong("json-file", { compress: "maybe" }, /parsing "maybe": invalid syntax/);
+  t.like(logSpec("json-file", { "max-size": "1m", "max-file": "2", compress: "true" }, subject), {
+    compress: true,
+  });
   wrong("none", { "max-size": "1m" }, /unknown log opt 'max-size' for none/);
 });

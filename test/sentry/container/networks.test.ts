@@ -79,6 +79,17 @@ for (const pool of [
   });
 }
 
+test("a network has any name but a blank one, as with docker", (t) => {
+  const store = storeOf(t);
+  for (const name of ["-dash_first", ".dot", "two words"]) t.is(store.create(name, {}).name, name);
+  for (const name of ["", " ", "line\nfeed"]) {
+    t.is(
+      codeOf(() => store.create(name, {})),
+      "INVALID_NETWORK",
+    );
+  }
+});
+
 test("what is asked of a container's network is checked against the networks there are", (t) => {
   const store = storeOf(t);
   const chosen = store.create("chosen", { pools: [{ subnet: "10.9.0.0/24" }] });
