@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type ByteString, fromText, toText } from "./abi/bytes.ts";
-import { ENOENT, ENOTDIR, Errno } from "./abi/errno.ts";
+import { EACCES, EINVAL, EISDIR, ENOENT, ENOTDIR, Errno } from "./abi/errno.ts";
 import { O_RDWR, S_IFDIR } from "./abi/file.ts";
 import { TreeFiles } from "./archive/container-files.ts";
 import { confineSentry } from "./confine-sentry.ts";
@@ -348,6 +348,8 @@ export class Sentry implements SentryContainer {
     const credentials = this.#credentials(spec);
     const cwd = this.#enter(fs, spec, first);
     if (cwd !== undefined) return cwd;
+    const limits = this.#limits();
+    if (!(limits instanceof Limits)) return limits;
     const files = new FdTable();
     const terminal =
       "terminal" in stdio ? this.#openTerminal(files, stdio.terminal, credentials) : undefined;
@@ -365,17 +367,15 @@ export class Sentry implements SentryContainer {
             fs,
             files,
             credentials,
-            limits: this.#limits(),
+            limits,
             noNewPrivileges: this.#spec.privileges?.noNewPrivileges ?? false,
           });
     if (started instanceof Errno) {
       if (name instanceof Errno) files.leave();
       if (terminal !== undefined) closeFd(terminal.fd);
-      return {
-        errno: started,
-        what: "program",
-        message: `${toText(spec.argv[0] ?? "")}: ${started.text}`,
-      };
+      // To execute a directory is EACCES. Who starts something wants to know that it is one.
+      const errno = started === EACCES && this.#isDirectory(fs, name) ? EISDIR : started;
+      return { errno, what: "program", message: `${toText(spec.argv[0] ?? "")}: ${errno.text}` };
     }
     if (terminal !== undefined) terminal.pty.becomeControlling(started.leader);
     return this.#handle(started, terminal);
@@ -442,6 +442,14 @@ export class Sentry implements SentryContainer {
   }
 
   /** The program's path: as it stands, or the first executable of that name in PATH. */
+  #isDirectory(fs: FsContext, name: ByteString | Errno): boolean {
+    if (name instanceof Errno) return false;
+    const actor = { fs, credentials: initialCredentials(0, 0, []), tid: 0, process: { pid: 0 } };
+    const found = lookup(actor, fs.cwd, name);
+    return !(found instanceof Errno) && inodeAt(found).type === S_IFDIR;
+  }
+
+  /** The program in the first directory of PATH that has one that can be executed. */
   #find(fs: FsContext, spec: ProcessSpec): ByteString | Errno {
     const name = spec.argv[0] ?? "";
     if (name.includes("/")) return name;
@@ -453,25 +461,26 @@ export class Sentry implements SentryContainer {
       tid: 0,
       process: { pid: 0 },
     };
-    let refused: Errno = ENOENT;
     for (const directory of path.split(":")) {
       const candidate = `${directory === "" ? "." : directory}/${name}`;
       const opened = this.#kernel.openProgram(actor, fs.cwd, candidate);
-      if (opened instanceof Errno) {
-        if (opened !== ENOENT && opened !== ENOTDIR) refused = opened;
-        continue;
-      }
+      if (opened instanceof Errno) continue;
       opened.file.close();
       return candidate;
     }
-    return refused;
+    return ENOENT;
   }
 
-  #limits(): Limits {
+  #limits(): Limits | StartFailure {
     const number = (value: number) => (value < 0 ? RLIM_INFINITY : BigInt(value));
     const overrides = new Map<number, Limit>();
     for (const { name, soft, hard } of this.#spec.limits.ulimits) {
-      overrides.set(ULIMITS[name], { cur: number(soft), max: number(hard) });
+      const limit = { cur: number(soft), max: number(hard) };
+      if (limit.cur > limit.max) {
+        const message = `error setting rlimit type ${ULIMITS[name]}: invalid argument`;
+        return { errno: EINVAL, what: "limit", message };
+      }
+      overrides.set(ULIMITS[name], limit);
     }
     return new Limits(overrides);
   }

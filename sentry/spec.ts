@@ -113,6 +113,8 @@ export interface VolumeMountSpec {
 /** A part of a tree made of layers, as the root file system is: what a build step sees of others. */
 export interface TreeMountSpec {
   readonly kind: "tree";
+  /** The image it is, when it is one. */
+  readonly image?: { readonly id: string; readonly name: string };
   /** Host directories of its layers, bottom to top; none: it starts empty. */
   readonly layers: readonly ByteString[];
   /** Host directory of a writable layer, this mount's alone; without one, changes are forgotten. */
@@ -313,8 +315,8 @@ export interface ExitStatus {
 /** Why a process could not be started. `ENOENT`: 127 for docker; other errors of the program: 126. */
 export interface StartFailure {
   readonly errno: Errno;
-  /** What failed: the program, its working directory, or the container itself (125 for docker). */
-  readonly what: "program" | "cwd" | "container";
+  /** What failed: the program, its working directory, a limit, or the container itself (125 for docker). */
+  readonly what: "program" | "cwd" | "limit" | "container";
   /** One sentence for the user. */
   readonly message: string;
 }

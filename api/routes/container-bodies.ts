@@ -110,7 +110,7 @@ export const MOUNT = members({
     Subpath: text(),
   }),
   TmpfsOptions: part({ SizeBytes: integer(), Mode: integer(), Options: anything() }),
-  ImageOptions: anything(),
+  ImageOptions: part({ Subpath: text() }),
 });
 
 const PORT_BINDING = members({ HostIp: text(), HostPort: text() });

@@ -23,15 +23,14 @@ import { parseSignal } from "../../sentry/container/signal-name.ts";
 import { HOST_ISA } from "../../sentry/host/isa.ts";
 import type { StoredImage } from "../../sentry/image/image-store.ts";
 import { hostPlatform, matches, parsePlatform, platformName } from "../../sentry/image/platform.ts";
-import { familiarName, parseReference, withDefaultTag } from "../../sentry/image/reference.ts";
 import type { DaemonContext } from "../context.ts";
 import { networkingOf } from "../networks/spec.ts";
 import { healthCheck, imageHealth } from "./health-check.ts";
 import { hostOptionsOf } from "./host-options.ts";
 import { limitsOf } from "./limits.ts";
-import { mountRequests } from "./mount-requests.ts";
+import { mountedImages, mountRequests } from "./mount-requests.ts";
 import { modeOf } from "./runtime.ts";
-import { textsOf, wordsOf } from "./words.ts";
+import { imageWithTag, textsOf, wordsOf } from "./words.ts";
 
 const HOSTNAME_LENGTH_MAX = 64;
 const SHORT_ID = 12;
@@ -79,7 +78,7 @@ export async function createContainer(
   const { shown, check } = healthCheck(body.Healthcheck, imageCheck, wordsOf(body.Shell));
   const init = hostConfig.Init === true ? withInit(command, image.isa) : undefined;
   const { mounts, anonymousVolumes } = resolveMounts(
-    mountRequests(body, hostConfig, store),
+    mountRequests(hostConfig, store, await mountedImages(hostConfig, context.images)),
     [...image.config.Volumes, ...Object.keys(body.Volumes ?? {})],
     mode,
     directories,
@@ -172,7 +171,7 @@ async function imageOf(
   if (name === "") throw new ApiError("INVALID", "no image specified");
   if (name === HOST_IMAGE) return { image: hostImage(platformText), health: undefined };
   const image = await images.find(name);
-  if (image === undefined) throw new ApiError("NO_SUCH_IMAGE", withTag(name));
+  if (image === undefined) throw new ApiError("NO_SUCH_IMAGE", imageWithTag(name));
   if (platformText !== undefined && !isFor(image, platformText)) {
     throw new ApiError(
       "NOT_FOUND",
@@ -197,15 +196,6 @@ function isFor({ config }: StoredImage, platformText: string): boolean {
   } catch (error) {
     if (platformText.includes("/")) return false;
     throw error;
-  }
-}
-
-/** As docker names an image that is not there: with its tag. */
-export function withTag(name: string): string {
-  try {
-    return familiarName(withDefaultTag(parseReference(name)));
-  } catch {
-    return name;
   }
 }
 

@@ -13,6 +13,7 @@ import type { NetworkSpec } from "../../sentry/spec.ts";
 import type { DaemonContext } from "../context.ts";
 import { describeNetworks } from "../networks/describe.ts";
 import { findContainer } from "../networks/find.ts";
+import { describeMounts } from "./describe-mounts.ts";
 import { describeFailure } from "./start-failure.ts";
 import { goTime, type StatusWord } from "./status.ts";
 
@@ -230,21 +231,3 @@ const DEFAULTS = {
   ],
   ReadonlyPaths: ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"],
 };
-
-/** Mounts as inspect and list tell them. */
-export function describeMounts({ spec, engine }: ContainerRecord): JsonObject[] {
-  // `--tmpfs` is shown where it was asked for, in the host configuration; `--mount type=tmpfs` is shown here.
-  const hidden = new Set([INIT_TARGET, ...Object.keys(engine?.hostConfig["Tmpfs"] ?? {})]);
-  return spec.mounts
-    .filter(({ target }) => !hidden.has(toText(target)))
-    .map((mount) => ({
-      Type: mount.kind,
-      ...(mount.kind === "volume" ? { Name: mount.name } : {}),
-      Source: "source" in mount ? toText(mount.source) : "",
-      Destination: toText(mount.target),
-      ...(mount.kind === "volume" ? { Driver: "local" } : {}),
-      Mode: mount.readOnly ? "ro" : mount.kind === "volume" ? "z" : "",
-      RW: !mount.readOnly,
-      Propagation: mount.kind === "bind" ? "rprivate" : "",
-    }));
-}

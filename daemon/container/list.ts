@@ -4,7 +4,8 @@ import { ApiError } from "../../api/errors.ts";
 import type { Filters } from "../../api/filters.ts";
 import { toText } from "../../sentry/abi/bytes.ts";
 import type { Container, ContainerRecord } from "../../sentry/container/record.ts";
-import { commandText, describeMounts, networkModeOf } from "./inspect.ts";
+import { describeMounts } from "./describe-mounts.ts";
+import { commandText, networkModeOf } from "./inspect.ts";
 import { type StatusWord, statusText } from "./status.ts";
 
 const STATUSES = ["created", "restarting", "running", "removing", "paused", "exited", "dead"];

@@ -1,11 +1,12 @@
 import { posix } from "node:path";
 import { ApiError } from "../../api/errors.ts";
-import type { CreateBody, HostConfigBody, MountBody } from "../../api/routes/container-bodies.ts";
+import type { HostConfigBody, MountBody } from "../../api/routes/container-bodies.ts";
 import { toText } from "../../sentry/abi/bytes.ts";
 import type { MountRequest } from "../../sentry/container/mounts.ts";
 import type { ContainerStore } from "../../sentry/container/store.ts";
+import type { ImageStore, StoredImage } from "../../sentry/image/image-store.ts";
 import { findContainer } from "../networks/find.ts";
-import { textsOf } from "./words.ts";
+import { imageWithTag, textsOf } from "./words.ts";
 
 const BIND_OPTIONS = new Set(
   `rw z Z cached delegated consistent private rprivate shared rshared slave rslave nocopy`.split(
@@ -13,18 +14,36 @@ const BIND_OPTIONS = new Set(
   ),
 );
 
+/** The images that are mounted, by the names they are asked for with. */
+export type MountedImages = ReadonlyMap<string, StoredImage>;
+
+/** @throws {ApiError} `NO_SUCH_IMAGE`. */
+export async function mountedImages(
+  { Mounts }: HostConfigBody,
+  images: ImageStore,
+): Promise<MountedImages> {
+  const found = new Map<string, StoredImage>();
+  for (const { Type, Source } of Mounts ?? []) {
+    if (Type !== "image" || !Source) continue;
+    const image = await images.find(Source);
+    if (image === undefined) throw new ApiError("NO_SUCH_IMAGE", imageWithTag(Source));
+    found.set(Source, image);
+  }
+  return found;
+}
+
 /**
  * What a container mounts: `Binds`, `Mounts`, `Tmpfs` and `VolumesFrom` of its host configuration.
  * @throws {ApiError} in docker's words.
  */
 export function mountRequests(
-  _body: CreateBody,
   { Binds, Mounts, Tmpfs, VolumesFrom, VolumeDriver }: HostConfigBody,
   store: ContainerStore,
+  images: MountedImages,
 ): readonly MountRequest[] {
   const own = [
     ...(Binds ?? []).map(ofBind),
-    ...(Mounts ?? []).map(ofMount),
+    ...(Mounts ?? []).map((mount) => ofMount(mount, images)),
     ...Object.entries(Tmpfs ?? {}).map(([path, options]) => ofTmpfs(path, options ?? "")),
   ];
   refuseDrivers(own, VolumeDriver, Mounts);
@@ -89,17 +108,35 @@ function volumeName(name: string, text: string): string {
   throw new ApiError("INVALID", `invalid volume specification: '${text}'`);
 }
 
-function ofMount(mount: MountBody): MountRequest {
+/** What belongs to each type, of the members that are not everybody's. */
+const MEMBERS: Readonly<Record<string, readonly (keyof MountBody)[]>> = {
+  bind: ["BindOptions", "Source"],
+  volume: ["VolumeOptions", "Source"],
+  tmpfs: ["TmpfsOptions"],
+  image: ["ImageOptions", "Source"],
+};
+const NOT_FOR_ALL = ["BindOptions", "VolumeOptions", "ImageOptions", "Source"] as const;
+
+function ofMount(mount: MountBody, images: MountedImages): MountRequest {
   const type = mount.Type ?? "";
-  const invalid = (why: string) =>
-    new ApiError("INVALID", `invalid mount config for type ${JSON.stringify(type)}: ${why}`);
+  const config = `invalid mount config for type ${JSON.stringify(type)}`;
+  const invalid = (why: string) => new ApiError("INVALID", `${config}: ${why}`);
   if (!mount.Target) throw invalid("field Target must not be empty");
-  const target = targetOf(mount.Target, "");
-  const readOnly = mount.ReadOnly ?? false;
+  const target = targetOf(mount.Target, config);
+  const own = Object.hasOwn(MEMBERS, type) ? MEMBERS[type] : undefined;
+  if (own === undefined) throw invalid("mount type unknown");
   const { Source } = mount;
+  if ((type === "bind" || type === "image") && !Source) {
+    throw invalid("field Source must not be empty");
+  }
+  for (const name of NOT_FOR_ALL) {
+    if (mount[name] && !own.includes(name)) throw invalid(`field ${name} must not be specified`);
+  }
+  const readOnly = mount.ReadOnly ?? false;
   switch (type) {
     case "bind":
       if (!Source) throw invalid("field Source must not be empty");
+      checkPropagation(mount, invalid);
       if (!Source.startsWith("/")) {
         throw invalid(`invalid mount path: '${Source}' mount path must be absolute`);
       }
@@ -111,6 +148,12 @@ function ofMount(mount: MountBody): MountRequest {
         create: mount.BindOptions?.CreateMountpoint ?? false,
       };
     case "volume":
+      if (!Source && mount.VolumeOptions?.Subpath) {
+        throw invalid("must not set Subpath when using anonymous volumes");
+      }
+      if (!Source && readOnly) {
+        throw invalid("must not set ReadOnly mode when using anonymous volumes");
+      }
       return {
         kind: "volume",
         name: Source ? volumeName(Source, Source) : undefined,
@@ -121,7 +164,14 @@ function ofMount(mount: MountBody): MountRequest {
         labels: textsOf(mount.VolumeOptions?.Labels),
         options: textsOf(mount.VolumeOptions?.DriverConfig?.Options),
       };
-    case "tmpfs":
+    case "image": {
+      const image = images.get(Source ?? "");
+      if (Source == null || image === undefined) throw new Error("The image has been looked for");
+      const { id, layerDirectories: layers } = image;
+      const subpath = mount.ImageOptions?.Subpath || undefined;
+      return { kind: "image", name: Source, id, layers, target, subpath };
+    }
+    default:
       return {
         kind: "tmpfs",
         target,
@@ -130,11 +180,14 @@ function ofMount(mount: MountBody): MountRequest {
         mode: mount.TmpfsOptions?.Mode || undefined,
         noexec: !tmpfsHas(mount, "exec"),
       };
-    case "":
-      throw invalid("mount type unknown");
-    default:
-      throw new ApiError("INVALID", `mount type unknown: ${JSON.stringify(type)}`);
   }
+}
+
+/** Mounts of the host have no meaning inside and the other way round, but a word has to be one of mount(8)'s. */
+function checkPropagation({ BindOptions }: MountBody, invalid: (why: string) => ApiError): void {
+  const { Propagation } = BindOptions ?? {};
+  if (!Propagation || /^r?(?:private|shared|slave)$/.test(Propagation)) return;
+  throw invalid(`invalid propagation mode: ${Propagation}`);
 }
 
 /** Options of a tmpfs are lists of a name and perhaps a value. */

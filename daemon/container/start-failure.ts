@@ -17,12 +17,17 @@ const WORDS: Readonly<Record<string, string>> = {
   ENOMEM: "cannot allocate memory",
 };
 
+/** What runc finds when it looks at a path, before it tries to execute what is there. */
+const UNREACHABLE: ReadonlySet<string> = new Set(["ENOENT", "ENOTDIR", "ELOOP", "ENAMETOOLONG"]);
+
 /** How ddcli exits when it is no fault of the command's. */
 const UNKNOWN_FAILURE = 125;
 
 const START =
   "failed to create task for container: failed to create shim task: OCI runtime create failed: runc " +
-  "create failed: unable to start container process: error during container init: ";
+  "create failed: unable to start container process: ";
+const INIT = "error during container init: ";
+const LIMITS = "error setting rlimits for ready process: ";
 const EXEC = "OCI runtime exec failed: exec failed: unable to start container process: ";
 
 /** Why a container did not start, as docker says it. */
@@ -44,7 +49,8 @@ function startWords(
   if (reason.what === "cwd" && reason.errno === "ENOTDIR") {
     return `Cannot mkdir: ${cwd} is not a directory`;
   }
-  return `${START}${detail(reason, argv[0] ?? "", cwd)}: unknown`;
+  if (reason.what === "limit") return `${START}${LIMITS}${message}: unknown`;
+  return `${START}${INIT}${detail(reason, argv[0] ?? "", cwd)}: unknown`;
 }
 
 /** What inspect shows of a container that could not be started; its exit code is 128 where no command is at fault. */
@@ -68,6 +74,7 @@ export function execFailure(
   cwd: string,
 ): string {
   if (reason === undefined || reason.what === "container") return message;
+  if (reason.what === "limit") return `${EXEC}${LIMITS}${message}: unknown`;
   return `${EXEC}${detail(reason, argv[0] ?? "", cwd)}: unknown`;
 }
 
@@ -76,8 +83,9 @@ function detail({ what, errno }: FailureReason, program: string, cwd: string): s
   if (what === "cwd")
     return `chdir to cwd (${JSON.stringify(cwd)}) set in config.json failed: ${words}`;
   const quoted = JSON.stringify(program);
-  if (errno !== "ENOENT") return `exec: ${quoted}: ${words}`;
-  return program.includes("/")
-    ? `exec: ${quoted}: stat ${program}: ${words}`
-    : `exec: ${quoted}: executable file not found in $PATH`;
+  if (errno === "ENOENT" && !program.includes("/")) {
+    return `exec: ${quoted}: executable file not found in $PATH`;
+  }
+  const isPath = UNREACHABLE.has(errno);
+  return isPath ? `exec: ${quoted}: stat ${program}: ${words}` : `exec: ${quoted}: ${words}`;
 }

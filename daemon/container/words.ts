@@ -1,3 +1,5 @@
+import { familiarName, parseReference, withDefaultTag } from "../../sentry/image/reference.ts";
+
 /** Docker's `StrSlice`: a word stands for a list of one. Undefined where there was nothing. */
 export function wordsOf(
   value: readonly string[] | string | null | undefined,
@@ -11,4 +13,13 @@ export function textsOf(
   value: Readonly<Record<string, string | null>> | null | undefined,
 ): Record<string, string> {
   return Object.fromEntries(Object.entries(value ?? {}).map(([key, text]) => [key, text ?? ""]));
+}
+
+/** As docker names an image that is not there: with its tag. */
+export function imageWithTag(name: string): string {
+  try {
+    return familiarName(withDefaultTag(parseReference(name)));
+  } catch {
+    return name;
+  }
 }

@@ -4,6 +4,7 @@ import { fromText } from "../abi/bytes.ts";
 import { CAPABILITY_NAMES } from "../abi/capability-names.ts";
 import type { ContainerSpec, DeviceSpec, Mode, NetworkSpec } from "../spec.ts";
 import { ContainerError } from "./errors.ts";
+import { flagOf } from "./flag-word.ts";
 
 /** Options as `docker run` has them; paths and names are text. */
 export interface HostOptions {
@@ -109,12 +110,22 @@ function normal(text: string, option: string): string {
   throw invalid(`invalid ${option}: unknown capability: "${text.toUpperCase()}"`);
 }
 
+/** Security options of our own, and words of docker's that stand alone. */
+const OWN_OPTIONS: ReadonlySet<string> = new Set(["untrusted", "dd", "dd.egress"]);
+const PLAIN_OPTIONS: ReadonlySet<string> = new Set(["disable", "writable-cgroups"]);
+
 /** Of `--security-opt`; what belongs to others (`untrusted`, `dd.egress`) is theirs to judge. */
 function noNewPrivilegesOf(options: readonly string[], warnings: string[]): boolean {
   let noNewPrivileges = false;
   for (const option of options) {
-    const [, key = "", value] = /^([^=:]+)(?:[=:](.*))?$/s.exec(option) ?? [];
-    if (key === "no-new-privileges") noNewPrivileges = value !== "false";
+    // An equals sign divides, a colon only where there is none.
+    const divided = option.includes("=") ? /^([^=]*)=(.*)$/s : /^([^:]*):(.*)$/s;
+    const [, key = option, value] = divided.exec(option) ?? [];
+    if (key === "no-new-privileges") noNewPrivileges = flagIn(value ?? "true", option);
+    else if (OWN_OPTIONS.has(key) || (value === undefined && PLAIN_OPTIONS.has(key))) continue;
+    else if (value === undefined)
+      throw invalid(`invalid --security-opt 1: ${JSON.stringify(option)}`);
+    else if (key === "writable-cgroups") flagIn(value, option);
     else if (key === "seccomp" && value !== "unconfined" && value !== "builtin") {
       warnings.push(
         "A seccomp profile has no effect here: every system call is answered by the container's own kernel.",
@@ -122,9 +133,17 @@ function noNewPrivilegesOf(options: readonly string[], warnings: string[]): bool
     } else if (key === "apparmor" || key === "label" || key === "systempaths") {
       const off = value === "unconfined" || value === "disable";
       if (!off) warnings.push(`The security option ${key} has no effect here.`);
+    } else if (key !== "seccomp") {
+      throw invalid(`invalid --security-opt 2: ${JSON.stringify(option)}`);
     }
   }
   return noNewPrivileges;
+}
+
+function flagIn(word: string, option: string): boolean {
+  const flag = flagOf(word);
+  if (flag === undefined) throw invalid(`invalid --security-opt 2: ${JSON.stringify(option)}`);
+  return flag;
 }
 
 function sysctlSpec(

@@ -1,5 +1,6 @@
 /** `--log-driver` and `--log-opt`: what becomes of what a container prints. */
 import { ContainerError } from "./errors.ts";
+import { flagOf } from "./flag-word.ts";
 
 /** How a container's log is kept. */
 export interface LogSpec {
@@ -55,7 +56,7 @@ export function checkLogOptions(driver: string, options: LogOptions): void {
   }
   const fileBytes = sizeOf(options["max-size"]);
   const files = filesOf(options["max-file"]) ?? 1;
-  const compress = flagOf(options["compress"]);
+  const compress = compressOf(options);
   if (driver === "json-file" && compress && (files < 2 || fileBytes === undefined)) {
     const why = "when max-file is less than 2 or max-size is not set";
     throw invalid(`compress cannot be true ${why}`);
@@ -83,7 +84,7 @@ export function logSpec(
     driver,
     ...usual,
     ...(fileBytes === undefined ? {} : { fileBytes }),
-    ...(flagOf(options["compress"]) ? { compress: true } : {}),
+    ...(compressOf(options) ? { compress: true } : {}),
     ...(files === undefined || (driver === "local" && !options["max-file"]) ? {} : { files }),
     ...(attributes === undefined ? {} : { attributes }),
   };
@@ -101,12 +102,10 @@ function sizeOf(text: string | undefined): number | undefined {
   throw invalid(`invalid size: '${text}'`);
 }
 
-/** As Go reads it. */
-function flagOf(text: string | undefined): boolean {
-  if (text === undefined) return false;
-  if (/^(?:1|t|T|true|TRUE|True)$/.test(text)) return true;
-  if (/^(?:0|f|F|false|FALSE|False)$/.test(text)) return false;
-  throw invalid(`strconv.ParseBool: parsing ${JSON.stringify(text)}: invalid syntax`);
+function compressOf({ compress = "false" }: LogOptions): boolean {
+  const flag = flagOf(compress);
+  if (flag !== undefined) return flag;
+  throw invalid(`strconv.ParseBool: parsing ${JSON.stringify(compress)}: invalid syntax`);
 }
 
 function filesOf(text: string | undefined): number | undefined {

@@ -32,6 +32,16 @@ export type MountRequest =
       readonly options?: Readonly<Record<string, string>>;
     }
   | {
+      /** What an image has, to be read. */
+      readonly kind: "image";
+      readonly name: string;
+      readonly id: string;
+      /** Host directories of its layers, bottom to top. */
+      readonly layers: readonly string[];
+      readonly target: string;
+      readonly subpath: string | undefined;
+    }
+  | {
       readonly kind: "tmpfs";
       readonly target: string;
       readonly readOnly: boolean;
@@ -83,6 +93,7 @@ export function resolveMounts(
   const mounts = all.map((request): MountSpec => {
     if (request.kind === "bind") return bindSpec(request, checkSource(request, mode, directories));
     if (request.kind === "tmpfs") return tmpfsSpec(request);
+    if (request.kind === "image") return imageSpec(request);
     const own = request.name === undefined ? { [ANONYMOUS_LABEL]: "" } : {};
     const labels = { ...own, ...request.labels };
     const volume = volumes.ensure(request.name ?? randomId(), labels, request.options);
@@ -133,13 +144,26 @@ function volumeSpec(
   };
 }
 
-function checkSubpath(path: string): string {
+function checkSubpath(path: string, kind = "volume"): string {
   const normal = posix.normalize(path).replace(/\/$/, "");
   if (!/^(\/|\.\.(\/|$))/.test(normal) && !normal.includes("\0") && normal !== ".") return normal;
   throw new ContainerError(
     "INVALID_MOUNT",
-    `invalid mount config for type "volume": subpath must be a relative path within the volume`,
+    `invalid mount config for type "${kind}": subpath must be a relative path within the volume`,
   );
+}
+
+/** As docker has it, nothing can be changed there. */
+function imageSpec(request: MountRequest & { kind: "image" }): MountSpec {
+  const { id, name, layers, target, subpath } = request;
+  return {
+    kind: "tree",
+    image: { id, name },
+    layers: layers.map(fromText),
+    path: fromText(subpath === undefined ? "/" : `/${checkSubpath(subpath, "image")}`),
+    target: fromText(target),
+    readOnly: true,
+  };
 }
 
 function tmpfsSpec(request: MountRequest & { kind: "tmpfs" }): MountSpec {

@@ -30,7 +30,7 @@ function accountFile(sentry: SentryContainer, path: string): Uint8Array {
 
 /** The exit code docker gives for a process that could not be started. */
 export function exitCodeOf(failure: StartFailure): 125 | 126 | 127 {
-  if (failure.what === "container") return 125;
+  if (failure.what === "container" || failure.what === "limit") return 125;
   return failure.errno.name === "ENOENT" ? 127 : 126;
 }
 

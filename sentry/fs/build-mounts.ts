@@ -152,6 +152,12 @@ function failure(target: ByteString, source: ByteString, error: Errno): MountErr
   return new MountError(`Mounting ${toText(source)} at ${toText(target)} failed: ${error}`);
 }
 
+/** Docker's words for a part of a volume or an image that cannot be mounted. */
+function inaccessible(path: ByteString, { text }: Errno): MountError {
+  const why = text.replace(/^./, (letter) => letter.toLowerCase());
+  return new MountError(`cannot access path ${toText(path)}: ${why}`);
+}
+
 class Builder {
   readonly namespace: MountNamespace;
   readonly #spec: TreeSpec;
@@ -292,7 +298,7 @@ class Builder {
     const hidden = new MountNamespace(fs);
     const actor = { ...this.#actor, fs: new FsContext(hidden.root.rootPath) };
     const source = lookup(actor, hidden.root.rootPath, spec.path);
-    if (source instanceof Errno) throw failure(spec.target, spec.path, source);
+    if (source instanceof Errno) throw inaccessible(spec.path, source);
     const at = this.#target(spec.target, inodeAt(source).type === S_IFDIR);
     this.namespace.attach(source.dentry, at, { flags: readOnlyFlag(spec.readOnly) });
   }
@@ -304,7 +310,7 @@ class Builder {
     for (const name of subpath?.split("/") ?? []) {
       const inner = openAt(dirfd, name, HOST_O.PATH | HOST_O.NOFOLLOW);
       closeFd(dirfd);
-      if (inner instanceof Errno) throw failure(target, `${source}/${subpath}`, inner);
+      if (inner instanceof Errno) throw inaccessible(`${source}/${subpath}`, inner);
       dirfd = inner;
     }
     const fs = new HostFs({ dirfd });

@@ -39,6 +39,18 @@ const STARTS = [
     shown: `126 ${RUNC}exec: "/etc/passwd": permission denied: unknown`,
   },
   {
+    what: "a directory",
+    words: [IMAGE, "/etc"],
+    code: 126,
+    shown: `126 ${RUNC}exec: "/etc": is a directory: unknown`,
+  },
+  {
+    what: "a path through a file",
+    words: [IMAGE, "/etc/passwd/x"],
+    code: 125,
+    shown: `126 ${RUNC}exec: "/etc/passwd/x": stat /etc/passwd/x: not a directory: unknown`,
+  },
+  {
     what: "a working directory that is a file",
     words: ["-w", "/etc/passwd", IMAGE, "true"],
     code: 125,
@@ -100,6 +112,32 @@ const CONFLICTS: readonly (readonly [options: readonly string[], why: string])[]
   ],
 ];
 
+test("an exec tells of a directory, and of a program that is nowhere, as runc does", async (t) => {
+  t.timeout(300_000);
+  await engine.docker(["run", "-d", "--init", "--name", "execs", IMAGE, "sleep", "1000"]);
+  for (const [program, code, why] of [
+    ["/etc", 126, "is a directory"],
+    ["nosuch", 127, "executable file not found in $PATH"],
+    ["/etc/passwd/x", 126, "stat /etc/passwd/x: not a directory"],
+  ] as const) {
+    const ran = await engine.docker(["exec", "execs", program]);
+    t.is(ran.code, code, program);
+    const words = `OCI runtime exec failed: exec failed: unable to start container process: exec: "${program}": ${why}: unknown`;
+    t.true(`${ran.stdout}${ran.stderr}`.includes(words), ran.stdout);
+  }
+});
+
+test("a soft limit above the hard one keeps a container from starting", async (t) => {
+  const Ulimits = [{ Name: "nofile", Soft: 20, Hard: 10 }];
+  const body = { Image: IMAGE, Cmd: ["true"], HostConfig: { Ulimits } };
+  t.is((await create("v1.50", "?name=limits", body)).status, 201);
+  const { code, stderr } = await engine.docker(["start", "limits"]);
+  t.is(code, 1);
+  const why =
+    "error setting rlimits for ready process: error setting rlimit type 7: invalid argument";
+  t.true(stderr.includes(`unable to start container process: ${why}: unknown`), stderr);
+});
+
 /** What docker without plugins does not have either. */
 const ABSENT: readonly (readonly [options: readonly string[], words: string])[] = [
   [["--gpus", "all"], 'could not select device driver "" with capabilities: [[gpu]]'],
@@ -148,6 +186,64 @@ const BODIES: readonly (readonly [path: string, body: object, status: number, wo
     400,
     "invalid Annotations: the empty string is not permitted as an annotation key",
   ],
+  ...[
+    [{ Type: "nosuch", Target: "/x" }, "mount type unknown"],
+    [{ Type: "bind", Target: "/x" }, "field Source must not be empty"],
+    [{ Type: "tmpfs", Source: "/a", Target: "/x" }, "field Source must not be specified"],
+    [
+      { Type: "bind", Source: "/", Target: "/x", VolumeOptions: {} },
+      "field VolumeOptions must not be specified",
+    ],
+    [
+      { Type: "bind", Source: "/", Target: "x" },
+      "invalid mount path: 'x' mount path must be absolute",
+    ],
+    [{ Type: "bind", Source: "/", Target: "/" }, "invalid specification: destination can't be '/'"],
+    [
+      { Type: "bind", Source: "/", Target: "/x", BindOptions: { Propagation: "odd" } },
+      "invalid propagation mode: odd",
+    ],
+    [
+      { Type: "volume", Target: "/x", ReadOnly: true },
+      "must not set ReadOnly mode when using anonymous volumes",
+    ],
+    [
+      { Type: "volume", Target: "/x", VolumeOptions: { Subpath: "a" } },
+      "must not set Subpath when using anonymous volumes",
+    ],
+    [
+      { Type: "image", Source: IMAGE, Target: "/x", ImageOptions: { Subpath: "../a" } },
+      "subpath must be a relative path within the volume",
+    ],
+  ].map(([mount, why]) => {
+    const { Type } = mount as { readonly Type: string };
+    const words = `invalid mount config for type "${Type}": ${why}`;
+    return ["", { HostConfig: { Mounts: [mount] } }, 400, words] as const;
+  }),
+  [
+    "",
+    { HostConfig: { Mounts: [{ Type: "image", Source: "nosuch", Target: "/x" }] } },
+    404,
+    "No such image: nosuch:latest",
+  ],
+  ...["nosuch", "label"].map(
+    (option) =>
+      [
+        "",
+        { HostConfig: { SecurityOpt: [option] } },
+        400,
+        `invalid --security-opt 1: "${option}"`,
+      ] as const,
+  ),
+  ...["nosuch=x", "no-new-privileges=maybe"].map(
+    (option) =>
+      [
+        "",
+        { HostConfig: { SecurityOpt: [option] } },
+        400,
+        `invalid --security-opt 2: "${option}"`,
+      ] as const,
+  ),
   [
     "?platform=plan9%2Famd64",
     {},
