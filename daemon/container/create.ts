@@ -26,7 +26,7 @@ import { hostPlatform, matches, parsePlatform, platformName } from "../../sentry
 import type { DaemonContext } from "../context.ts";
 import { networkingOf } from "../networks/spec.ts";
 import { healthCheck, imageHealth } from "./health-check.ts";
-import { hostOptionsOf } from "./host-options.ts";
+import { hostOptionsOf, sharedWithIds } from "./host-options.ts";
 import { limitsOf } from "./limits.ts";
 import { mountedImages, mountRequests } from "./mount-requests.ts";
 import { modeOf } from "./runtime.ts";
@@ -93,6 +93,7 @@ export async function createContainer(
       name: chosen,
       imageName,
     });
+  const shared = { ...hostConfig, ...sharedWithIds(hostConfig, store) };
   // Found before anything is made.
   logOf("");
   const held = store.create(id, name, (chosen) => ({
@@ -122,7 +123,7 @@ export async function createContainer(
     ...(restart === undefined ? {} : { restart }),
     ...(check === undefined ? {} : { health: check }),
     engine: engineRecord(
-      shown === undefined ? body : { ...body, Healthcheck: shown },
+      { ...body, ...(shown === undefined ? {} : { Healthcheck: shown }), HostConfig: shared },
       image,
       entrypoint,
     ),

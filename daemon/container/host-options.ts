@@ -1,6 +1,8 @@
 import { ApiError } from "../../api/errors.ts";
 import type { CreateBody, HostConfigBody } from "../../api/routes/container-bodies.ts";
 import type { HostOptions } from "../../sentry/container/host-options.ts";
+import type { ContainerStore } from "../../sentry/container/store.ts";
+import { findContainer } from "../networks/find.ts";
 import { wordsOf } from "./words.ts";
 
 /** What a client asks for beyond the ordinary. @param warnings gets what is not done as asked. */
@@ -55,6 +57,23 @@ const NAMESPACES = [
   ["UsernsMode", "User namespace mode"],
   ["CgroupnsMode", "Cgroup namespace mode"],
 ] as const;
+
+/** The namespaces of other containers, by their ids: those stay when somebody gives the other a new name. */
+export function sharedWithIds(
+  hostConfig: HostConfigBody,
+  store: ContainerStore,
+): Pick<HostConfigBody, "PidMode" | "IpcMode"> {
+  const byId = (mode: string): string => {
+    const [, name] = /^container:(.+)$/s.exec(mode) ?? [];
+    const other = name === undefined ? undefined : findContainer({ store }, name);
+    return other === undefined ? mode : `container:${other.record.spec.id}`;
+  };
+  const { PidMode, IpcMode } = hostConfig;
+  return {
+    ...(PidMode ? { PidMode: byId(PidMode) } : {}),
+    ...(IpcMode ? { IpcMode: byId(IpcMode) } : {}),
+  };
+}
 
 /** GPUs and the like: no driver for them is here, as on a machine with docker alone. */
 function refuseDevices(requests: unknown): void {
