@@ -122,7 +122,9 @@ test("an exec tells of a directory, and of a program that is nowhere, as runc do
   ] as const) {
     const ran = await engine.docker(["exec", "execs", program]);
     t.is(ran.code, code, program);
-    const words = `OCI runtime exec failed: exec failed: unable to start container process: exec: "${program}": ${why}: unknown`;
+    const words =
+      "OCI runtime exec failed: exec failed: unable to start container process: " +
+      `exec: "${program}": ${why}: unknown`;
     t.true(`${ran.stdout}${ran.stderr}`.includes(words), ran.stdout);
   }
 });

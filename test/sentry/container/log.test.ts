@@ -156,7 +156,8 @@ test("a full disk costs entries, not the container", (t) => {
 });
 
 for (const compress of [false, true]) {
-  test(`a log of several files is read in order, however often it was rotated, also while it is followed${compress ? ", compressed" : ""}`, (t) =>
+  const kind = compress ? "compressed files" : "several files";
+  test(`a log of ${kind} is read in order, however often rotated, also while it is followed`, (t) =>
     readsInOrder(t, compress));
 }
 
@@ -186,7 +187,7 @@ function readsInOrder(t: ExecutionContext, compress: boolean): void {
   t.true(kept.length > 6);
 }
 
-test("a large log is compressed bit by bit; until it is done, and where a kill came between, it is read as it is", (t) => {
+test("a large log is compressed bit by bit, and read as it is until that is done", (t) => {
   const path = logPath(t);
   const fileBytes = 1_000_000;
   const writer = new LogWriter(path, { fileBytes, files: 2, compress: true });
