@@ -52,6 +52,11 @@ const ERRORS = {
     (name = "") => `Invalid container name (${name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed`,
   ],
   NO_CONFIG: [400, () => "config cannot be empty in order to create a container"],
+  START_CONFIG: [
+    400,
+    () =>
+      "starting container with non-empty request body was deprecated since API v1.22 and removed in v1.24",
+  ],
   NO_COMMAND: [400, () => "no command specified"],
   NOT_RUNNING: [409, (id = "") => `container ${id} is not running`],
   LOG_UNREADABLE: [501, () => "configured logging driver does not support reading"],

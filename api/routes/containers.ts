@@ -1,3 +1,4 @@
+import type { IncomingHttpHeaders } from "node:http";
 import type { ContainersEngine, WaitCondition } from "../engine/containers.ts";
 import { ApiError } from "../errors.ts";
 import { Filters } from "../filters.ts";
@@ -13,6 +14,9 @@ import {
 } from "./container-bodies.ts";
 import { logsRow } from "./container-logs.ts";
 import { clampSize } from "./execs.ts";
+
+/** As docker counts: what is shorter says nothing. */
+const EMPTY_OBJECT_MAX = 7;
 
 const LIST_FILTERS = [
   "ancestor",
@@ -139,7 +143,10 @@ export function containerRows(containers: ContainersEngine): readonly Row[] {
       url: "/containers/:id/start",
       summary: "Start it",
       query: queryOf({ detachKeys: query.text("Accepted, without a meaning here") }),
-      handle: async ({ params: { id = "" } }) => done((await containers.start(id)) ? 204 : 304),
+      handle: async ({ params: { id = "" }, headers }) => {
+        refuseConfig(headers);
+        return done((await containers.start(id)) ? 204 : 304);
+      },
     }),
     route({
       method: "POST",
@@ -284,4 +291,12 @@ export function containerRows(containers: ContainersEngine): readonly Row[] {
     attach("/containers/:id/attach/ws", "websocket"),
     logsRow(containers),
   ];
+}
+
+/** Before 1.24 a container was told here what it is to be; now that is no longer taken, but an empty object is. */
+function refuseConfig(headers: IncomingHttpHeaders): void {
+  const isChunked = headers["transfer-encoding"] !== undefined;
+  if (isChunked || Number(headers["content-length"] ?? 0) > EMPTY_OBJECT_MAX) {
+    throw new ApiError("START_CONFIG");
+  }
 }

@@ -140,6 +140,15 @@ test("a soft limit above the hard one keeps a container from starting", async (t
   t.true(stderr.includes(`unable to start container process: ${why}: unknown`), stderr);
 });
 
+test("a container is not told at its start what it is to be", async (t) => {
+  t.is((await create("v1.50", "?name=plain", { Image: IMAGE, Cmd: ["true"] })).status, 201);
+  const words =
+    "starting container with non-empty request body was deprecated since API v1.22 and removed in v1.24";
+  const Binds = ["/:/x"];
+  t.deepEqual(await post("/v1.50/containers/plain/start", { Binds }), { status: 400, words });
+  t.is((await post("/v1.50/containers/plain/start", {})).status, 204);
+});
+
 /** What docker without plugins does not have either. */
 const ABSENT: readonly (readonly [options: readonly string[], words: string])[] = [
   [["--gpus", "all"], 'could not select device driver "" with capabilities: [[gpu]]'],
@@ -272,7 +281,13 @@ function create(
   query: string,
   body: object,
 ): Promise<{ readonly status: number | undefined; readonly words: unknown }> {
-  const path = `/${version}/containers/create${query}`;
+  return post(`/${version}/containers/create${query}`, body);
+}
+
+function post(
+  path: string,
+  body: object,
+): Promise<{ readonly status: number | undefined; readonly words: unknown }> {
   const { socketPath } = engine;
   return new Promise((resolve, reject) => {
     const headers = { "content-type": "application/json" };
@@ -283,7 +298,7 @@ function create(
         text += chunk;
       });
       reply.on("end", () => {
-        const { message } = JSON.parse(text) as { readonly message?: unknown };
+        const { message } = JSON.parse(text || "{}") as { readonly message?: unknown };
         resolve({ status: reply.statusCode, words: message });
       });
     });
