@@ -181,6 +181,14 @@ Outcome Generate(Translator* t, uint64_t pc, FormedRegion* formed, Draft* draft,
   }
   if (!made || !Describe(t, generated, draft)) return Outcome::kNoRoom;
   if (reference_count != nullptr) *reference_count = generated.reference_count;
+  // Whoever records makes code for programs that do not.
+  const bool recorded = t->environment.reference_limit != 0;
+  if (generated.reads_status && !t->environment.reads_status && !recorded) {
+    t->environment.reads_status = true;
+    t->stale = true;
+  }
+  draft->reads_status = generated.reads_status;
+  draft->floats = generated.floats;
   draft->pc = pc;
   draft->entry = entry;
   draft->base = base;
@@ -252,6 +260,7 @@ void Reset(Translator* t) {
 }
 
 void BeginEmpty(Translator* t) {
+  t->stale = false;
   t->entry_count = 0;
   t->translation_count = 1;
   t->page_use_count = 1;

@@ -74,6 +74,7 @@ struct Translator {
   LowerBlock lower;
   uint32_t lock;
   uint32_t reset_pending;
+  bool stale;  // all there is was made for another environment
   Runner* runners;
 
   uint8_t* code_begin;  // routines, then translations
@@ -138,6 +139,7 @@ struct Draft {
   // Stay where they are.
   const FaultPoint* points;
   const select::x64::Homes* homes;
+  bool reads_status, floats;  // as Generated has them
 };
 enum class Outcome : uint8_t { kDone, kNothing, kNoRoom };
 struct FormedRegion;

@@ -55,6 +55,9 @@ class Installer {
     draft.entry = EntryOfTarget(region->target);
     if (draft.entry == nullptr) return Outcome::kNoRoom;
     if (draft.entry->host != t_->environment.translate) return Outcome::kNothing;
+    // What is stored watches nothing.
+    const bool watched = t_->environment.reads_status || t_->environment.flushes;
+    if (watched && region->floats != 0) return Outcome::kNothing;
     const StoredParts parts = PartsOf(region);
     if (!IsOf(region, parts)) return Outcome::kNothing;
     draft.base = (reinterpret_cast<uint64_t>(t_->code_at) + 15) & ~uint64_t{15};

@@ -114,6 +114,8 @@ bool Store(Translator* t, const FormedRegion& formed, const Draft& draft, uint32
     const uint64_t page = t->peeked_pages[i] << kPageBits;
     if (page - kBase < g_source->size) pages.Add(page);
   }
+  // The program has to be told by code of its own.
+  if (draft.reads_status) return false;
   uint32_t reference_count = 0;
   for (uint32_t i = 0; i < references_made; i++) {
     if (IsKept(t->environment.references[i])) reference_count++;
@@ -136,6 +138,7 @@ bool Store(Translator* t, const FormedRegion& formed, const Draft& draft, uint32
   region->page_count = pages.count;
   region->code_bytes = draft.code_bytes;
   region->homes = *draft.homes;
+  region->floats = draft.floats ? 1 : 0;
   for (uint32_t i = 0; i < draft.point_count; i++) points[i] = draft.points[i];
   for (uint32_t i = 0; i < pages.count; i++) page_numbers[i] = pages.at[i];
   for (uint32_t i = 0; i < draft.code_bytes; i++) stored_code[i] = draft.code[i];

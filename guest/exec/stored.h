@@ -76,7 +76,7 @@ struct StoredRegion {
   uint32_t point_count;
   uint32_t page_count;
   uint32_t code_bytes;
-  uint32_t reserved;
+  uint32_t floats;  // 1: depends on what floating point is watched for
   select::x64::Homes homes;
 };
 static_assert(sizeof(StoredRegion) % 8 == 0);

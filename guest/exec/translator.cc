@@ -30,6 +30,16 @@ void MakeRoom(Translator* t) {
   __atomic_store_n(&t->reset_pending, 0, __ATOMIC_SEQ_CST);
 }
 
+// A guest flushes denormals.
+void NoteFlushing(Translator* t) {
+  Lock(t);
+  if (!t->environment.flushes) {
+    t->environment.flushes = true;
+    MakeRoom(t);
+  }
+  Unlock(t);
+}
+
 uint32_t* Place(Translator* t, uint64_t pc) {
   return &t->dispatch->offsets[pc >> 2 & select::x64::Dispatch::kMask];
 }
@@ -48,7 +58,7 @@ uint64_t Arrive(Translator* t, Runner* runner, uint64_t pc) {
   Lock(t);
   bool no_room;
   uint64_t host = Translate(t, pc, &no_room);
-  if (no_room) {
+  if (no_room || t->stale) {
     MakeRoom(t);
     host = Translate(t, pc, &no_room);
   }
@@ -166,6 +176,9 @@ Exit RunUntilExit(Translator* t, ir::State* state, Runner* runner) {
         break;
       case Left::kSignalled:
         return {ExitKind::kInterrupt, {}};
+      case Left::kFlushes:
+        NoteFlushing(t);
+        break;
       case Left::kInvalidateCode: {
         const uint64_t line =
             state->scratch[select::x64::kScratchLine] & ir::kAddressMask & ~(kLineBytes - 1);
@@ -182,6 +195,8 @@ Exit Run(Translator* translator, ir::State* state) {
   Running running(translator, state);
   uint64_t& mxcsr = state->scratch[select::x64::kScratchMxcsr];
   mxcsr = select::x64::MxcsrOf(state->fpcr);
+  const bool flushes = (state->fpcr & ir::kFpcrFlushToZero) != 0;
+  if (flushes && !translator->environment.flushes) NoteFlushing(translator);
   const Exit exit = RunUntilExit(translator, state, running.runner());
   state->fpsr |= select::x64::FpsrOf(static_cast<uint32_t>(mxcsr));
   return exit;

@@ -275,6 +275,7 @@ bool Codegen::Fence(const Op& op) {
 }
 
 bool Codegen::ReadSystem(const Op& op) {
+  if (op.imm == static_cast<int64_t>(ir::SystemRegister::kFloatStatus)) reads_status_ = true;
   if (op.imm != static_cast<int64_t>(ir::SystemRegister::kThreadPointer)) return false;
   const Gpr target = Target(op.dst, kRax);
   Mov(Size::k64, target, StateMem(offsetof(ir::State, tls)));

@@ -18,6 +18,12 @@ constexpr uint32_t kLeastWorth = 3;
 constexpr uint32_t kEvictionCost = 12;
 constexpr uint32_t kLeastWorthVector = 2;
 
+// Obeys FPCR and adds to FPSR.
+bool IsFloat(ir::OpCode code) {
+  return KindOf(code) == ir::OpKind::kFloat || code == ir::OpCode::kFCompare ||
+         code == ir::OpCode::kFCondCompare;
+}
+
 // The register of most worth of those in `candidates`; 32: there is none.
 uint32_t MostWorth(const uint32_t* worth, uint32_t candidates) {
   uint32_t best = 32;
@@ -211,9 +217,8 @@ void Codegen::MarkPoint(const Op& op, bool rbx_saved) {
 }
 
 bool Codegen::LeftOut(const Op& op) const {
-  const ir::OpKind kind = KindOf(op.code);
-  return (kind == ir::OpKind::kFloat && env_->without(Technique::kFloat)) ||
-         (kind == ir::OpKind::kVector && env_->without(Technique::kVector));
+  return (IsFloat(op.code) && env_->without(Technique::kFloat)) ||
+         (KindOf(op.code) == ir::OpKind::kVector && env_->without(Technique::kVector));
 }
 
 void Codegen::EmitOp(const Op& op, uint32_t index) {
@@ -224,7 +229,13 @@ void Codegen::EmitOp(const Op& op, uint32_t index) {
     return;
   }
   const Selection selection = SelectionOf(op.code);
-  if (selection == nullptr || LeftOut(op) || !(this->*selection)(op)) CallKernel(op);
+  if (selection == nullptr || LeftOut(op)) {
+    CallKernel(op);
+  } else if (IsFloat(op.code)) {
+    EmitFloat(op, selection);
+  } else if (!(this->*selection)(op)) {
+    CallKernel(op);
+  }
   if (env_->without(Technique::kResident)) ClobberFlags();
   ReleaseTemps(index);
 }
@@ -257,7 +268,7 @@ bool Codegen::Generate(const Environment& environment, const ir::Region& region,
   env_ = &environment;
   region_ = &region;
   point_count_ = stub_count_ = op_number_ = 0;
-  failed_ = false;
+  failed_ = reads_status_ = floats_ = false;
   Start(code_, sizeof code_, base);
   NoteReferences(environment.references, environment.reference_limit);
   Plan();
@@ -266,7 +277,8 @@ bool Codegen::Generate(const Environment& environment, const ir::Region& region,
   for (uint32_t i = 0; i < region.block_count && !failed_; i++) EmitBlock(i);
   if (!failed_) EmitStubs();
   if (failed_ || overflow()) return false;
-  *out = {code_, offset(), points_, point_count_, reference_count(), homes_};
+  *out = {code_,  offset(),      points_, point_count_, reference_count(),
+          homes_, reads_status_, floats_};
   return true;
 }
 

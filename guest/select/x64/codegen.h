@@ -158,6 +158,7 @@ class Codegen : private emit::x64::Assembler {
   bool ClearExclusive(const ir::Op& op);
   bool Fence(const ir::Op& op);
   bool ReadSystem(const ir::Op& op);
+  bool WriteSystem(const ir::Op& op);
   bool PauseOp(const ir::Op& op);
   bool InvalidateCode(const ir::Op& op);
   // vector.cc
@@ -219,6 +220,7 @@ class Codegen : private emit::x64::Assembler {
   void EmitPrologue();
   void EmitBlock(uint32_t index);
   bool LeftOut(const ir::Op& op) const;
+  void EmitFloat(const ir::Op& op, Selection selection);
   void EmitOp(const ir::Op& op, uint32_t index);
   void CountTempUses(const ir::Block& block);
   void MarkPoint(const ir::Op& op, bool rbx_saved = false);
@@ -305,6 +307,7 @@ class Codegen : private emit::x64::Assembler {
   void ExitTo(uint64_t pc);
   void ExitIndirect();
   void LeaveWith(Left left, uint64_t pc);
+  uint64_t NextPc(const ir::Op& op) const;
   void PrepareEdges();
   void Inherit(int16_t edge);
   Stub* NewStub(Stub::Kind kind);
@@ -320,6 +323,8 @@ class Codegen : private emit::x64::Assembler {
   void Widen(const ir::Op& op, ir::Ref ref, Xmm target);
   // float.cc
   Stub* KernelIfNan(const ir::Op& op, Xmm reg);
+  Stub* KernelIfTiny(const ir::Op& op, Xmm reg, bool is_double);
+  Stub* KernelIfFlushing(const ir::Op& op);
   Xmm UseFloat(const ir::Op& op, ir::Ref ref, Xmm scratch);
   void FinishFloat(const ir::Op& op, Xmm reg, Upper upper);
 
@@ -349,6 +354,8 @@ class Codegen : private emit::x64::Assembler {
   Stub stubs_[kStubLimit];
   uint32_t stub_count_ = 0;
   bool failed_ = false;
+  bool reads_status_ = false;
+  bool floats_ = false;
   uint8_t code_[kCodeLimit];
 };
 

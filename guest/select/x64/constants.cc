@@ -22,6 +22,8 @@ void FillConstants(ConstantPool* pool) {
     pool->sign_double[i] = 0x8000000000000000;
     pool->sign_single[i] = 0x8000000080000000;
     pool->all_ones[i] = ~uint64_t{0};
+    pool->least_double[i] = 0x0010000000000000;
+    pool->least_single[i] = 0x0080000000800000;
     for (uint32_t ah = 0; ah < 80; ah++) pool->flags_of_compare[i][ah] = FlagsOfCompare(ah, i == 1);
   }
   for (uint32_t i = 0; i < 16; i++) {

@@ -40,6 +40,7 @@ enum class Left : uint32_t {
   kIllegalMemory,
   kInterrupt,
   kSignalled,       // a handler of the host's has made it leave: exec::LeaveAt
+  kFlushes,         // the guest flushes denormals from now on; on at State::pc
   kInvalidateCode,  // the line at State::scratch[kScratchLine] has changed; on at State::pc
 };
 
@@ -107,6 +108,10 @@ struct Environment {
   // Addresses may have tags (ir::kAddressMask). Only then code takes them off: without it such an
   // address, which no x86-64 processor accepts, is a fault.
   bool tagged;
+  // What the guest's floating point is watched for, which costs something in each operation: some
+  // guest code reads FPSR; some has set FPCR.FZ. See Codegen::KernelIfTiny and KernelIfFlushing.
+  bool reads_status;
+  bool flushes;
   // Nothing, but where that is what is being measured.
   Without without;
   // Where what the code refers to is noted; a limit of 0: nowhere.
@@ -132,6 +137,7 @@ struct alignas(64) ConstantPool {
   double one, two_63, two_32;
   float one_single, two_63_single, two_32_single;
   uint64_t all_ones[2];
+  uint64_t least_double[2], least_single[2];  // normal numbers
   uint64_t address_mask;
 };
 void FillConstants(ConstantPool* pool);

@@ -234,6 +234,15 @@ bool Codegen::Terminator(const Op& op) {
   }
 }
 
+// The instruction after the operation's.
+uint64_t Codegen::NextPc(const Op& op) const {
+  const ir::Block& block = region_->blocks[block_];
+  for (uint32_t i = op_in_block_ + 1; i < block.op_count; i++) {
+    if (block.ops[i].pc_offset != op.pc_offset) return block.pc + block.ops[i].pc_offset;
+  }
+  return block.next_pc;
+}
+
 // Leaves after the instruction, which is its block's last: what comes next may be new.
 bool Codegen::InvalidateCode(const Op& op) {
   SaveFlags();
@@ -241,15 +250,22 @@ bool Codegen::InvalidateCode(const Op& op) {
   Lea(Size::k64, kRcx, Mem::At(line, 0));
   Mov(Size::k64, StateMem(offsetof(ir::State, scratch) + 8 * kScratchLine), kRcx);
   StoreDirty(DirtyNow());
-  const ir::Block& block = region_->blocks[block_];
-  uint64_t next = block.next_pc;
-  for (uint32_t i = op_in_block_ + 1; i < block.op_count; i++) {
-    if (block.ops[i].pc_offset != op.pc_offset) {
-      next = block.pc + block.ops[i].pc_offset;
-      break;
-    }
+  LeaveWith(Left::kInvalidateCode, NextPc(op));
+  return true;
+}
+
+// Who flushes denormals for the first time leaves: code is another one from then on.
+bool Codegen::WriteSystem(const Op& op) {
+  if (op.imm != static_cast<int64_t>(ir::SystemRegister::kFloatControl) || env_->flushes) {
+    return false;
   }
-  LeaveWith(Left::kInvalidateCode, next);
+  CallKernel(op);
+  Label done;
+  TestImm(Size::k32, StateMem(offsetof(ir::State, fpcr)), int32_t{ir::kFpcrFlushToZero});
+  Jcc(Cc::kE, &done);
+  StoreDirty(DirtyNow());
+  LeaveWith(Left::kFlushes, NextPc(op));
+  Bind(&done);
   return true;
 }
 

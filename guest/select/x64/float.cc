@@ -81,6 +81,47 @@ Stub* Codegen::KernelIfNan(const Op& op, Xmm reg) {
   return KernelIf(Cc::kNe, op);
 }
 
+// arm64 calls a result tiny before it is rounded, x86-64 afterwards: it is not the same of what is
+// rounded up to the smallest normal number, which arm64 flushes to zero, or says is an underflow.
+// Null: nobody could tell.
+Stub* Codegen::KernelIfTiny(const Op& op, Xmm reg, bool is_double) {
+  if (!env_->flushes && !env_->reads_status) return nullptr;
+  V(vex::kPand, kX14, reg,
+    Constant(is_double ? offsetof(ConstantPool, abs_double) : offsetof(ConstantPool, abs_single)));
+  if (is_double) {
+    V(vex::kPcmpeqq, kX14, kX14, Constant(offsetof(ConstantPool, least_double)));
+  } else {
+    V(vex::kPcmpeqd, kX14, kX14, Constant(offsetof(ConstantPool, least_single)));
+  }
+  Ptest(kX14, kX14);
+  return KernelIf(Cc::kNe, op);
+}
+
+// x86-64 does not tell that it has taken a number for 0, and calls results inexact that it makes 0.
+// Guests that flush and look at exceptions as well get them from kernels.
+Stub* Codegen::KernelIfFlushing(const Op& op) {
+  ClobberFlags();
+  if (op.code == OpCode::kFToGeneral) {
+    Target(op.dst, kRax);
+  } else {
+    TargetV(op.dst, kX15);
+  }
+  TestImm(Size::k32, StateMem(offsetof(ir::State, fpcr)), int32_t{ir::kFpcrFlushToZero});
+  return KernelIf(Cc::kNe, op);
+}
+
+void Codegen::EmitFloat(const Op& op, Selection selection) {
+  floats_ = true;
+  const bool exactly = env_->flushes && env_->reads_status;
+  if (exactly && WritesFlags(op)) {
+    CallKernel(op);
+    return;
+  }
+  Stub* stub = exactly ? KernelIfFlushing(op) : nullptr;
+  if (!(this->*selection)(op)) CallKernel(op);
+  if (stub != nullptr) EndKernelIf(stub);
+}
+
 // An operand of which only the lower half counts: exceptions of the upper half must not happen.
 Xmm Codegen::UseFloat(const Op& op, ir::Ref ref, Xmm scratch) {
   const Xmm reg = UseV(ref, scratch);
@@ -105,8 +146,9 @@ bool Codegen::FBinary(const Op& op) {
   ClobberFlags();
   const FloatOp instruction = Instruction(op.code);
   const Xmm a = UseFloat(op, op.a, kX13);
-  // Scalar instructions take what is above from the first operand.
-  const Upper upper = UpperOf(op.a);
+  // Scalar instructions take what is above from the first operand. Of others the upper half is a
+  // result as well, and 0 - 0 is not 0 when rounding down.
+  const Upper upper = IsScalar(op) ? UpperOf(op.a) : Upper::kUnknown;
   Xmm target = TargetV(op.dst, kX15);
   if (op.dst == op.a || op.dst == op.b) target = kX15;
   if (IsScalar(op)) {
@@ -115,8 +157,11 @@ bool Codegen::FBinary(const Op& op) {
     Packed(instruction, IsDouble(op), target, a, UseFloat(op, op.b, kX14));
   }
   Stub* stub = KernelIfNan(op, target);
+  const bool rounds = op.code == OpCode::kFMul || op.code == OpCode::kFDiv;
+  Stub* tiny = rounds ? KernelIfTiny(op, target, IsDouble(op)) : nullptr;
   FinishFloat(op, target, upper);
   EndKernelIf(stub);
+  if (tiny != nullptr) EndKernelIf(tiny);
   return true;
 }
 
@@ -142,7 +187,7 @@ bool Codegen::FMulAdd(const Op& op) {
   const Xmm c = UseFloat(op, op.c, kX15);
   const Xmm a = UseFloat(op, op.a, kX13);
   const Xmm b = UseFloat(op, op.b, kX14);
-  const Upper upper = UpperOf(op.c);
+  const Upper upper = IsScalar(op) ? UpperOf(op.c) : Upper::kUnknown;
   TargetV(op.dst, kX15);
   if (c != kX15) Movaps(kX15, c);
   uint8_t opcode = IsScalar(op) ? 0xb9 : 0xb8;
@@ -150,8 +195,10 @@ bool Codegen::FMulAdd(const Op& op) {
   if ((op.extra & ir::kNegateProduct) != 0) opcode += 4;
   Fma231(opcode, IsDouble(op), kX15, a, b);
   Stub* stub = KernelIfNan(op, kX15);
+  Stub* tiny = KernelIfTiny(op, kX15, IsDouble(op));
   FinishFloat(op, kX15, upper);
   EndKernelIf(stub);
+  if (tiny != nullptr) EndKernelIf(tiny);
   return true;
 }
 
@@ -400,8 +447,10 @@ bool Codegen::FConvert(const Op& op) {
   CvtScalar(IsDouble(op), kX15, kX15, a);
   Ucomis(to == Width::k64, kX15, kX15);
   Stub* stub = KernelIf(Cc::kP, op);
+  Stub* tiny = to == Width::k32 ? KernelIfTiny(op, kX15, false) : nullptr;
   DefineV(op.dst, kX15, to == Width::k64 ? Upper::kZeroFrom64 : Upper::kZeroFrom32);
   EndKernelIf(stub);
+  if (tiny != nullptr) EndKernelIf(tiny);
   return true;
 }
 

@@ -36,7 +36,6 @@ void Codegen::CallKernel(const Op& op) {
   for (const Ref ref : {op.dst, op.code == ir::OpCode::kLoadExclusivePair ? op.b : op.dst}) {
     Gpr gpr;
     Xmm xmm;
-    if (ref.temp()) continue;
     if (InGpr(ref, &gpr)) Mov(Size::k64, gpr, HomeInState(ref));
     if (InXmm(ref, &xmm)) {
       Movups(xmm, HomeInState(ref));

@@ -17,6 +17,8 @@ struct Generated {
   size_t point_count;
   uint32_t reference_count;
   Homes homes;
+  bool reads_status;  // FPSR
+  bool floats;        // depends on what floating point is watched for
 };
 
 // Makes code that will run at `base`. False: the region does not fit.

@@ -68,6 +68,7 @@ constexpr Row kRows[] = {
     {OpCode::kClearExclusive, &Codegen::ClearExclusive},
     {OpCode::kFence, &Codegen::Fence},
     {OpCode::kReadSystem, &Codegen::ReadSystem},
+    {OpCode::kWriteSystem, &Codegen::WriteSystem},
     {OpCode::kPause, &Codegen::PauseOp},
     {OpCode::kInvalidateCode, &Codegen::InvalidateCode},
     {OpCode::kVMov, &Codegen::VMov},

@@ -34,10 +34,16 @@ void Yield() { sched_yield(); }
 
 }  // namespace
 
-Translated::Translated()
+Translated::Translated(bool watching)
     : translator_(exec::Make({Map, Protect, Fetch, Yield}, kCacheBytes, lower::a64::LowerBlock)) {
   Expect(translator_ != nullptr, "a translator can be made");
   LeaveOutAsAsked(translator_);
+  if (!watching) return;
+  dd_vector vector{};
+  vector.words[0] = 0xd53b4420;  // mrs x0, fpsr
+  vector.count = 1;
+  dd_outcome outcome;
+  Run(&vector, &outcome, 1);
 }
 
 void Translated::Run(const dd_vector* in, dd_outcome* out, size_t count) {

@@ -8,7 +8,8 @@ namespace dd::test {
 
 class Translated : public Machine {
  public:
-  Translated();
+  // `watching`: code has read FPSR before, so that exceptions are exact in every mode.
+  explicit Translated(bool watching);
   const char* name() const override { return "translated"; }
   void Run(const dd_vector* in, dd_outcome* out, size_t count) override;
 
