@@ -1,7 +1,8 @@
 #!/bin/bash
-# How often the litmus tests' outcomes are seen: test/arm64/litmus.sh [RUNS]. Natively on this machine and translated, in both
-# modes; the tests themselves are checks/litmus.c. What is forbidden must be 0 everywhere; what this processor allows, a store
-# overtaken by a later load (SB, R), should be seen, or the rest proves little: then give the machine less to do.
+# How often the litmus tests' outcomes are seen: test/arm64/litmus.sh [RUNS]. Natively on this machine
+# and translated, in both modes; the tests themselves are checks/litmus.c. What is forbidden must be 0
+# everywhere; what this processor allows, a store overtaken by a later load (SB, R), should be seen,
+# or the rest proves little: then give the machine less to do.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 top=$(cd "$here/../.." && pwd)
@@ -24,7 +25,8 @@ for ((i = 0; i < runs; i++)); do "$state/x86_64"; done >"$state/native.out"
 for mode in trusted untrusted; do
   option=()
   [ $mode = trusted ] || option=(--untrusted)
-  dd run --rm -q "${option[@]}" --platform linux/arm64 -v "$state/arm64:/litmus:ro" "$image" sh -c "$loop" >"$state/$mode.out"
+  dd run --rm -q "${option[@]}" --platform linux/arm64 -v "$state/arm64:/litmus:ro" "$image" \
+    sh -c "$loop" >"$state/$mode.out"
 done
 cd "$state"
 awk '
