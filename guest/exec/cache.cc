@@ -45,8 +45,8 @@ void Unlock(Translator* t) { __atomic_store_n(&t->lock, 0, __ATOMIC_RELEASE); }
 
 namespace {
 
-// Of the index: addresses that are near share cache lines.
-uint64_t Slot(uint64_t pc) { return Hash(pc >> 8) >> 32 << 6 | (pc >> 2 & 63); }
+// Of the index: addresses that are near share cache lines, and those of a page a page.
+uint64_t Slot(uint64_t pc) { return Hash(pc >> 12) >> 32 << 10 | (pc >> 2 & 1023); }
 
 }  // namespace
 
@@ -141,20 +141,24 @@ Outcome MakeTranslation(Translator* t, uint64_t pc, Batch* batch) {
 
 namespace {
 
-// Keeps what describes generated code.
+// Keeps what describes generated code. Most regions have the same homes as the one before.
 bool Describe(Translator* t, const select::x64::Generated& generated, Draft* draft) {
   const size_t point_bytes = generated.point_count * sizeof(FaultPoint);
   if (t->data_at + sizeof(select::x64::Homes) + point_bytes > t->data_end) return false;
-  auto* homes = reinterpret_cast<select::x64::Homes*>(t->data_at);
-  *homes = generated.homes;
-  uint8_t* points = t->data_at + sizeof *homes;
+  if (t->homes == nullptr || !(*t->homes == generated.homes)) {
+    auto* homes = reinterpret_cast<select::x64::Homes*>(t->data_at);
+    *homes = generated.homes;
+    t->homes = homes;
+    t->data_at += sizeof *homes;
+  }
+  uint8_t* points = t->data_at;
   Copy(points, reinterpret_cast<const uint8_t*>(generated.points), point_bytes);
-  t->data_at = points + point_bytes;
+  t->data_at += point_bytes;
   draft->code = generated.code;
   draft->code_bytes = static_cast<uint32_t>(generated.code_bytes);
   draft->point_count = static_cast<uint32_t>(generated.point_count);
   draft->points = reinterpret_cast<const FaultPoint*>(points);
-  draft->homes = homes;
+  draft->homes = t->homes;
   return true;
 }
 
@@ -265,6 +269,7 @@ void BeginEmpty(Translator* t) {
   t->translation_count = 1;
   t->page_use_count = 1;
   t->data_at = t->data_begin;
+  t->homes = nullptr;
   t->code_at = t->code_begin + kRoutineBytes;
 }
 

@@ -93,9 +93,10 @@ struct Translator {
   uint32_t entry_index_mask;
   Translation* translations;  // by ascending code address; 1.. are used
   uint32_t translation_count, translation_limit;
-  uint8_t* data_begin;  // fault points
+  uint8_t* data_begin;  // fault points, and homes
   uint8_t* data_at;
   uint8_t* data_end;
+  const select::x64::Homes* homes;  // of the last translation that was made; null: none
   uint32_t* page_buckets;
   PageUse* page_uses;  // 1.. are used
   uint32_t page_use_count, page_use_limit;
@@ -114,6 +115,7 @@ struct Translator {
   uint8_t* window;  // guest bytes of a page
   const StoredHeader* stored[kStoredLimit];
   Loan loans[kLoanLimit];
+  uint32_t loan_count;  // places that were ever used
   uint32_t loan_next;
   Fresh* fresh;  // translation_limit addresses
 };

@@ -168,7 +168,8 @@ bool Prepare(Translator* t, Loan* loan, const StoredHeader* stored) {
 }  // namespace
 
 Loan* LoanAt(Translator* t, uint64_t pc) {
-  for (Loan& loan : t->loans) {
+  for (uint32_t i = 0; i < t->loan_count; i++) {
+    Loan& loan = t->loans[i];
     if (pc >= loan.begin && pc < loan.end) return &loan;
   }
   return nullptr;
@@ -196,13 +197,15 @@ Outcome Install(Translator* t, uint64_t pc) {
 }
 
 void ForgetEntries(Translator* t) {
-  for (const Loan& loan : t->loans) {
+  for (uint32_t i = 0; i < t->loan_count; i++) {
+    const Loan& loan = t->loans[i];
     if (loan.end != 0) Clear(loan.entries, loan.stored->target_count);
   }
 }
 
 void ForgetPages(Translator* t, uint64_t begin, uint64_t end) {
-  for (const Loan& loan : t->loans) {
+  for (uint32_t i = 0; i < t->loan_count; i++) {
+    const Loan& loan = t->loans[i];
     if (begin < loan.end && loan.begin < end) Clear(loan.pages, loan.stored->page_count);
   }
 }
@@ -222,15 +225,15 @@ const StoredHeader* Keep(Translator* t, const StoredHeader* stored) {
 void Lend(Translator* t, uint64_t begin, uint64_t end, uint64_t offset,
           const StoredHeader* stored) {
   Lock(t);
-  uint32_t place = t->loan_next;
-  for (uint32_t i = 0; i < kLoanLimit; i++) {
-    Loan& loan = t->loans[i];
-    if (loan.begin < end && begin < loan.end) loan.begin = loan.end = 0;
-    if (t->loans[place].end != 0 && loan.end == 0) place = i;
+  Loan* loan = nullptr;
+  for (uint32_t i = 0; i < t->loan_count; i++) {
+    Loan& each = t->loans[i];
+    if (each.begin < end && begin < each.end) each.begin = each.end = 0;
+    if (each.end == 0) loan = &each;
   }
-  Loan* loan = &t->loans[place];
+  if (loan == nullptr && t->loan_count < kLoanLimit) loan = &t->loans[t->loan_count++];
+  if (loan == nullptr) loan = &t->loans[t->loan_next++ % kLoanLimit];
   loan->begin = loan->end = 0;
-  t->loan_next = (place + 1) % kLoanLimit;
   if (Prepare(t, loan, stored)) {
     loan->base = begin - offset;
     loan->begin = begin;

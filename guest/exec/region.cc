@@ -15,6 +15,7 @@ using ir::OpCode;
 
 // Branches over a longer distance are calls that return elsewhere, or leave for good.
 constexpr uint64_t kReach = 8192;
+static_assert(2 * kReach <= INT16_MAX);  // FaultPoint::pc_delta
 constexpr uint64_t kWindowBytes = 1024;  // fetched at once
 constexpr uint64_t kBlockBytes = 256;    // that most blocks do not exceed
 constexpr uint32_t kOpsEnough = ir::kOpsPerRegion - 1024;
@@ -159,6 +160,7 @@ class Former {
     const bool conditional = ir::IsConditional(last.code);
     uint32_t begin = kNoLoop;
     const auto look_at = [&](uint64_t pc) {
+      if (pc - entry_ > block.pc - entry_) return;  // forward
       const auto to = static_cast<uint32_t>(ir::BlockAt(ordered_, count_, pc));
       if (to <= end && to < begin) begin = to;
     };

@@ -6,15 +6,19 @@
 namespace dd::ir {
 namespace {
 
-// What a block does first to the flags that it finds.
-enum class FirstUse : uint8_t { kNone, kReads, kWrites };
+// What a block does first to the flags that it finds, and which operation does it.
+struct FirstUse {
+  enum Kind : uint8_t { kNone, kReads, kWrites };
+  Kind kind;
+  uint32_t op;
+};
 
 FirstUse FirstUseOf(const Block& block) {
   for (uint32_t i = 0; i < block.op_count; i++) {
-    if (ReadsFlags(block.ops[i])) return FirstUse::kReads;
-    if (WritesFlags(block.ops[i])) return FirstUse::kWrites;
+    if (ReadsFlags(block.ops[i])) return {FirstUse::kReads, i};
+    if (WritesFlags(block.ops[i])) return {FirstUse::kWrites, i};
   }
-  return FirstUse::kNone;
+  return {FirstUse::kNone, block.op_count};
 }
 
 // Bits [begin, end) of a set of bits.
@@ -50,7 +54,7 @@ void FindFlagsWanted(const Region& region, const Flow& flow, const Outside& outs
   bool matters = false;  // looking outside costs most
   for (uint32_t b = 0; b < region.block_count; b++) {
     first_use[b] = FirstUseOf(region.blocks[b]);
-    matters = matters || first_use[b] != FirstUse::kNone;
+    matters = matters || first_use[b].kind != FirstUse::kNone;
   }
   for (uint32_t b = 0; b < region.block_count; b++) {
     if (!matters || WantedOutside(region.blocks[b], flow.blocks[b], outside)) {
@@ -65,8 +69,8 @@ void FindFlagsWanted(const Region& region, const Flow& flow, const Outside& outs
     changed = false;
     for (uint32_t i = region.block_count; i-- > 0;) {
       const uint64_t bit = uint64_t{1} << i;
-      if ((*live_in & bit) != 0 || first_use[i] == FirstUse::kWrites) continue;
-      if (first_use[i] == FirstUse::kReads || live_after(i)) {
+      if ((*live_in & bit) != 0 || first_use[i].kind == FirstUse::kWrites) continue;
+      if (first_use[i].kind == FirstUse::kReads || live_after(i)) {
         *live_in |= bit;
         changed = true;
       }
@@ -81,7 +85,7 @@ void FindFlagsWanted(const Region& region, const Flow& flow, const Outside& outs
       Fill(wanted_after, first + i, first + end, live);
       end = i;
     };
-    for (uint32_t i = block.op_count; i-- > 0;) {
+    for (uint32_t i = block.op_count; i-- > first_use[b].op;) {
       Op& op = block.ops[i];
       const bool writes = WritesFlags(op);
       const bool reads = ReadsFlags(op);

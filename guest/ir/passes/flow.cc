@@ -41,8 +41,12 @@ void FindFlow(const Region& region, Flow* flow) {
     if (last.code == OpCode::kJump || IsConditional(last.code)) {
       own.taken = BlockAt(region.blocks, region.block_count, static_cast<uint64_t>(last.imm));
     }
-    if (IsConditional(last.code))
-      own.next = BlockAt(region.blocks, region.block_count, block.next_pc);
+    if (IsConditional(last.code)) {
+      // Mostly what comes next lies next.
+      const bool follows = i + 1 < region.block_count && region.blocks[i + 1].pc == block.next_pc;
+      own.next = follows ? static_cast<int16_t>(i + 1)
+                         : BlockAt(region.blocks, region.block_count, block.next_pc);
+    }
     AddEdge(flow, i, own.taken);
     AddEdge(flow, i, own.next);
   }

@@ -57,25 +57,77 @@ constexpr uint32_t EntryCount() {
   return count;
 }
 
-struct Index {
+// The rows of each bucket, one bucket after another.
+struct Rows {
   std::array<uint32_t, kBuckets + 1> begin{};
   std::array<uint16_t, EntryCount()> rows{};
+
+  constexpr uint32_t Count(uint32_t bucket) const { return begin[bucket + 1] - begin[bucket]; }
+  constexpr bool Same(uint32_t a, uint32_t b) const {
+    if (Count(a) != Count(b)) return false;
+    for (uint32_t i = 0; i < Count(a); i++) {
+      if (rows[begin[a] + i] != rows[begin[b] + i]) return false;
+    }
+    return true;
+  }
 };
 
-constexpr Index MakeIndex() {
-  Index index;
+constexpr Rows SortRows() {
+  Rows sorted;
   for (const Row& row : kRows) {
-    ForBuckets(row, [&](uint32_t bucket) { index.begin[bucket + 1]++; });
+    ForBuckets(row, [&](uint32_t bucket) { sorted.begin[bucket + 1]++; });
   }
-  for (uint32_t i = 0; i < kBuckets; i++) index.begin[i + 1] += index.begin[i];
+  for (uint32_t i = 0; i < kBuckets; i++) sorted.begin[i + 1] += sorted.begin[i];
   std::array<uint16_t, kBuckets> used{};
   for (int fixed = 32; fixed >= 0; fixed--) {
     for (uint32_t i = 0; i < kRowCount; i++) {
       if (std::popcount(kRows[i].mask) != fixed) continue;
       ForBuckets(kRows[i], [&](uint32_t bucket) {
-        index.rows[index.begin[bucket] + used[bucket]++] = static_cast<uint16_t>(i);
+        sorted.rows[sorted.begin[bucket] + used[bucket]++] = static_cast<uint16_t>(i);
       });
     }
+  }
+  return sorted;
+}
+
+// What a word is compared with. A list of them ends with one that matches every word.
+struct Candidate {
+  uint32_t mask, value, nonzero;
+  Id id;
+};
+constexpr Candidate kEnd = {0, 0, 0, Id::kUndefined};
+
+// Small, so that it stays in the processor's cache: buckets with the same rows share a list, looked
+// for among those that were made last.
+constexpr uint32_t kCandidatesMax = 4096;
+constexpr uint32_t kShared = 24;
+
+struct Index {
+  std::array<uint16_t, kBuckets> list{};
+  std::array<Candidate, kCandidatesMax> candidates{};
+  uint32_t count = 0;
+};
+
+constexpr Index MakeIndex() {
+  Index index;
+  const Rows sorted = SortRows();
+  std::array<uint32_t, kShared> recent{};  // buckets whose lists those are
+  uint32_t made = 0;
+  for (uint32_t bucket = 0; bucket < kBuckets; bucket++) {
+    uint32_t shared = 0;
+    while (shared < made && shared < kShared && !sorted.Same(recent[shared], bucket)) shared++;
+    if (shared < made && shared < kShared) {
+      index.list[bucket] = index.list[recent[shared]];
+      continue;
+    }
+    recent[made++ % kShared] = bucket;
+    index.list[bucket] = static_cast<uint16_t>(index.count);
+    for (uint32_t i = 0; i < sorted.Count(bucket); i++) {
+      const uint16_t number = sorted.rows[sorted.begin[bucket] + i];
+      const Row& row = kRows[number];
+      index.candidates[index.count++] = {row.mask, row.value, row.nonzero, static_cast<Id>(number)};
+    }
+    index.candidates[index.count++] = kEnd;
   }
   return index;
 }
@@ -85,12 +137,9 @@ constexpr Index kIndex = MakeIndex();
 }  // namespace
 
 Id Decode(uint32_t word) {
-  const uint32_t bucket = BucketOf(word);
-  for (uint32_t at = kIndex.begin[bucket]; at < kIndex.begin[bucket + 1]; at++) {
-    const uint16_t row = kIndex.rows[at];
-    if (kRows[row].Matches(word)) return static_cast<Id>(row);
-  }
-  return Id::kUndefined;
+  const Candidate* at = &kIndex.candidates[kIndex.list[BucketOf(word)]];
+  while ((word & at->mask) != at->value || ((word & at->nonzero) == 0 && at->nonzero != 0)) at++;
+  return at->id;
 }
 
 }  // namespace dd::isa::a64

@@ -210,7 +210,7 @@ void Codegen::MarkPoint(const Op& op, bool rbx_saved) {
   FaultPoint& point = points_[point_count_++];
   point.offset = offset();
   point.pc_delta =
-      static_cast<int32_t>(region_->blocks[block_].pc + op.pc_offset - region_->blocks[0].pc);
+      static_cast<int16_t>(region_->blocks[block_].pc + op.pc_offset - region_->blocks[0].pc);
   point.flags = flags_.in_state ? static_cast<uint8_t>(FaultPoint::kFlagsInState)
                                 : static_cast<uint8_t>(flags_.eflags);
   point.rbx_saved = rbx_saved;
@@ -247,10 +247,10 @@ void Codegen::EmitBlock(uint32_t index) {
   Bind(&plan.label);
   if (plan.inherits) {
     flags_ = plan.entry_flags;
-    for (uint32_t i = 0; i < 32; i++) upper_[i] = plan.upper[i];
+    upper_ = plan.upper;
   } else {
     flags_ = FlagsPlace{};
-    for (Upper& upper : upper_) upper = Upper::kUnknown;
+    upper_ = Uppers{};
   }
   if (flow_.blocks[index].loop_head) {
     Arith(Alu::kCmp, Size::k32, StateMem(offsetof(ir::State, interrupt)), 0);

@@ -67,6 +67,19 @@ struct Value {
 // What is known of a vector register in a host register: its bits from 32 (or 64) on are 0.
 enum class Upper : uint8_t { kUnknown, kZeroFrom64, kZeroFrom32 };
 
+// That of all vector registers, two bits each.
+class Uppers {
+ public:
+  Upper Of(uint32_t i) const { return static_cast<Upper>(bits_ >> (2 * i) & 3); }
+  void Set(uint32_t i, Upper upper) {
+    bits_ = (bits_ & ~(uint64_t{3} << (2 * i))) | uint64_t{static_cast<uint8_t>(upper)} << (2 * i);
+  }
+
+ private:
+  static_assert(static_cast<uint8_t>(Upper::kUnknown) == 0);
+  uint64_t bits_ = 0;
+};
+
 struct TempPlace {
   enum Kind : uint8_t { kState, kGpr, kXmm };
   Kind kind;
@@ -95,7 +108,7 @@ struct BlockPlan {
   ir::RegisterSet dirty_in;
   FlagsPlace entry_flags;
   bool inherits;  // entry_flags and upper are those of its only predecessor
-  Upper upper[32];
+  Uppers upper;
   Label label;
 };
 
@@ -346,7 +359,7 @@ class Codegen : private emit::x64::Assembler {
   uint32_t op_number_ = 0;  // in the region
   uint32_t op_in_block_ = 0;
   FlagsPlace flags_;
-  Upper upper_[32];
+  Uppers upper_;
   TempPlace temps_[ir::kTempLimit];
   uint16_t temp_last_use_[ir::kTempLimit];
   FaultPoint points_[kPointLimit];

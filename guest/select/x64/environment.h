@@ -58,6 +58,8 @@ constexpr uint8_t kNowhere = 0xff;
 struct Homes {
   uint8_t g[32];
   uint8_t v[32];
+
+  bool operator==(const Homes&) const = default;
 };
 
 // Every home has a guest register that it holds where code goes on in another region, so that most
@@ -81,7 +83,7 @@ constexpr int32_t kStateBias = 128;
 struct FaultPoint {
   enum : uint8_t { kFlagsInState, kFlagsSub, kFlagsAdd, kFlagsFloat, kFlagsFloatSwapped };
   uint32_t offset;   // of the first byte of host code it may be in, from the region's start
-  int32_t pc_delta;  // of the guest instruction, from the region's pc
+  int16_t pc_delta;  // of the guest instruction, from the region's pc
   uint8_t flags;     // where the flags are
   bool rbx_saved;    // rbx's guest register is in State::scratch[kScratchRbx]
 };

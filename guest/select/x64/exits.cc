@@ -91,7 +91,7 @@ void Codegen::Inherit(int16_t edge) {
   BlockPlan& plan = blocks_[edge];
   plan.inherits = true;
   plan.entry_flags = flags_;
-  for (uint32_t i = 0; i < 32; i++) plan.upper[i] = upper_[i];
+  plan.upper = upper_;
 }
 
 // Flags that a successor with other predecessors too wants are in State by then.

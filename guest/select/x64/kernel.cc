@@ -40,7 +40,7 @@ void Codegen::CallKernel(const Op& op) {
     if (InXmm(ref, &xmm)) {
       Movups(xmm, HomeInState(ref));
     }
-    if (ref.vector()) upper_[ref.index()] = Upper::kUnknown;
+    if (ref.vector()) upper_.Set(ref.index(), Upper::kUnknown);
   }
   if (WritesFlags(op)) flags_ = FlagsPlace{};
 }

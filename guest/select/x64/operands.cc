@@ -161,12 +161,12 @@ void Codegen::DefineV(Ref dst, Xmm from, Upper upper) {
   } else {
     Movups(HomeInState(dst), from);
   }
-  if (dst.vector()) upper_[dst.index()] = upper;
+  if (dst.vector()) upper_.Set(dst.index(), upper);
   if (dst.temp()) temps_[dst.index()].upper = upper;
 }
 
 Upper Codegen::UpperOf(Ref ref) const {
-  if (ref.vector()) return upper_[ref.index()];
+  if (ref.vector()) return upper_.Of(ref.index());
   if (ref.temp()) return temps_[ref.index()].upper;
   return Upper::kZeroFrom32;
 }
