@@ -25,7 +25,8 @@ constexpr uint64_t kHwcap = uint64_t{1} << 0      // FP
                             | uint64_t{1} << 17   // SHA3
                             | uint64_t{1} << 20   // ASIMDDP
                             | uint64_t{1} << 21   // SHA512
-                            | uint64_t{1} << 23;  // ASIMDFHM
+                            | uint64_t{1} << 23   // ASIMDFHM
+                            | uint64_t{1} << 27;  // FLAGM
 constexpr uint64_t kHwcap2 = 0;
 
 // CTR_EL0: lines of 64 bytes, physically tagged; instruction fetches need the guest's IC IVAU.
@@ -40,10 +41,11 @@ constexpr uint64_t kMpidr = 0x80000000;
 // ID_AA64PFR0_EL1: EL0 and EL1 in 64-bit state only, FP and Advanced SIMD with half precision.
 constexpr uint64_t kIdAa64pfr0 = 0x11 | 1 << 16 | 1 << 20;
 // ID_AA64ISAR0_EL1: AES with PMULL, SHA1, SHA2 with 512, CRC32, atomics, RDM, SHA3, dot product,
-// FHM.
+// FHM, FlagM.
 constexpr uint64_t kIdAa64isar0 = uint64_t{2} << 4 | uint64_t{1} << 8 | uint64_t{2} << 12 |
                                   uint64_t{1} << 16 | uint64_t{2} << 20 | uint64_t{1} << 28 |
-                                  uint64_t{1} << 32 | uint64_t{1} << 44 | uint64_t{1} << 48;
+                                  uint64_t{1} << 32 | uint64_t{1} << 44 | uint64_t{1} << 48 |
+                                  uint64_t{1} << 52;
 // ID_AA64ISAR1_EL1: DC CVAP, JSCVT, FCMA, LRCPC.
 constexpr uint64_t kIdAa64isar1 = 1 | 1 << 12 | 1 << 16 | 1 << 20;
 

@@ -167,6 +167,65 @@ void WriteRegister(Lowering& l, Word w) {
   l.Undefined();
 }
 
+// Flags as ReadFlags and WriteFlags have them: N, Z, C, V from bit 31 down.
+constexpr uint32_t kFlagsLowest = 28;
+constexpr int64_t kCarry = 1 << 29;
+
+void InvertCarry(Lowering& l) {
+  const Ref flags = l.Temp();
+  l.Emit(kReadFlags, Width::k64, flags);
+  const Ref inverted = l.Temp();
+  l.EmitImm(kXor, Width::k64, inverted, flags, kCarry);
+  l.Emit(kWriteFlags, Width::k64, {}, inverted);
+}
+
+// The flags that `mask` names (3: N), from the lowest bits of the register when it is rotated.
+void RotateIntoFlags(Lowering& l, Word w) {
+  const int64_t mask = int64_t{w.At(0, 4)} << kFlagsLowest;
+  const Ref rotated = l.Temp();
+  l.EmitImm(kRor, Width::k64, rotated, l.X(w.rn()), w.At(15, 6));
+  const Ref placed = l.Temp();
+  l.EmitImm(kShl, Width::k64, placed, rotated, kFlagsLowest);
+  const Ref taken = l.Temp();
+  l.EmitImm(kAnd, Width::k64, taken, placed, mask);
+  const Ref flags = l.Temp();
+  l.Emit(kReadFlags, Width::k64, flags);
+  const Ref kept = l.Temp();
+  l.EmitImm(kAnd, Width::k64, kept, flags, ~mask);
+  const Ref result = l.Temp();
+  l.Emit(kOr, Width::k64, result, kept, taken);
+  l.Emit(kWriteFlags, Width::k64, {}, result);
+}
+
+// N, Z and V of a number of `bits` bits that was computed in a wider register; C stays.
+void SetFlagsOfNarrow(Lowering& l, Word w, uint32_t bits) {
+  const Ref n = l.X(w.rn());
+  const auto shifted = [&](OpCode code, Ref from, int64_t by) {
+    const Ref to = l.Temp();
+    l.EmitImm(code, Width::k64, to, from, by);
+    return to;
+  };
+  const auto either = [&](Ref a, Ref b) {
+    const Ref to = l.Temp();
+    l.Emit(kOr, Width::k64, to, a, b);
+    return to;
+  };
+  // The number in the highest bits, 1 less than which borrows only of 0.
+  const Ref high = shifted(kShl, n, 64 - bits);
+  const Ref number = shifted(kShr, high, 64 - bits);
+  const Ref zero = shifted(kShr, shifted(kSub, number, 1), 63);
+  const Ref sign = shifted(kShr, high, 63);
+  const Ref next = shifted(kShr, shifted(kShl, n, 63 - bits), 63);
+  const Ref overflow = l.Temp();
+  l.Emit(kXor, Width::k64, overflow, sign, next);
+  const Ref flags = l.Temp();
+  l.Emit(kReadFlags, Width::k64, flags);
+  const Ref carry = l.Temp();
+  l.EmitImm(kAnd, Width::k64, carry, flags, kCarry);
+  const Ref nz = either(shifted(kShl, sign, 31), shifted(kShl, zero, 30));
+  l.Emit(kWriteFlags, Width::k64, {}, either(either(nz, carry), shifted(kShl, overflow, 28)));
+}
+
 void OnAddress(Lowering& l, Word w, OpCode code) {
   const Ref t = l.X(w.rt());
   l.Emit(code, Width::k64, {}, t);
@@ -192,6 +251,10 @@ DD_LOWER(CLREX, l.Emit(kClearExclusive, Width::k64))
 DD_LOWER(DSB, Barrier(l, w))
 DD_LOWER(DMB, Barrier(l, w))
 DD_LOWER(ISB, InstructionBarrier(l))
+DD_LOWER(CFINV, InvertCarry(l))
+DD_LOWER(RMIF, RotateIntoFlags(l, w))
+DD_LOWER(SETF8, SetFlagsOfNarrow(l, w, 8))
+DD_LOWER(SETF16, SetFlagsOfNarrow(l, w, 16))
 DD_LOWER(MSR, WriteRegister(l, w))
 DD_LOWER(MRS, ReadRegister(l, w))
 DD_LOWER(DC_ZVA, OnAddress(l, w, kZeroBlock))
