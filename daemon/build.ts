@@ -170,9 +170,9 @@ export class Builds implements BuildEngine {
     const upload = choice.remote === "" ? new ArchiveContext(choice.upload) : undefined;
     const work = (async () => {
       try {
-        const result = await this.#buildkit.solve(job, options, { upload });
+        const results = await this.#buildkit.solve(job, options, { upload });
         const order = { type: "moby", attributes: new Map([["name", choice.names.join(",")]]) };
-        return await this.#buildkit.export(job, result, order);
+        return await this.#buildkit.export(job, results, order);
       } finally {
         await job.end();
         this.#buildkit.jobs.forget(ref);
@@ -198,6 +198,7 @@ export class Builds implements BuildEngine {
 
   #made(image: StoredImage): void {
     const { events } = this.#context;
+    events.emit("image", "create", image.id, { name: image.id });
     for (const name of image.tags) events.emit("image", "tag", image.id, { name });
   }
 }

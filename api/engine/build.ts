@@ -12,6 +12,8 @@ export interface BuildChoice {
   readonly names: readonly string[];
   readonly target: string | undefined;
   readonly buildArgs: ReadonlyMap<string, string>;
+  /** Build arguments that were named, and have no value. */
+  readonly unsetArgs: readonly string[];
   readonly labels: ReadonlyMap<string, string>;
   readonly platform: string | undefined;
   readonly networkMode: string;

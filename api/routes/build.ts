@@ -67,6 +67,7 @@ export function buildRows(engine: BuildEngine): readonly Row[] {
               names: (choice.t ?? []).filter((name) => name !== ""),
               target: choice.target || undefined,
               buildArgs: jsonMap(choice.buildargs, "buildargs"),
+              unsetArgs: unsetNames(choice.buildargs),
               labels: jsonMap(choice.labels, "labels"),
               platform: choice.platform || undefined,
               networkMode: choice.networkmode ?? "",
@@ -176,6 +177,13 @@ function jsonList(text: string | undefined, name: string): readonly string[] {
     throw new ApiError("INVALID", `error reading ${name}: not a list of strings`);
   }
   return value;
+}
+
+/** The names of a map, as JSON in a query, that are null there. */
+function unsetNames(text: string | undefined): readonly string[] {
+  const value = jsonValue(text, "buildargs");
+  if (value === null || typeof value !== "object") return [];
+  return Object.entries(value).flatMap(([name, each]) => (each === null ? [name] : []));
 }
 
 /** A map of strings, as JSON in a query; what is null is left out. */

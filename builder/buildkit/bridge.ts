@@ -1,5 +1,5 @@
 import { fromText, toText } from "../../sentry/abi/bytes.ts";
-import { hostPlatform, normalise } from "../../sentry/image/platform.ts";
+import { hostPlatform, normalise, shortPlatformName } from "../../sentry/image/platform.ts";
 import type { ImageNode } from "../../sentry/image/tree.ts";
 import { fileIn } from "../context/loaded.ts";
 import { type Call, type Method, unary } from "../grpc/server.ts";
@@ -100,9 +100,9 @@ export function bridgeMethods(engine: BuildkitEngine): readonly Method[] {
       const stop = () => current.abort.abort();
       call.signal.addEventListener("abort", stop);
       try {
-        const { id, solved } = await engine.solve(current, options, { inputs: FrontendInputs });
-        const metadata = { "containerimage.config": imageDocument(solved.state) };
-        return { result: { ref: { id, def: resultDefinition(id) }, metadata } };
+        return {
+          result: resultOf(await engine.solve(current, options, { inputs: FrontendInputs })),
+        };
       } catch (error) {
         current.failure ??= error;
         throw error;
@@ -115,8 +115,8 @@ export function bridgeMethods(engine: BuildkitEngine): readonly Method[] {
       if (error !== null) job(call).answer({ kind: "error", ...error });
       else {
         const refs = Object.values(result?.refs?.refs ?? {}).map(({ id }) => id);
-        const id = result?.ref?.id || result?.refDeprecated || refs[0];
-        job(call).answer({ kind: "result", id: id || undefined });
+        const id = result?.ref?.id || result?.refDeprecated;
+        job(call).answer({ kind: "result", ids: id ? [id] : refs });
       }
       return {};
     }),
@@ -150,6 +150,32 @@ export function bridgeMethods(engine: BuildkitEngine): readonly Method[] {
       return { stat: statOf(fromText(Path.split("/").at(-1) ?? ""), node) };
     }),
   ];
+}
+
+/** What a client is told of results: one, or one for each platform. */
+function resultOf(results: readonly HeldResult[]): object {
+  const [first] = results;
+  const refOf = ({ id }: HeldResult) => ({ id, def: resultDefinition(id) });
+  if (results.length === 1 && first !== undefined) {
+    const metadata = { "containerimage.config": imageDocument(first.solved.state) };
+    return { ref: refOf(first), metadata };
+  }
+  const named = results.map(
+    (each) => [shortPlatformName(each.solved.state.platform), each] as const,
+  );
+  const Platforms = named.map(([ID, { solved }]) => ({ ID, Platform: solved.state.platform }));
+  return {
+    refs: { refs: Object.fromEntries(named.map(([name, each]) => [name, refOf(each)])) },
+    metadata: {
+      "refs.platforms": Buffer.from(JSON.stringify({ Platforms })),
+      ...Object.fromEntries(
+        named.map(([name, { solved }]) => [
+          `containerimage.config/${name}`,
+          imageDocument(solved.state),
+        ]),
+      ),
+    },
+  };
 }
 
 function held(job: Job, ref: string): HeldResult {

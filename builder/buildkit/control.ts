@@ -3,8 +3,9 @@ import { GrpcError } from "../grpc/status.ts";
 import { codec, timestamp } from "../proto/messages.ts";
 import type { CacheRecord } from "../solve/step-cache.ts";
 import type { Definition } from "./definition.ts";
-import type { BuildkitEngine, ExportOrder } from "./engine.ts";
-import type { Job } from "./jobs.ts";
+import type { BuildkitEngine } from "./engine.ts";
+import type { ExportOrder } from "./exporters.ts";
+import type { HeldResult, Job } from "./jobs.ts";
 import { refuseDefinition, refuseEntitlements, refuseFrontend } from "./refusals.ts";
 import { STATUS_RESPONSE, statusOf } from "./status-messages.ts";
 import { VERSION, workerRecord } from "./worker.ts";
@@ -135,11 +136,12 @@ async function solve(
   };
   call.signal.addEventListener("abort", stop);
   try {
-    const result = await resultOf(engine, job, Frontend, FrontendAttrs);
+    job.orders = ordersOf(call.request);
+    const results = await resultsOf(engine, job, Frontend, FrontendAttrs);
     const response: Record<string, string> = {};
-    if (result === undefined) return response;
-    for (const order of ordersOf(call.request)) {
-      Object.assign(response, await engine.export(job, result, order));
+    if (results.length === 0) return response;
+    for (const order of job.orders) {
+      Object.assign(response, await engine.export(job, results, order));
     }
     return response;
   } finally {
@@ -149,12 +151,12 @@ async function solve(
   }
 }
 
-async function resultOf(
+async function resultsOf(
   engine: BuildkitEngine,
   job: Job,
   frontend: string,
   attributes: Readonly<Record<string, string>>,
-) {
+): Promise<readonly HeldResult[]> {
   if (frontend !== "") {
     const options = new Map(Object.entries(attributes));
     refuseFrontend(frontend, options);
@@ -162,7 +164,8 @@ async function resultOf(
   }
   const returned = await job.returned;
   if (returned.kind === "result") {
-    return returned.id === undefined ? undefined : job.results.get(returned.id);
+    // Clients name them in no order; they are in that of their platforms.
+    return [...job.results.values()].filter(({ id }) => returned.ids.includes(id));
   }
   // The client passes our own error's words on; the error itself says more.
   throw job.failure ?? new GrpcError("UNKNOWN", returned.message);

@@ -4,14 +4,10 @@ import type { Duplex } from "node:stream";
 import type { Directories } from "../../sentry/container/directories.ts";
 import type { ImageStore, StoredImage } from "../../sentry/image/image-store.ts";
 import type { Platform } from "../../sentry/image/platform.ts";
-import { canonicalName, parseReference, withDefaultTag } from "../../sentry/image/reference.ts";
 import type { RegistrySettings } from "../../sentry/image/registry-settings.ts";
-import { save } from "../../sentry/image/save.ts";
 import { BuildError } from "../errors.ts";
-import { builtArchive, builtFiles } from "../export/files.ts";
-import { exportImage } from "../export/image.ts";
 import { serveGrpc } from "../grpc/server.ts";
-import type { NamedContext, StepRunner } from "../solve/request.ts";
+import type { BuildRequest, NamedContext, StepRunner } from "../solve/request.ts";
 import { type Solved, solve } from "../solve/solver.ts";
 import type { StageState } from "../solve/stage-state.ts";
 import { StepCache } from "../solve/step-cache.ts";
@@ -20,10 +16,15 @@ import { StoreImages } from "../store-images.ts";
 import { bridgeMethods } from "./bridge.ts";
 import { controlMethods } from "./control.ts";
 import { type Definition, sourceOf } from "./definition.ts";
+import { type ExportOrder, exportResults, refuseOrder } from "./exporters.ts";
 import { describeError } from "./failure.ts";
-import { sendArchive, sendFiles } from "./file-send.ts";
 import { ClientDirectory } from "./file-sync.ts";
-import { type FrontendLoans, type FrontendOptions, frontendRequest } from "./frontend.ts";
+import {
+  type FrontendLoans,
+  type FrontendOptions,
+  frontendRequest,
+  targetPlatforms,
+} from "./frontend.ts";
 import { type HeldResult, type Job, Jobs } from "./jobs.ts";
 import { sessionMethod } from "./session-call.ts";
 import { type ClientSession, Sessions } from "./sessions.ts";
@@ -31,11 +32,10 @@ import { type ClientSession, Sessions } from "./sessions.ts";
 /** Results that are remembered for builds that stand on them. */
 const REMEMBERED_MAX = 64;
 
-/** What a client wants of a result. */
-export interface ExportOrder {
-  readonly type: string;
-  readonly attributes: ReadonlyMap<string, string>;
-}
+/** What a build is lent besides its options. */
+export type BuildLoans = Pick<FrontendLoans, "upload"> & {
+  readonly inputs?: Readonly<Record<string, Definition>>;
+};
 
 export interface BuildkitOptions {
   readonly store: ImageStore;
@@ -74,14 +74,29 @@ export class BuildkitEngine {
   }
 
   /**
-   * Builds what a client's options say, and holds the result until the job's end.
+   * Builds what a client's options say, and holds the results until the job's end: one for each platform.
+   * @throws {BuildError}, {ImageError}
    */
   async solve(
     job: Job,
     options: FrontendOptions,
-    loans: Pick<FrontendLoans, "upload"> & {
-      readonly inputs?: Readonly<Record<string, Definition>>;
-    } = {},
+    loans: BuildLoans = {},
+  ): Promise<readonly HeldResult[]> {
+    const platforms = targetPlatforms(options);
+    const isOneOfSeveral = platforms.length > 1;
+    if (isOneOfSeveral) for (const order of job.orders) refuseOrder(order);
+    const results: HeldResult[] = [];
+    for (const platform of platforms) {
+      results.push(await this.#solve(job, options, loans, { platform, isOneOfSeveral }));
+    }
+    return results;
+  }
+
+  async #solve(
+    job: Job,
+    options: FrontendOptions,
+    loans: BuildLoans,
+    target: Pick<BuildRequest, "platform" | "isOneOfSeveral">,
   ): Promise<HeldResult> {
     const { store, directories, steps } = this.#options;
     const { signal } = job.abort;
@@ -100,9 +115,11 @@ export class BuildkitEngine {
         const wanted = await frontendRequest(options, session, job.progress, work, signal, {
           upload: loans.upload,
           inputs: this.#inputs(loans.inputs ?? {}, session),
+          platform: target.platform,
         });
-        const request = {
+        const request: BuildRequest = {
           ...wanted,
+          ...target,
           secrets: {
             secret: async (id: string) => (await session()).secret(id),
             agentSocket: async (id: string, end: AbortSignal) =>
@@ -185,98 +202,27 @@ export class BuildkitEngine {
     );
   }
 
-  /** Puts a result where the client wants it. @returns what the client is told of it */
-  async export(
+  /** Puts results where the client wants them. @returns what the client is told of it */
+  export(
     job: Job,
-    { solved }: HeldResult,
-    { type, attributes }: ExportOrder,
+    results: readonly HeldResult[],
+    order: ExportOrder,
   ): Promise<Readonly<Record<string, string>>> {
+    const { store, onImage, registries } = this.#options;
     const session = () => this.sessions.get(job.sessionId);
-    const inputs = solved.vertex === undefined ? [] : [solved.vertex];
-    switch (type) {
-      case "moby":
-      case "image":
-        return this.#exportImage(job, solved, attributes, inputs);
-      case "local":
-        await job.progress.run("exporting to client directory", inputs, async (report) =>
-          report.part("copying files", async () => sendFiles(await session(), builtFiles(solved))),
-        );
-        return {};
-      case "tar":
-        await job.progress.run("exporting to client tarball", inputs, async (report) =>
-          report.part("sending tarball", async () =>
-            sendArchive(await session(), builtArchive(solved)),
-          ),
-        );
-        return {};
-      case "docker":
-      case "oci":
-        return this.#exportArchive(job, solved, attributes, inputs, session);
-      case "":
-      case "cacheonly":
-        return {};
-      default:
-        throw new BuildError(
-          "BUILD_UNSUPPORTED",
-          `exporter ${JSON.stringify(type)} could not be found`,
-        );
-    }
+    return exportResults(
+      results.map(({ solved }) => solved),
+      order,
+      {
+        job,
+        store,
+        session,
+        onImage,
+        registries,
+        credentials: (domain) => credentialsFor(domain, session),
+      },
+    );
   }
-
-  async #exportImage(
-    job: Job,
-    solved: Solved,
-    attributes: ReadonlyMap<string, string>,
-    inputs: readonly string[],
-  ): Promise<Readonly<Record<string, string>>> {
-    if (attributes.get("push") === "true") {
-      throw new BuildError("BUILD_UNSUPPORTED", "push is not supported: push the image afterwards");
-    }
-    const names = namesOf(attributes);
-    return job.progress.run("exporting to image", inputs, async (report) => {
-      const image = await report.part("exporting layers", () => exportImage(solved, names));
-      await report.part(`writing image ${image.id}`, async () => undefined);
-      for (const name of names) {
-        const complete = canonicalName(withDefaultTag(parseReference(name)));
-        await report.part(`naming to ${complete}`, async () => undefined);
-      }
-      this.#options.onImage(image);
-      return {
-        "containerimage.config.digest": image.id,
-        "containerimage.digest": image.id,
-        ...(names.length === 0 ? {} : { "image.name": names.join(",") }),
-      };
-    });
-  }
-
-  async #exportArchive(
-    job: Job,
-    solved: Solved,
-    attributes: ReadonlyMap<string, string>,
-    inputs: readonly string[],
-    session: () => Promise<ClientSession>,
-  ): Promise<Readonly<Record<string, string>>> {
-    const { store } = this.#options;
-    return job.progress.run("exporting to docker image format", inputs, async (report) => {
-      // The archive is made of an image of the store; without a name nobody else sees it for long.
-      const known = new Set((await store.list()).map(({ id }) => id));
-      const names = namesOf(attributes);
-      const image = await report.part("exporting layers", () => exportImage(solved, names));
-      try {
-        await report.part("sending tarball", async () =>
-          sendArchive(await session(), await save(store, names.length === 0 ? [image.id] : names)),
-        );
-      } finally {
-        if (!known.has(image.id) && names.length === 0)
-          await store.remove(image.id, { force: true });
-      }
-      return { "containerimage.config.digest": image.id };
-    });
-  }
-}
-
-function namesOf(attributes: ReadonlyMap<string, string>): readonly string[] {
-  return (attributes.get("name") ?? "").split(",").filter((name) => name !== "");
 }
 
 /** What the Docker Hub is called among logins. */

@@ -27,7 +27,10 @@ export function describeError(error: unknown): GrpcError {
   if (range === undefined || source === undefined || range.start < 1) {
     return new GrpcError(code, message);
   }
-  const place = { start: { line: range.start }, end: { line: range.end } };
+  const ranges = Array.from({ length: range.end - range.start + 1 }, (_, i) => {
+    const line = range.start + i;
+    return { start: { line }, end: { line } };
+  });
   const info = {
     filename: source.name,
     language: "Dockerfile",
@@ -35,7 +38,7 @@ export function describeError(error: unknown): GrpcError {
     // It came from no step that could be done again.
     definition: {},
   };
-  const value = Buffer.from(JSON.stringify({ info, ranges: [place] }));
+  const value = Buffer.from(JSON.stringify({ info, ranges }));
   const number = new GrpcError(code, "").number;
   const details = [{ type_url: SOURCE_URL, value }];
   return new GrpcError(code, message, STATUS.encode({ code: number, message, details }));

@@ -1,12 +1,19 @@
 import { mkdir } from "node:fs/promises";
 import { isUlimit } from "../../sentry/container/ulimit-name.ts";
 import { openImage } from "../../sentry/image/merged-tree.ts";
-import { hostPlatform, type Platform, parsePlatform } from "../../sentry/image/platform.ts";
+import {
+  hostPlatform,
+  type Platform,
+  parseAnyPlatform,
+  platformName,
+  shortPlatformName,
+} from "../../sentry/image/platform.ts";
 import type { LimitsSpec } from "../../sentry/spec.ts";
 import { fileIn, loadedContext, loadedFile } from "../context/loaded.ts";
 import { GitRepository, isGit, isUrl, UrlFile } from "../context/remote.ts";
 import { readIgnoreFile } from "../dockerfile/ignore.ts";
 import { BuildError } from "../errors.ts";
+import { GrpcError } from "../grpc/status.ts";
 import { DOCKERFILE_BYTES_MAX, IGNORE_BYTES_MAX } from "../limits.ts";
 import type { Progress } from "../solve/progress.ts";
 import type { BuildRequest, FileSource, NamedContext } from "../solve/request.ts";
@@ -28,13 +35,13 @@ export type FrontendRequest = Pick<
   | "target"
   | "buildArgs"
   | "labels"
-  | "platform"
   | "network"
   | "noCache"
   | "extraHosts"
   | "shmBytes"
   | "limits"
   | "hostname"
+  | "epoch"
 >;
 
 /** What a build has been given besides its options. */
@@ -43,6 +50,8 @@ export interface FrontendLoans {
   readonly upload?: FileSource | undefined;
   /** Contexts by the names that `input:NAME` has. */
   readonly inputs?: ReadonlyMap<string, NamedContext>;
+  /** That is built for: contexts may be of one. */
+  readonly platform?: Platform | undefined;
 }
 
 /**
@@ -55,7 +64,7 @@ export async function frontendRequest(
   progress: Progress,
   work: WorkDirectory,
   signal: AbortSignal,
-  { upload, inputs = new Map() }: FrontendLoans = {},
+  { upload, inputs = new Map(), platform }: FrontendLoans = {},
 ): Promise<FrontendRequest> {
   if (options.has("requestid")) {
     throw new BuildError("BUILD_UNSUPPORTED", `unsupported request ${options.get("requestid")}`);
@@ -63,7 +72,11 @@ export async function frontendRequest(
   const filename = options.get("filename") || "Dockerfile";
   const place = options.get("context") ?? "";
   const input = await inputOf();
-  return { ...input, ...settings(options), contexts: namedContexts(options, session, inputs) };
+  return {
+    ...input,
+    ...settings(options),
+    contexts: namedContexts(options, session, inputs, platform),
+  };
 
   function inputOf(): Promise<Input> {
     const name = "[internal] load remote build context";
@@ -71,21 +84,34 @@ export async function frontendRequest(
       progress.run(name, [], async (): Promise<Input> => {
         const directory = work.fresh("remote");
         await mkdir(directory, { mode: 0o700 });
-        return { ...(await load(directory)), dockerfileName: filename };
+        const loaded = { ...(await load(directory)), dockerfileName: filename };
+        if (own === undefined) return loaded;
+        const { dockerfile } = await clientInput(
+          options,
+          filename,
+          session,
+          progress,
+          work,
+          signal,
+        );
+        return { ...loaded, dockerfile };
       });
+    // The client may lend the Dockerfile itself, also where the context comes from elsewhere.
+    const own = options.get("dockerfilekey");
+    const inside = own === undefined ? filename : undefined;
     if (isSessionUpload(place)) {
       const source = new SessionUpload(session, place);
       const { fileName } = SessionUpload;
-      return remote((directory) => loadedFile(source, fileName, directory, filename, signal));
+      return remote((directory) => loadedFile(source, fileName, directory, inside, signal));
     }
     if (!isGit(place) && isUrl(place)) {
       const source = new UrlFile(place, undefined);
       const fileName = UrlFile.nameOf(place);
-      return remote((directory) => loadedFile(source, fileName, directory, filename, signal));
+      return remote((directory) => loadedFile(source, fileName, directory, inside, signal));
     }
     const source = isGit(place) ? new GitRepository(place, false) : upload;
     if (source !== undefined) {
-      return remote((directory) => loadedContext(source, directory, filename, signal));
+      return remote((directory) => loadedContext(source, directory, inside, signal));
     }
     return clientInput(options, filename, session, progress, work, signal);
   }
@@ -122,7 +148,11 @@ async function clientInput(
   const names = [filename, ignoreName, ...(lower === filename ? [] : [lower])];
   const [[plain, own, lowered], [common]] = await Promise.all([
     read(`build definition from ${filename}`, dockerfileName, names),
-    read(".dockerignore", contextName, [".dockerignore"]),
+    read(".dockerignore", contextName, [".dockerignore"]).catch((error: unknown) => {
+      // Who needs no files need not lend a directory.
+      if (error instanceof GrpcError && error.code === "NOT_FOUND") return [];
+      throw error;
+    }),
   ]);
   const dockerfile = plain ?? lowered;
   if (dockerfile === undefined) {
@@ -143,7 +173,6 @@ function settings(options: FrontendOptions): Omit<FrontendRequest, keyof Input |
     target: options.get("target"),
     buildArgs: prefixed(options, "build-arg:"),
     labels: prefixed(options, "label:"),
-    platform: platformOf(options.get("platform")),
     network: networkOf(options.get("force-network-mode") ?? ""),
     noCache: noCache === undefined ? false : noCache === "" || noCache.split(","),
     extraHosts: (options.get("add-hosts") ?? "")
@@ -152,6 +181,7 @@ function settings(options: FrontendOptions): Omit<FrontendRequest, keyof Input |
       .map((each) => each.replace("=", ":")),
     shmBytes: shmBytesOf(options.get("shm-size") ?? ""),
     limits: { ulimits: (options.get("ulimit") ?? "").split(",").filter(Boolean).map(ulimitOf) },
+    epoch: epochOf(options.get("build-arg:SOURCE_DATE_EPOCH") ?? ""),
     hostname: options.get("build-arg:BUILDKIT_SANDBOX_HOSTNAME") || options.get("hostname"),
   };
 }
@@ -160,6 +190,12 @@ function networkOf(mode: string): string {
   if (mode === "" || mode === "sandbox") return "default";
   if (mode === "none" || mode === "host") return mode;
   throw new BuildError("BUILD_INPUT", `invalid netmode ${mode}`);
+}
+
+function epochOf(text: string): string | undefined {
+  if (text === "") return undefined;
+  if (/^[0-9]{1,11}$/.test(text)) return new Date(Number(text) * 1000).toISOString();
+  throw new BuildError("BUILD_INPUT", `invalid SOURCE_DATE_EPOCH: ${text}`);
 }
 
 function shmBytesOf(text: string): number | undefined {
@@ -185,26 +221,29 @@ function prefixed(options: FrontendOptions, prefix: string): ReadonlyMap<string,
   return new Map(found.map(([key, value]) => [key.slice(prefix.length), value]));
 }
 
-function platformOf(text: string | undefined): Platform | undefined {
-  if (text === undefined || text === "") return undefined;
-  const platforms = text.split(",");
-  const [first = ""] = platforms;
-  if (platforms.length > 1) {
-    throw new BuildError(
-      "BUILD_UNSUPPORTED",
-      "multi-platform builds are not supported: build for one platform at a time",
-    );
-  }
-  return first === "local" ? hostPlatform() : parsePlatform(first);
+/** The platforms to build for; undefined stands for the host's where none is asked for. */
+export function targetPlatforms(options: FrontendOptions): readonly (Platform | undefined)[] {
+  const text = options.get("platform") ?? "";
+  if (text === "") return [undefined];
+  const all = text
+    .split(",")
+    .map((each) => (each === "local" ? hostPlatform() : parseAnyPlatform(each)));
+  return [...new Map(all.map((each) => [platformName(each), each])).values()];
 }
 
 function namedContexts(
   options: FrontendOptions,
   session: () => Promise<ClientSession>,
   inputs: ReadonlyMap<string, NamedContext>,
+  platform = hostPlatform(),
 ): ReadonlyMap<string, NamedContext> {
   const found = new Map<string, NamedContext>();
-  for (const [key, place] of prefixed(options, "context:")) {
+  // What is for this platform alone comes last, and counts.
+  const all = [...prefixed(options, "context:")].filter(([key]) => {
+    const [, own] = key.split("::");
+    return own === undefined || own === shortPlatformName(platform);
+  });
+  for (const [key, place] of all.sort(([a], [b]) => a.split("::").length - b.split("::").length)) {
     const input = place.startsWith("input:") ? inputs.get(place.slice("input:".length)) : undefined;
     found.set(key.replace(/::.*$/, ""), input ?? contextOf(key, place, session));
   }

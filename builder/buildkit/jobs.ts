@@ -1,5 +1,6 @@
 import { Progress, type ProgressEvent } from "../solve/progress.ts";
 import type { Solved } from "../solve/solver.ts";
+import type { ExportOrder } from "./exporters.ts";
 
 /** Events of one build that are kept for who asks late. */
 const EVENTS_MAX = 200_000;
@@ -16,7 +17,7 @@ export interface HeldResult {
 
 /** A client's word on how its part of the build has ended. */
 export type Returned =
-  | { readonly kind: "result"; readonly id: string | undefined }
+  | { readonly kind: "result"; readonly ids: readonly string[] }
   | { readonly kind: "error"; readonly message: string; readonly code: number };
 
 /** One build as clients see it: named by a reference of theirs, with its events and its results. */
@@ -29,6 +30,8 @@ export class Job {
   failure: unknown;
   /** Of the session that belongs to the build. */
   sessionId = "";
+  /** Where the results are to go. */
+  orders: readonly ExportOrder[] = [];
   /** Rights that the client's user has given to the build. */
   entitlements: ReadonlySet<string> = new Set();
   /** Whether somebody has asked for the build, and not only for its events. */

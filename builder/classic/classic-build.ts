@@ -48,6 +48,8 @@ export interface ClassicOrder
   readonly dockerfileName: string;
   readonly names: readonly string[];
   readonly noCache: boolean;
+  /** Build arguments that were named, and have no value. */
+  readonly unsetArgs: readonly string[];
   /** Only the id is told. */
   readonly quiet: boolean;
   readonly onImage: (image: StoredImage) => void;
@@ -71,6 +73,10 @@ export async function* classicBuild(
     for (const name of order.names) parseReference(name);
     const input = await inputOf(order, work);
     const { stages, globalArgs } = parseDockerfile(input.dockerfile);
+    const [first] = stages;
+    if (stages.length === 1 && first?.from.base === "scratch" && first.instructions.length === 0) {
+      throw new BuildError("BUILD_INVALID", "No image was generated. Is your Dockerfile empty?");
+    }
     const messages = new Messages<ClassicMessage>();
     const say = (text: string) => {
       if (!order.quiet) messages.tell({ stream: text });
@@ -101,8 +107,9 @@ export async function* classicBuild(
         const unused = [...order.buildArgs.keys()].filter(
           (name) => !known.has(name) && !isPredefined(name),
         );
+        unused.push(...order.unsetArgs.filter((name) => !known.has(name)));
         if (unused.length > 0) {
-          say(`[Warning] One or more build-args [${unused.join(" ")}] were not consumed\n`);
+          say(`[Warning] One or more build-args [${unused.sort().join(" ")}] were not consumed\n`);
         }
         if (order.quiet) messages.tell({ stream: `${image.id}\n` });
         else {
@@ -204,6 +211,9 @@ function listener(
     begin: ({ kind, original }, index, total) => {
       isTold = WITH_FILES.has(kind);
       say(`Step ${index}/${total} : ${original}\n`);
+    },
+    triggers: (count) => {
+      say(`# Executing ${count} build trigger${count === 1 ? "" : "s"}\n`);
     },
     usingCache: () => {
       isTold = true;

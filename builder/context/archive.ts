@@ -10,7 +10,7 @@ export class ArchiveContext implements FileSource {
   }
 
   async load(directory: string): Promise<void> {
-    await writeLayer(this.#archive, directory);
+    await writeLayer(this.#archive, directory, { expected: { openEnd: true } });
   }
 }
 

@@ -27,12 +27,13 @@ const SILENT: VertexReport = {
  * Loads a context that has its Dockerfile inside, such as an archive or a repository, and reads that. Where the
  * source is nothing but a file, that is the Dockerfile, and the context is empty.
  * @param directory host directory to put things in; it must outlive the build
+ * @param name of the Dockerfile; undefined where it is elsewhere, and none is read
  * @throws {BuildError} BUILD_NOT_FOUND without a Dockerfile
  */
 export async function loadedContext(
   source: FileSource,
   directory: string,
-  name: string,
+  name: string | undefined,
   signal: AbortSignal,
 ): Promise<{
   readonly dockerfile: Uint8Array;
@@ -44,7 +45,7 @@ export async function loadedContext(
   await source.load(place, undefined, SILENT, signal);
   const tree = openImage([place]);
   try {
-    const dockerfile = await fileIn(tree.root, name, DOCKERFILE_BYTES_MAX);
+    const dockerfile = name === undefined ? new Uint8Array() : await dockerfileIn(tree.root, name);
     if (dockerfile === undefined) {
       throw new BuildError("BUILD_NOT_FOUND", `Cannot locate specified Dockerfile: ${name}`);
     }
@@ -61,14 +62,14 @@ export async function loadedContext(
  * Loads a context that is one file: an archive with the Dockerfile in it, or the Dockerfile itself.
  * @param source of nothing but that file
  * @param fileName what the file is called there
- * @param name of the Dockerfile in an archive
+ * @param name of the Dockerfile in an archive, as in {@link loadedContext}
  * @throws {BuildError} BUILD_NOT_FOUND without a Dockerfile
  */
 export async function loadedFile(
   source: FileSource,
   fileName: string,
   directory: string,
-  name: string,
+  name: string | undefined,
   signal: AbortSignal,
 ): Promise<Awaited<ReturnType<typeof loadedContext>>> {
   const place = join(directory, "file");
@@ -85,6 +86,13 @@ export async function loadedFile(
   } finally {
     tree.close();
   }
+}
+
+/** A Dockerfile may be in lower case, where nothing else is asked for. */
+async function dockerfileIn(root: ImageNode, name: string): Promise<Uint8Array | undefined> {
+  const found = await fileIn(root, name, DOCKERFILE_BYTES_MAX);
+  if (found !== undefined || !/(?:^|\/)Dockerfile$/.test(name)) return found;
+  return fileIn(root, name.replace(/Dockerfile$/, "dockerfile"), DOCKERFILE_BYTES_MAX);
 }
 
 /** The bytes of a file of a tree, or undefined where it is not there. */

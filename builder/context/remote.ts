@@ -44,7 +44,9 @@ export class UrlFile implements FileSource {
   static nameOf(url: string): string {
     const last = new URL(url).pathname.split("/").at(-1) ?? "";
     const name = Buffer.from(decodeURIComponent(last)).subarray(0, NAME_BYTES_MAX).toString();
-    return name === "" || name === "." || name === ".." || name.includes("/") ? "download" : name;
+    return name === "" || name === "." || name === ".." || name.includes("/")
+      ? "__unnamed__"
+      : name;
   }
 
   async load(
@@ -158,7 +160,11 @@ export class GitRepository implements FileSource {
       const git = (...words: string[]) => runGit(clone, words, report, signal);
       await git("init", "--quiet", ".");
       const wanted = this.#reference === "" ? "HEAD" : this.#reference;
-      await git("fetch", "--quiet", "--depth=1", "--", this.#url, wanted);
+      await git("fetch", "--quiet", "--depth=1", "--", this.#url, wanted).catch((error: Error) => {
+        // A server of plain files gives only everything.
+        if (!error.message.includes("does not support shallow")) throw error;
+        return git("fetch", "--quiet", "--", this.#url, wanted);
+      });
       await git("checkout", "--quiet", "--detach", "FETCH_HEAD");
       if (!this.#keepGitDirectory) await rm(join(clone, ".git"), { recursive: true });
       // The directory comes from the reference; symlinks in it are the repository's.

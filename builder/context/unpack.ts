@@ -44,7 +44,7 @@ export async function unpackedTree(
 ): Promise<void> {
   const head = await firstBytes(contentOf(node), HEAD_BYTES);
   if (signal.aborted) throw new BuildError("BUILD_CANCELED", "context canceled");
-  await writeLayer(plain(node, head), directory);
+  await writeLayer(plain(node, head), directory, { expected: { openEnd: true } });
 }
 
 /** Whether what begins so is a tar archive, or compressed. */

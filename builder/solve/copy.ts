@@ -245,9 +245,9 @@ class Planner {
       );
     }
     if (existing === undefined) {
-      // An archive says nothing of the directory that it is unpacked into.
-      if (source.kind === "tree") this.#implied(path, undefined);
-      else this.#put(path, match.node, "directory");
+      // Only what is in a directory is copied: the place for it is a new one of the usual kind.
+      if (this.#options.parents && source.kind !== "tree") this.#put(path, match.node, "directory");
+      else this.#implied(path, undefined);
     } else this.#implied(path, existing);
     this.#below(match.node, path, "", 0);
   }

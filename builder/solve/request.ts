@@ -89,6 +89,8 @@ export interface StepRunner {
 export interface InstructionListener {
   begin(instruction: Instruction, index: number, total: number): void;
   usingCache(): void;
+  /** Instructions of the image that a stage stands on come next; they are not told of one by one. */
+  triggers(count: number): void;
   running(id: string): void;
   /** @param id what the image's id would be if it ended here */
   end(id: string): void;
@@ -106,6 +108,8 @@ export interface BuildRequest {
   readonly buildArgs: ReadonlyMap<string, string>;
   readonly labels: ReadonlyMap<string, string>;
   readonly platform: Platform | undefined;
+  /** The same is built for other platforms, too: steps are told by their platforms. */
+  readonly isOneOfSeveral?: boolean;
   /** Of the steps whose instruction says nothing of its own: as {@link StepSpec.network}. */
   readonly network: string;
   /** No result of an earlier build is used: of any stage, or of these. */
@@ -116,6 +120,8 @@ export interface BuildRequest {
   readonly limits: LimitsSpec;
   /** What the steps' containers are called inside. */
   readonly hostname: string | undefined;
+  /** RFC 3339: when everything in the image is to have been done. */
+  readonly epoch?: string | undefined;
   /** Rights that the user has given to the build: `network.host`. */
   readonly entitlements: ReadonlySet<string>;
   readonly secrets: SecretSource;

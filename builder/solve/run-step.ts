@@ -369,7 +369,10 @@ async function execute(build: Build, run: StageRun, execution: Execution): Promi
     {
       ...execution,
       isa,
-      layers: build.trees.directories(state.layers),
+      layers: build.trees.directories(
+        // A root with nothing in it is a layer, too.
+        state.layers.length > 0 ? state.layers : [(await images.createLayerOf([])).diffId],
+      ),
       cwd: state.workingDirectory,
       user: state.user,
       hostname: request.hostname ?? HOSTNAME,

@@ -3,7 +3,12 @@ import { type Digest, digestOf, hexOf } from "../../sentry/image/digest.ts";
 import { ImageBuilder } from "../../sentry/image/image-builder.ts";
 import { encodeDocument, readDocument } from "../../sentry/image/image-document.ts";
 import type { ImageStore } from "../../sentry/image/image-store.ts";
-import { hostPlatform, isaOf, platformName } from "../../sentry/image/platform.ts";
+import {
+  hostPlatform,
+  matches,
+  type Platform,
+  shortPlatformName,
+} from "../../sentry/image/platform.ts";
 import type { Instruction, Run } from "../dockerfile/instruction.ts";
 import { csvFields } from "../dockerfile/mount-flag.ts";
 import { parseDockerfile, parseTrigger } from "../dockerfile/parse.ts";
@@ -16,7 +21,7 @@ import { copyStep } from "./copy-step.ts";
 import { applyMetadata, isMetadata, word } from "./metadata.ts";
 import { resolveOwner } from "./owner.ts";
 import type { Progress } from "./progress.ts";
-import type { BuildRequest } from "./request.ts";
+import type { BuildRequest, FileSource } from "./request.ts";
 import { runStep } from "./run-step.ts";
 import { Semaphore } from "./semaphore.ts";
 import { Sources } from "./sources.ts";
@@ -87,13 +92,6 @@ class Solver {
   ) {
     const file = parseDockerfile(request.dockerfile);
     const platform = request.platform ?? hostPlatform();
-    if (isaOf(platform) === undefined) {
-      throw new BuildError(
-        "BUILD_UNSUPPORTED",
-        `building for ${platformName(platform)} is not supported on this host: ` +
-          `it is ${platformName(hostPlatform())}`,
-      );
-    }
     const targetName = request.target || file.stages.at(-1)?.from.name || "default";
     const platforms = platformArgs(hostPlatform(), platform, targetName);
     const globals = globalVariables(file, platforms, request.buildArgs);
@@ -132,7 +130,7 @@ class Solver {
     }
     // The base images' triggers may copy anything.
     const anything = request.instructions !== undefined || (await this.#haveTriggers());
-    sources.need(anything ? undefined : neededPaths(this.#needed));
+    sources.need((name) => (anything ? undefined : neededPaths(this.#needed, name)));
     if (request.instructions !== undefined) {
       for (const stage of this.#needed) await this.#state(stage);
     }
@@ -145,17 +143,33 @@ class Solver {
     if (request.labels.size > 0) {
       state.config.Labels = { ...state.config.Labels, ...Object.fromEntries(request.labels) };
     }
+    const { platform } = request;
+    if (platform !== undefined && !matches(platform, state.platform)) state.platform = platform;
+    state.created ??= await this.#firstMade(state);
     return { state, vertex: this.#vertices.get(this.#target) };
+  }
+
+  /** When an image was made first that no step has made anything for: what is built again is the same. */
+  async #firstMade(state: StageState): Promise<string> {
+    const { cache, request } = this.#build;
+    if (state.epoch !== undefined) return state.epoch;
+    const key = stepKey(state.layers, { kind: "image", document: digestOf(imageDocument(state)) });
+    const made = request.noCache === true ? undefined : await cache.find(key);
+    const { createdAt } = made ?? (await cache.add(key, [], "image"));
+    return new Date(createdAt).toISOString();
   }
 
   /** Finds all images that stages stand on. @returns whether one has an ONBUILD */
   async #haveTriggers(): Promise<boolean> {
     const { sources } = this.#build;
     const found = await Promise.all(
-      this.#needed.map(async ({ base, baseName, platform, stage }) => {
+      this.#needed.map(async (planned) => {
+        const { base, baseName, platform, stage } = planned;
+        if (sources.replacing(planned) !== undefined) return false;
         const context = sources.named(baseName);
         if (context?.kind === "built") return (context.state.config.OnBuild ?? []).length > 0;
-        if (base !== undefined || baseName === "scratch" || context?.kind === "files") return false;
+        if (base !== undefined || context?.kind === "files") return false;
+        if ((context?.reference ?? baseName) === "scratch") return false;
         const image = await sources
           .image(context?.reference ?? baseName, platform)
           .catch((error: unknown) => {
@@ -179,6 +193,8 @@ class Solver {
   async #evaluate(planned: PlannedStage): Promise<StageState> {
     const { request } = this.#build;
     const { stage } = planned;
+    const replaced = await this.#replaced(planned);
+    if (replaced !== undefined) return replaced;
     const state = await this.#base(planned);
     const triggers = (state.config.OnBuild ?? []).map((text) => parseTrigger(text));
     state.config.OnBuild = null;
@@ -188,9 +204,11 @@ class Solver {
     ];
     const run = this.#stageRun(planned, state, instructions);
     this.#vertices.set(planned, run.input);
-    for (const instruction of instructions) {
+    if (triggers.length > 0) request.instructions?.triggers(triggers.length);
+    for (const [i, instruction] of instructions.entries()) {
       if (request.signal.aborted) throw new BuildError("BUILD_CANCELED", "context canceled");
       try {
+        if (i >= triggers.length) this.#begin(instruction);
         await this.#instruct(run, instruction);
       } catch (error) {
         if (error instanceof BuildError) error.range ??= instruction.range;
@@ -210,21 +228,20 @@ class Solver {
     const state = await (async () => {
       if (base !== undefined) return (await this.#state(base)).derive();
       const context = sources.named(baseName);
-      if (context?.kind === "files") {
-        throw new BuildError(
-          "BUILD_UNSUPPORTED",
-          `the context ${JSON.stringify(baseName)} is files, which a stage cannot stand on`,
-        );
-      }
+      if (context?.kind === "files") return this.#ofFiles(baseName, context.source, wanted);
       if (context?.kind === "built") return context.state.derive();
-      if (baseName === "scratch" && context === undefined) return StageState.scratch(wanted);
-      return StageState.of(await sources.image(context?.reference ?? baseName, platform));
+      const reference = context?.reference ?? baseName;
+      if (reference === "scratch") {
+        return StageState.scratch(wanted, request.instructions !== undefined);
+      }
+      return StageState.of(await sources.image(reference, platform));
     })().catch((error: unknown) => {
       if (error instanceof BuildError) error.range ??= stage.from.range;
       throw error;
     });
+    state.epoch = request.epoch;
     if (base === undefined && state.image !== undefined && request.instructions === undefined) {
-      const prefix = prefixOf(planned, this.#graph, 1, stepCount(planned, stage.instructions));
+      const prefix = this.#prefix(planned, 1, stepCount(planned, stage.instructions));
       await progress.run(`${prefix}FROM ${baseName}`, [], async (report) => {
         report.cached();
         this.#vertices.set(planned, report.vertex.digest);
@@ -233,6 +250,35 @@ class Solver {
     if (base !== undefined) this.#vertices.set(planned, this.#vertices.get(base));
     this.#end(state);
     return state;
+  }
+
+  /** What a stage begins with that stands on files. */
+  async #ofFiles(name: string, source: FileSource, platform: Platform): Promise<StageState> {
+    const { sources, trees, images } = this.#build;
+    const state = StageState.scratch(platform);
+    const root = trees.root((await sources.contextFiles(name, source)).directories);
+    if (root === undefined) return state;
+    const plan = planCopy({
+      ...{ sources: [{ kind: "path", root, pattern: "/", asRoot: true }], destination: "/" },
+      ...{ isDirectory: true, below: undefined, owner: undefined, mode: undefined },
+      ...{ exclude: undefined, parents: false, now: 0n },
+      missing: () => new BuildError("BUILD_NOT_FOUND", name),
+    });
+    state.layers.push((await images.createLayerOf(plan.members())).diffId);
+    return state;
+  }
+
+  /** The stage that a context is there in place of; undefined where there is none. */
+  async #replaced(planned: PlannedStage): Promise<StageState | undefined> {
+    const { sources, request } = this.#build;
+    const context = sources.replacing(planned);
+    if (context === undefined) return undefined;
+    if (context.kind === "built") return context.state.derive();
+    const platform = planned.platform ?? request.platform ?? hostPlatform();
+    const name = planned.label;
+    if (context.kind === "files") return this.#ofFiles(name, context.source, platform);
+    if (context.reference === "scratch") return StageState.scratch(platform);
+    return StageState.of(await sources.image(context.reference, planned.platform));
   }
 
   #stageRun(
@@ -248,7 +294,7 @@ class Solver {
       planned,
       state,
       input: this.#vertices.get(planned),
-      nextPrefix: () => prefixOf(planned, this.#graph, ++index, total),
+      nextPrefix: () => this.#prefix(planned, ++index, total),
       useCache: typeof noCache === "boolean" ? !noCache : !noCache.some(named),
     };
   }
@@ -257,7 +303,6 @@ class Solver {
     run: StageRun,
     instruction: Exclude<Instruction, { kind: "FROM" }>,
   ): Promise<void> {
-    this.#begin(instruction);
     switch (instruction.kind) {
       case "RUN":
         // Other stages' results are waited for without a place among those who run.
@@ -321,6 +366,19 @@ class Solver {
     });
   }
 
+  /** `[name 2/5] `; a stage that is alone and has no name goes without. */
+  #prefix(planned: PlannedStage, index: number, total: number): string {
+    const { request } = this.#build;
+    const isNamed = planned.stage.from.name !== undefined || this.#graph.stages.length > 1;
+    const platform = planned.platform ?? request.platform ?? hostPlatform();
+    const words = [
+      ...(request.isOneOfSeveral === true ? [shortPlatformName(platform)] : []),
+      ...(isNamed ? [planned.label] : []),
+      `${String(index).padStart(String(total).length)}/${total}`,
+    ];
+    return `[${words.join(" ")}] `;
+  }
+
   #begin(instruction: Instruction): void {
     this.#build.request.instructions?.begin(instruction, ++this.#instruction, this.#total);
   }
@@ -376,24 +434,29 @@ function stepCount(planned: PlannedStage, instructions: readonly Instruction[]):
   return own + (planned.baseName === "scratch" ? 0 : 1);
 }
 
-/** `[name 2/5] `; a stage that is alone and has no name goes without. */
-function prefixOf(planned: PlannedStage, graph: StageGraph, index: number, total: number): string {
-  const isNamed = planned.stage.from.name !== undefined || graph.stages.length > 1;
-  const count = `${String(index).padStart(String(total).length)}/${total}`;
-  return `[${isNamed ? `${planned.label} ` : ""}${count}] `;
-}
-
-/** The files of the context that the stages name; undefined where that is not known. */
-function neededPaths(stages: readonly PlannedStage[]): readonly string[] | undefined {
+/**
+ * The files of a context that the stages name; undefined where that is not known.
+ * @param name of the context; undefined for the one without
+ */
+function neededPaths(
+  stages: readonly PlannedStage[],
+  name: string | undefined,
+): readonly string[] | undefined {
   const paths: string[] = [];
-  for (const { stage } of stages) {
+  const wanted = name?.toLowerCase();
+  for (const { stage, baseName, label } of stages) {
+    const isBase = baseName.toLowerCase() === wanted && label !== wanted;
+    if (wanted !== undefined && isBase) return undefined;
     for (const instruction of stage.instructions) {
-      if (instruction.kind === "ADD" || (instruction.kind === "COPY" && !instruction.from)) {
+      const isCopy = instruction.kind === "COPY" || instruction.kind === "ADD";
+      if (isCopy && instruction.from?.toLowerCase() === wanted) {
         paths.push(...instruction.sources.filter((source) => !/^[a-z]+:\/\//i.test(source)));
       } else if (instruction.kind === "RUN") {
         for (const mount of instruction.mounts) {
           const fields = csvFields(mount);
-          if (!fields.some((field) => /^(?:from=|type=(?!bind))/i.test(field))) {
+          const from = fields.find((field) => /^from=/i.test(field))?.slice("from=".length);
+          const isBind = !fields.some((field) => /^type=(?!bind)/i.test(field));
+          if (isBind && from?.toLowerCase() === wanted) {
             const source = fields.find((field) => /^(?:source|src)=/i.test(field));
             paths.push(source?.slice(source.indexOf("=") + 1) ?? "/");
           }

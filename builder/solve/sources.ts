@@ -28,7 +28,7 @@ export class Sources {
   readonly #stage: (stage: PlannedStage) => Promise<StageState>;
   readonly #images = new Map<string, Promise<StoredImage>>();
   readonly #files = new Map<FileSource, Promise<SourceTree>>();
-  #needed: readonly string[] | undefined;
+  #needed: (name: string | undefined) => readonly string[] | undefined = () => undefined;
 
   constructor(options: {
     readonly request: BuildRequest;
@@ -49,8 +49,11 @@ export class Sources {
     this.#stage = options.stage;
   }
 
-  /** Says which files of the context will be asked for; before the first is. */
-  need(paths: readonly string[] | undefined): void {
+  /**
+   * Says which files will be asked for; before the first is.
+   * @param paths of a named context, or of the one without a name; undefined for all
+   */
+  need(paths: (name: string | undefined) => readonly string[] | undefined): void {
     this.#needed = paths;
   }
 
@@ -65,6 +68,16 @@ export class Sources {
     } catch {
       return undefined; // a name that no image can have
     }
+  }
+
+  /** The context that is there in place of a stage. */
+  replacing({ stage }: PlannedStage): NamedContext | undefined {
+    return stage.from.name === undefined ? undefined : this.named(stage.from.name);
+  }
+
+  /** The files of a named context. */
+  contextFiles(name: string, source: FileSource): Promise<SourceTree> {
+    return this.files(source, `[context ${name}] load from client`, this.#needed(name));
   }
 
   image(reference: string, platform = this.#platform): Promise<StoredImage> {
@@ -82,7 +95,11 @@ export class Sources {
   }
 
   context(): Promise<SourceTree> {
-    return this.files(this.#request.context, "[internal] load build context", this.#needed);
+    return this.files(
+      this.#request.context,
+      "[internal] load build context",
+      this.#needed(undefined),
+    );
   }
 
   /** The files of a source, as a layer in the work directory. */
@@ -108,27 +125,30 @@ export class Sources {
    */
   async from(name: string, current: PlannedStage): Promise<SourceTree> {
     const stage = this.#graph.named(name, current.index);
-    if (stage !== undefined) {
+    if (stage !== undefined && this.replacing(stage)?.kind !== "files") {
       const { layers } = await this.#stage(stage);
       return { directories: this.#trees.directories(layers), isContext: false };
     }
-    if (this.#graph.named(name, this.#graph.stages.length) !== undefined && !/^[0-9]/.test(name)) {
+    const later = this.#graph.named(name, this.#graph.stages.length);
+    if (stage === undefined && later !== undefined && !/^[0-9]/.test(name)) {
+      const text = JSON.stringify(name);
+      const own = JSON.stringify(current.stage.from.name ?? "");
       throw new BuildError(
         "BUILD_INVALID",
-        `circular dependency detected on stage: ${name.toLowerCase()}`,
+        later === current || this.#graph.needed(later).includes(current)
+          ? `circular dependency detected on stage: ${name.toLowerCase()}`
+          : `cannot copy from stage ${text}, it needs to be defined before current stage ${own}`,
       );
     }
     if (/^[0-9]+$/.test(name)) {
       throw new BuildError("BUILD_INVALID", `invalid stage index ${name}`);
     }
     const context = this.named(name);
-    if (context?.kind === "files") {
-      return this.files(context.source, `[context ${name}] load from client`, undefined);
-    }
+    if (context?.kind === "files") return this.contextFiles(name, context.source);
     if (context?.kind === "built") {
       return { directories: this.#trees.directories(context.state.layers), isContext: false };
     }
-    if (name === "scratch") return { directories: [], isContext: false };
+    if ((context?.reference ?? name) === "scratch") return { directories: [], isContext: false };
     const image = await this.image(context?.reference ?? name);
     return { directories: image.layerDirectories, isContext: false };
   }

@@ -15,7 +15,8 @@ const DEFAULT_SHELL: readonly string[] = ["/bin/sh", "-c"];
 
 /** The image that a stage is on the way to. */
 export class StageState {
-  readonly platform: Platform;
+  /** What it is made for; in the end, what was asked for, whatever it was made with. */
+  platform: Platform;
   /** The image that it all began with, if any. */
   readonly image: StoredImage | undefined;
   /** Bottom to top, the image's included. */
@@ -32,6 +33,8 @@ export class StageState {
   readonly args = new Map<string, string>();
   /** Whether this stage has said CMD itself: then its ENTRYPOINT does not take it away. */
   hasCommand = false;
+  /** RFC 3339: when everything has been done, where the user has chosen it. */
+  epoch: string | undefined;
 
   private constructor(
     platform: Platform,
@@ -53,8 +56,8 @@ export class StageState {
   }
 
   /** Nothing at all. */
-  static scratch(platform: Platform): StageState {
-    const config = { Env: [`PATH=${DEFAULT_PATH}`], WorkingDir: "/" };
+  static scratch(platform: Platform, isClassic = false): StageState {
+    const config = isClassic ? {} : { Env: [`PATH=${DEFAULT_PATH}`], WorkingDir: "/" };
     return new StageState(platform, undefined, [], [], config, undefined, undefined);
   }
 
@@ -103,6 +106,7 @@ export class StageState {
     const layers = made?.layers;
     this.layers.push(...(layers ?? []));
     if (made !== undefined) this.created = new Date(made.createdAt).toISOString();
+    if (this.epoch !== undefined) this.created = this.epoch;
     this.history.push({
       ...(this.created === undefined ? {} : { created: this.created }),
       created_by: createdBy,

@@ -1,4 +1,4 @@
-import { type Platform, parsePlatform } from "../../sentry/image/platform.ts";
+import { type Platform, parseAnyPlatform } from "../../sentry/image/platform.ts";
 import { expand } from "../dockerfile/expand.ts";
 import { suggestion } from "../dockerfile/flags.ts";
 import type { Instruction, Stage } from "../dockerfile/instruction.ts";
@@ -47,7 +47,7 @@ export class StageGraph {
             baseName,
             // The last of several stages with a name is the one that is meant.
             base: stages.findLast(({ stage: other }) => other.from.name === baseName.toLowerCase()),
-            platform: wanted === "" ? undefined : parsePlatform(wanted),
+            platform: wanted === "" ? undefined : parseAnyPlatform(wanted),
           };
         }),
       );

@@ -1,4 +1,4 @@
-import { type Platform, platformName } from "../../sentry/image/platform.ts";
+import { type Platform, shortPlatformName } from "../../sentry/image/platform.ts";
 import { expand } from "../dockerfile/expand.ts";
 import type { Dockerfile } from "../dockerfile/parse.ts";
 import { at } from "../errors.ts";
@@ -37,11 +37,12 @@ export function platformArgs(
     ["BUILD", build],
     ["TARGET", target],
   ] as const) {
+    const name = shortPlatformName(platform);
     rows.push(
-      [`${prefix}PLATFORM`, platformName(platform)],
+      [`${prefix}PLATFORM`, name],
       [`${prefix}OS`, platform.os],
       [`${prefix}ARCH`, platform.architecture],
-      [`${prefix}VARIANT`, platform.variant ?? ""],
+      [`${prefix}VARIANT`, name.split("/")[2] ?? ""],
     );
   }
   rows.push(["TARGETSTAGE", targetStage]);

@@ -18,7 +18,8 @@ export function processSpec(sentry: SentryContainer, config: ProcessConfig): Pro
     cwd: config.cwd,
     uid: user.uid,
     gid: user.gid,
-    groups: [...new Set([...user.groups, ...added])],
+    // The primary group is among them, as in docker: else a file that keeps that group out would let it in.
+    groups: [...new Set([user.gid, ...user.groups, ...added])],
     ...(config.privileged === true ? { privileged: true } : {}),
   };
 }

@@ -26,6 +26,7 @@ export interface ManifestIndex {
 const OCI = "application/vnd.oci.image";
 const DOCKER = "application/vnd.docker";
 
+export const OCI_INDEX = `${OCI}.index.v1+json`;
 export const OCI_MANIFEST = `${OCI}.manifest.v1+json`;
 export const DOCKER_MANIFEST = `${DOCKER}.distribution.manifest.v2+json`;
 

@@ -17,6 +17,11 @@ const ALIASES: Readonly<Record<string, string>> = {
 const ARCHITECTURES = new Set(["amd64", "arm64"]);
 const PART = /^[A-Za-z0-9_.-]{1,32}$/;
 const ARM64_DEFAULT_VARIANT = "v8";
+/** What an architecture is where no variant is said. */
+const DEFAULT_VARIANTS: Readonly<Record<string, string>> = {
+  arm64: ARM64_DEFAULT_VARIANT,
+  arm: "v7",
+};
 
 /** Linux on the host's instruction set. */
 export function hostPlatform(): Platform {
@@ -47,16 +52,23 @@ export function isaOf(platform: Platform): Isa | undefined {
  * @throws {ImageError} PLATFORM_INVALID
  */
 export function parsePlatform(text: string): Platform {
+  const platform = parseAnyPlatform(text);
+  if (platform.os !== "linux" || !ARCHITECTURES.has(platform.architecture)) throw invalid(text);
+  return platform;
+}
+
+/**
+ * As {@link parsePlatform}, also where nothing here runs programs of it: images can be made for any platform.
+ * @throws {ImageError} PLATFORM_INVALID
+ */
+export function parseAnyPlatform(text: string): Platform {
   const parts = text.split("/");
   const [first = "", second, variant] = parts;
   if (parts.length > 3 || !parts.every((part) => PART.test(part))) throw invalid(text);
   const lower = first.toLowerCase();
-  const platform =
-    second === undefined
-      ? normalise("linux", lower === "linux" ? hostPlatform().architecture : lower)
-      : normalise(lower, second.toLowerCase(), variant?.toLowerCase());
-  if (platform.os !== "linux" || !ARCHITECTURES.has(platform.architecture)) throw invalid(text);
-  return platform;
+  return second === undefined
+    ? normalise("linux", lower === "linux" ? hostPlatform().architecture : lower)
+    : normalise(lower, second.toLowerCase(), variant?.toLowerCase());
 }
 
 function invalid(text: string): ImageError {
@@ -69,7 +81,7 @@ function invalid(text: string): ImageError {
 /** One spelling of each platform; arm64 without a variant is v8. */
 export function normalise(os: string, architecture: string, variant?: string): Platform {
   const known = ALIASES[architecture] ?? architecture;
-  const kept = variant || (known === "arm64" ? ARM64_DEFAULT_VARIANT : undefined);
+  const kept = variant || DEFAULT_VARIANTS[known];
   return { os, architecture: known, ...(kept === undefined ? {} : { variant: kept }) };
 }
 
@@ -80,6 +92,12 @@ export function matches(wanted: Platform, offered: Platform): boolean {
     wanted.architecture === offered.architecture &&
     (wanted.variant === undefined || wanted.variant === offered.variant)
   );
+}
+
+/** A platform in as few words as say it: `linux/arm64` has but one variant. */
+export function shortPlatformName({ os, architecture, variant }: Platform): string {
+  const isPlain = architecture === "arm64" && variant === ARM64_DEFAULT_VARIANT;
+  return platformName({ os, architecture, ...(isPlain || !variant ? {} : { variant }) });
 }
 
 export function platformName({ os, architecture, variant }: Platform): string {

@@ -1,6 +1,6 @@
 import { Readable } from "node:stream";
 import { createGzip } from "node:zlib";
-import type { Digest } from "./digest.ts";
+import { type Digest, digestOf } from "./digest.ts";
 import { ImageError } from "./errors.ts";
 import type { ImageStore, StoredImage } from "./image-store.ts";
 import {
@@ -10,6 +10,7 @@ import {
   GZIP_LAYER,
   isForeign,
   type Manifest,
+  OCI_INDEX,
   OCI_MANIFEST,
   parseManifest,
 } from "./manifest.ts";
@@ -79,6 +80,42 @@ export async function push(
   }
 }
 
+/**
+ * Sends one image for several platforms: the images, and an index of them that has the name.
+ * @returns the digest of the index
+ * @throws {ImageError} as {@link push}
+ */
+export async function pushIndex(
+  store: ImageStore,
+  name: string,
+  images: readonly StoredImage[],
+  options: RegistryOptions = {},
+): Promise<Digest> {
+  const reference = parseReference(name);
+  const stop = new AbortController();
+  const signals = options.signal === undefined ? [stop.signal] : [options.signal, stop.signal];
+  const stoppable = { ...options, signal: AbortSignal.any(signals) };
+  const repository = new PushRepository(reference, stoppable);
+  try {
+    return await store.adding(options.signal, async () => {
+      const manifests: object[] = [];
+      for (const image of images) {
+        const job = new Push({ store, repository, reference, image, options: stoppable, stop });
+        const { bytes, mediaType } = await job.blobs();
+        const digest = await repository.putManifest(digestOf(bytes), bytes, mediaType);
+        const { os, architecture, variant } = image.config.platform;
+        const platform = { architecture, os, ...(variant === undefined ? {} : { variant }) };
+        manifests.push({ mediaType, digest, size: bytes.length, platform });
+      }
+      const document = { schemaVersion: 2, mediaType: OCI_INDEX, manifests };
+      const bytes = Buffer.from(JSON.stringify(document));
+      return repository.putManifest(reference.tag ?? DEFAULT_TAG, bytes, OCI_INDEX);
+    });
+  } finally {
+    repository.close();
+  }
+}
+
 /** The images to push, by tag. */
 async function imagesOf(
   store: ImageStore,
@@ -128,15 +165,20 @@ class Push {
 
   async run(tag: string): Promise<void> {
     const { image, repository, reference, store, options } = this.#job;
-    const { diffIds } = image.config;
-    options.onProgress?.({ type: "image", tag, layers: diffIds });
-    const layers = await this.#sendAll(diffIds);
-    const config = { digest: image.id, size: image.configBytes.length };
-    if (!(await repository.hasBlob(image.id))) await repository.uploadBytes(image.configBytes);
-    const { bytes, mediaType } = this.#manifest(config, layers);
+    options.onProgress?.({ type: "image", tag, layers: image.config.diffIds });
+    const { bytes, mediaType } = await this.blobs();
     const digest = await repository.putManifest(tag, bytes, mediaType);
     await store.addDigest(image.id, reference, digest);
     options.onProgress?.({ type: "done", image: image.id, tag, digest, size: bytes.length });
+  }
+
+  /** Sends everything but the manifest, which is returned. */
+  async blobs(): Promise<{ readonly bytes: Uint8Array; readonly mediaType: string }> {
+    const { image, repository } = this.#job;
+    const layers = await this.#sendAll(image.config.diffIds);
+    const config = { digest: image.id, size: image.configBytes.length };
+    if (!(await repository.hasBlob(image.id))) await repository.uploadBytes(image.configBytes);
+    return this.#manifest(config, layers);
   }
 
   /** The image's own manifest where it is true, else a new one. */

@@ -3,7 +3,13 @@ import { type Digest, digestOf, hexOf } from "./digest.ts";
 import { ImageError } from "./errors.ts";
 import type { ImageStore, StoredImage } from "./image-store.ts";
 import { matches, type Platform, platformName } from "./platform.ts";
-import { canonicalName, familiarName, parseReference, type Reference } from "./reference.ts";
+import {
+  canonicalName,
+  familiarName,
+  parseReference,
+  type Reference,
+  withDefaultTag,
+} from "./reference.ts";
 import type { TarEntry } from "./tar-reader.ts";
 import { type TarMember, writeTar } from "./tar-writer.ts";
 
@@ -109,29 +115,7 @@ async function* members(
   const written = new Set<Digest>();
   const descriptors: object[] = [];
   for (const { image, names } of saved) {
-    const mtime = timeOf(image);
-    const layers: object[] = [];
-    for (const diffId of image.config.diffIds) {
-      const { unpackedSize: size } = await store.layers.facts(diffId);
-      layers.push({ mediaType: `${OCI}.layer.v1.tar`, digest: diffId, size });
-      if (written.has(diffId)) continue;
-      written.add(diffId);
-      const content = counted(store.layers.archive(diffId), onBytes);
-      yield { entry: file(blobName(diffId), size, mtime), content };
-    }
-    const config = { mediaType: `${OCI}.config.v1+json`, ...described(image.configBytes) };
-    const manifest = json({
-      schemaVersion: 2,
-      mediaType: `${OCI}.manifest.v1+json`,
-      config,
-      layers,
-    });
-    for (const bytes of [image.configBytes, manifest]) {
-      const digest = digestOf(bytes);
-      if (written.has(digest)) continue;
-      written.add(digest);
-      yield small(blobName(digest), bytes, mtime);
-    }
+    const manifest = yield* imageBlobs(store, image, written, onBytes);
     descriptors.push(...describeManifest(image, manifest, names));
   }
   const index = {
@@ -148,6 +132,73 @@ async function* members(
   }
 }
 
+/** The blobs of an image that are not there yet. @returns its manifest */
+async function* imageBlobs(
+  store: ImageStore,
+  image: StoredImage,
+  written: Set<Digest>,
+  onBytes: SaveOptions["onBytes"],
+): AsyncGenerator<TarMember, Uint8Array, void> {
+  const mtime = timeOf(image);
+  const layers: object[] = [];
+  for (const diffId of image.config.diffIds) {
+    const { unpackedSize: size } = await store.layers.facts(diffId);
+    layers.push({ mediaType: `${OCI}.layer.v1.tar`, digest: diffId, size });
+    if (written.has(diffId)) continue;
+    written.add(diffId);
+    const content = counted(store.layers.archive(diffId), onBytes);
+    yield { entry: file(blobName(diffId), size, mtime), content };
+  }
+  const config = { mediaType: `${OCI}.config.v1+json`, ...described(image.configBytes) };
+  const manifest = json({
+    schemaVersion: 2,
+    mediaType: `${OCI}.manifest.v1+json`,
+    config,
+    layers,
+  });
+  for (const bytes of [image.configBytes, manifest]) {
+    const digest = digestOf(bytes);
+    if (written.has(digest)) continue;
+    written.add(digest);
+    yield small(blobName(digest), bytes, mtime);
+  }
+  return manifest;
+}
+
+/**
+ * One image for several platforms as an OCI layout: an index that names the images, which nothing else has names for.
+ * @param names for all of it
+ */
+export function saveIndex(
+  store: ImageStore,
+  images: readonly StoredImage[],
+  names: readonly string[],
+): AsyncIterable<Uint8Array> {
+  const references = names.map((name) => withDefaultTag(parseReference(name)));
+  return store.keeping(writeTar(indexMembers(store, images, references)));
+}
+
+async function* indexMembers(
+  store: ImageStore,
+  images: readonly StoredImage[],
+  names: readonly Reference[],
+): AsyncGenerator<TarMember, void, void> {
+  yield directory("blobs");
+  yield directory("blobs/sha256");
+  const written = new Set<Digest>();
+  const manifests: object[] = [];
+  for (const image of images) {
+    const manifest = yield* imageBlobs(store, image, written, undefined);
+    manifests.push(...describeManifest(image, manifest, []));
+  }
+  const mediaType = `${OCI}.index.v1+json`;
+  const index = json({ schemaVersion: 2, mediaType, manifests });
+  yield small(blobName(digestOf(index)), index, 0n);
+  const all = named({ mediaType, ...described(index) }, names);
+  yield small("index.json", json({ schemaVersion: 2, mediaType, manifests: all }), 0n);
+  yield small("oci-layout", json({ imageLayoutVersion: "1.0.0" }), 0n);
+}
+
 /** An image is in the index once for each name, as docker has it. */
 function describeManifest(
   { config }: StoredImage,
@@ -160,6 +211,10 @@ function describeManifest(
     ...described(manifest),
     platform: { architecture, os, ...(variant === undefined ? {} : { variant }) },
   };
+  return named(descriptor, names);
+}
+
+function named(descriptor: object, names: readonly Reference[]): object[] {
   if (names.length === 0) return [descriptor];
   return names.map((name) => ({
     ...descriptor,

@@ -294,6 +294,65 @@ test("a proxy reaches steps in both cases, and a default that is not needed is n
   t.true(without.stderr.includes("NONE: missing"), without.stderr);
 });
 
+test("a directory that is copied to a new place is one of the usual kind there", async (t) => {
+  const Dockerfile = [
+    "FROM busybox:test AS from",
+    "RUN mkdir -p /d/in && chown 7:8 /d /d/in && chmod 700 /d /d/in",
+    "FROM busybox:test",
+    "COPY --from=from /d /new",
+  ].join("\n");
+  const { code, stderr, tag } = await build({ Dockerfile });
+  t.is(code, 0, stderr);
+  t.is(await inImage(tag, "stat -c '%a %u:%g' /new /new/in"), "755 0:0\n700 7:8\n");
+});
+
+test("a named context is a base for stages, and is there in place of a stage", async (t) => {
+  const other = context({ here: "from-context" });
+  const Dockerfile = [
+    "FROM scratch AS replaced",
+    "COPY Dockerfile /here",
+    "FROM files AS base",
+    "FROM scratch",
+    "COPY --from=base /here /based",
+    "COPY --from=replaced /here /replaced",
+  ].join("\n");
+  const directory = context({ Dockerfile });
+  const out = join(directory, "out");
+  const named = ["--build-context", `files=${other}`, "--build-context", `replaced=${other}`];
+  try {
+    const { code, stderr } = await dd.run(["build", ...named, "-o", out, directory]);
+    t.is(code, 0, stderr);
+    for (const name of ["based", "replaced"]) {
+      t.is(readFileSync(join(out, name), "utf8"), "from-context");
+    }
+  } finally {
+    for (const each of [other, directory]) rmSync(each, { recursive: true, force: true });
+  }
+});
+
+test("stages that are out of order are told from those in a circle", async (t) => {
+  const later =
+    "FROM scratch AS a\nCOPY --from=b / /\nFROM scratch AS b\nFROM a\nCOPY --from=b / /\n";
+  const { stderr } = await build({ Dockerfile: later });
+  t.regex(stderr, /cannot copy from stage "b", it needs to be defined before current stage "a"/);
+  const circle = "FROM scratch AS a\nCOPY --from=b / /\nFROM a AS b\n";
+  t.regex((await build({ Dockerfile: circle })).stderr, /circular dependency detected on stage: b/);
+});
+
+test("what is built again from nothing but words is the same image, whenever", async (t) => {
+  const made: string[] = [];
+  for (let i = 0; i < 2; i++) {
+    const { tag } = await build({ Dockerfile: "FROM scratch\nENV a=b\n" });
+    made.push(JSON.parse((await dd.run(["image", "inspect", tag])).stdout)[0].Id);
+  }
+  t.is(made[0], made[1]);
+});
+
+test("a RUN in an empty image says what it cannot find", async (t) => {
+  const { stderr } = await build({ Dockerfile: "FROM scratch\nRUN /nothing\n" });
+  t.regex(stderr, /process "\/bin\/sh -c \/nothing" did not complete successfully: exit code: 127/);
+});
+
 test("the result can be files instead of an image", async (t) => {
   const out = mkdtempSync(join(tmpdir(), "dd-out-"));
   t.teardown(() => rmSync(out, { recursive: true }));
