@@ -29,7 +29,7 @@ constexpr size_t kSigsetBytes = 8;
 // restricted.
 constexpr int kPassesMax = 16;
 constexpr size_t kThreadsMax = 4096;
-constexpr time_t kAnswerSecondsMax = 5;
+constexpr time_t kAnswerSecondsMax = 30;
 
 // The kernel's struct sigaction; sigaction(3) refuses the signal.
 struct KernelAction {
@@ -86,17 +86,26 @@ void OnSignal(int /*signal*/) {
   errno = saved;
 }
 
+// Seconds of a clock that nobody sets.
+time_t Now() {
+  timespec now{};
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return now.tv_sec;
+}
+
 // 0, ESRCH when the thread has ended, or the errno of what failed there.
 int RestrictOther(pid_t tid) {
   answered.store(0);
   if (syscall(SYS_tgkill, getpid(), tid, kSignal) != 0) return errno;
-  for (time_t second = 0; second < kAnswerSecondsMax; ++second) {
-    if (answered.load() == 1) return answer.load();
+  const time_t deadline = Now() + kAnswerSecondsMax;
+  while (answered.load() == 0) {
+    if (syscall(SYS_tgkill, getpid(), tid, 0) != 0) return errno;
+    if (Now() >= deadline) return ETIMEDOUT;
+    // Other signals may end the wait at any time.
     const timespec timeout = {.tv_sec = 1, .tv_nsec = 0};
     syscall(SYS_futex, &answered, FUTEX_WAIT_PRIVATE, 0, &timeout, nullptr, 0);
-    if (answered.load() == 0 && syscall(SYS_tgkill, getpid(), tid, 0) != 0) return errno;
   }
-  return answered.load() == 1 ? answer.load() : ETIMEDOUT;
+  return answer.load();
 }
 
 // Restricts every thread but the calling one that `done` does not list. 0 or an errno.
@@ -149,7 +158,9 @@ napi_value RestrictThreads(napi_env env, napi_callback_info info) {
   }
   if (error == 0) {
     error = RestrictAll(tasks, &done);
-    syscall(SYS_rt_sigaction, kSignal, &before, nullptr, kSigsetBytes);
+    // A thread that is late would hand its signal to the C library, which has no use for it and
+    // faults.
+    if (error != ETIMEDOUT) syscall(SYS_rt_sigaction, kSignal, &before, nullptr, kSigsetBytes);
   }
   if (tasks != nullptr) closedir(tasks);
   napi_value result;

@@ -43,7 +43,7 @@ long ApplyTemporaryMask(Thread* thread, long nr, const uint64_t args[6]) {
 // A descriptor that was promised in a reply to `thread`: `fd` in the sentry.
 long Collect(Thread* thread, uint64_t fd) {
   const Environment& environment = thread->space->environment;
-  return environment.attach_call != 0 ? Attach(thread, ring::Attach::kFile, thread->slot_index)
+  return environment.attach_call != 0 ? TakeDonated(thread, ring::Attach::kFile, thread->slot_index)
                                       : TakeFromSentry(environment, fd);
 }
 

@@ -119,6 +119,14 @@ long Attach(Thread* thread, ring::Attach what, uint64_t token) {
               0);
 }
 
+long TakeDonated(Thread* thread, ring::Attach what, uint64_t token) {
+  long fd;
+  do {
+    fd = Attach(thread, what, token);
+  } while (fd == 0);
+  return fd;
+}
+
 long MapRing(Thread* thread, int fd, uint32_t slot) {
   AddressSpace* space = thread->space;
   const long base = Host(kMmap, space->ring_base, ring::kRingBytes, kProtRead | kProtWrite,

@@ -174,6 +174,10 @@ long TakeFromSentry(const Environment& environment, uint64_t fd);
 // -errno.
 long Attach(Thread* thread, ring::Attach what, uint64_t token);
 
+// As Attach, for who is to have a descriptor. A signal that interrupts the sentry while it gives
+// one makes the host drop it and return 0 here: it is asked for again.
+long TakeDonated(Thread* thread, ring::Attach what, uint64_t token);
+
 // Maps the ring donated in `fd` and points the thread's block at its slot. 0 or -errno.
 long MapRing(Thread* thread, int fd, uint32_t slot);
 

@@ -106,7 +106,7 @@ long Fork(Thread* thread, Context* context, const Reply& reply) {
   space->threads[thread->slot_index] = nullptr;
   space->threads[0] = thread;
   const long fd = environment.attach_call != 0
-                      ? Attach(thread, ring::Attach::kFork, reply.operands[5])
+                      ? TakeDonated(thread, ring::Attach::kFork, reply.operands[5])
                       : TakeFromSentry(environment, reply.operands[0]);
   // Anything but a donated file would be a call that the filter refuses with a signal.
   const bool donated = fd >= confine::kWindowFirst && fd <= confine::kWindowLast;

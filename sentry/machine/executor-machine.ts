@@ -1,6 +1,6 @@
 import { PlanStep } from "../../ring/layout.ts";
 import { native } from "../../ring/native.ts";
-import { EAGAIN, EINVAL, ENOENT, EPERM, Errno, errnoOf } from "../abi/errno.ts";
+import { EAGAIN, EINVAL, EPERM, Errno, errnoOf } from "../abi/errno.ts";
 import { call } from "../host/call.ts";
 import { HOST_ISA } from "../host/isa.ts";
 import type { Reactor } from "../host/reactor.ts";
@@ -469,8 +469,13 @@ export class ExecutorMachine implements Machine {
       this.#donateFile(note);
       return;
     }
+    const known = this.#byPid(note.pid);
+    if (known !== undefined && note.kind === Attach.fork && known.token === note.token) {
+      this.#donateRing(note, known.space);
+      return;
+    }
     const executor = this.#expected.get(note.token);
-    if (executor === undefined || this.#byPid(note.pid) !== undefined) {
+    if (executor === undefined || known !== undefined) {
       launcher.reply(note, EPERM);
       return;
     }
@@ -486,12 +491,19 @@ export class ExecutorMachine implements Machine {
       return;
     }
     if (note.kind === Attach.fork) {
-      launcher.donate(note, executor.space.ringFd);
-      executor.space.closeRingFd();
+      this.#donateRing(note, executor.space);
     } else {
       launcher.reply(note, 0);
     }
     this.#adopt(executor, note.pid, pidfd);
+  }
+
+  #donateRing(note: Notification, space: AddressSpace): void {
+    const launcher = this.#launch();
+    const error = space.ringFd < 0 ? EPERM : launcher.donate(note, space.ringFd);
+    if (error === EAGAIN) return;
+    if (error !== undefined) launcher.reply(note, error);
+    space.closeRingFd();
   }
 
   #donateFile(note: Notification): void {
@@ -504,8 +516,7 @@ export class ExecutorMachine implements Machine {
       return;
     }
     const error = this.#launch().donate(note, fd);
-    // Gone already: the thread was interrupted before it was heard, and will ask again.
-    if (error === ENOENT) return;
+    if (error === EAGAIN) return;
     if (error !== undefined) this.#launch().reply(note, error);
     this.#promises.keep(thread);
   }

@@ -10,7 +10,7 @@ import {
 } from "../../profiles/linux/report.ts";
 import { LauncherHello, LauncherReply, LauncherRequest } from "../../ring/layout.ts";
 import { native } from "../../ring/native.ts";
-import { EAGAIN, ENOENT, Errno, errnoOf } from "../abi/errno.ts";
+import { EAGAIN, EINPROGRESS, EINTR, ENOENT, Errno, errnoOf } from "../abi/errno.ts";
 import type { Isa } from "../abi/numbers.ts";
 import { call } from "../host/call.ts";
 import { HOST_ISA } from "../host/isa.ts";
@@ -250,6 +250,8 @@ export class Launcher {
   /**
    * Answers a notification with a duplicate of `fd` in the executor, somewhere in its window of descriptors:
    * its call returns the number. An executor closes what it got long before its number comes round again.
+   * @returns EAGAIN when it got nothing and will ask again, since a signal has interrupted it or us: the host
+   *   then starts this call again, which finds the notification answered, or gone.
    */
   donate(note: Notification, fd: number): Errno | undefined {
     const request = new Uint8Array(24);
@@ -264,6 +266,7 @@ export class Launcher {
         ? DESCRIPTOR_WINDOW.first
         : this.#nextInWindow + 1;
     const result = call("ioctl", this.#listener, SECCOMP_IOCTL_NOTIF_ADDFD, request);
+    if (result === ENOENT || result === EINPROGRESS || result === EINTR) return EAGAIN;
     return result instanceof Errno ? result : undefined;
   }
 
@@ -318,7 +321,7 @@ export class Launcher {
     const bytes = new Uint8Array(NOTIFICATION_SIZE);
     const result = call("ioctl", this.#listener, SECCOMP_IOCTL_NOTIF_RECV, bytes);
     // The caller was killed meanwhile.
-    if (result === ENOENT || result === EAGAIN || result instanceof Errno) return undefined;
+    if (result instanceof Errno) return undefined;
     const view = new DataView(bytes.buffer);
     // struct seccomp_notif: id, pid, flags, then seccomp_data: nr, arch, ip, args[6].
     return {
