@@ -1,6 +1,7 @@
 import type { TSchema } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import { ApiError } from "./errors.ts";
+import { jsonFault } from "./json-fault.ts";
 
 /**
  * Reads a JSON body. Nothing at all is `{}`: several clients leave a body out that has only defaults.
@@ -14,7 +15,7 @@ export function parseJson(bytes: Uint8Array): unknown {
   try {
     return JSON.parse(text) ?? {};
   } catch (error) {
-    throw new ApiError("INVALID_JSON", (error as Error).message);
+    throw jsonFault(text) ?? new ApiError("INVALID_JSON", (error as Error).message);
   }
 }
 

@@ -24,10 +24,22 @@ const ERRORS = {
   INVALID_JSON: [400, (why = "") => `invalid JSON: ${why}`],
   INVALID_FILTER: [400, (name = "") => `invalid filter '${name}'`],
   INVALID_FILTER_VALUE: [400, (name = "", value = "") => `invalid filter '${name}=[${value}]'`],
+  INVALID_FILTER_CHOICE: [
+    400,
+    (name = "", value = "", why = "") => `invalid filter '${name}=${value}': ${why}`,
+  ],
   UNSUPPORTED_MEDIA: [
     400,
-    (type = "") => `Content-Type specified (${type}) must be 'application/json'`,
+    (type = "") => `unsupported Content-Type header (${type}): must be 'application/json'`,
   ],
+  /** What follows the first value of a body. */
+  TRAILING_CONTENT: [400, () => "unexpected content after JSON"],
+  INVALID_SIZE: [
+    400,
+    (side = "", text = "", why = "") => `invalid resize ${side} ${JSON.stringify(text)}: ${why}`,
+  ],
+  NO_UPGRADE: [400, () => "no upgrade proto in request"],
+  UNKNOWN_UPGRADE: [400, (protocol = "") => `protocol ${protocol} not supported`],
   BODY_TOO_LARGE: [413, () => "http: request body too large"],
   CROSS_SITE: [403, () => "cross-site requests are refused"],
   UNAUTHORIZED: [401, () => "a token is required"],
@@ -62,7 +74,7 @@ const ERRORS = {
   LOG_UNREADABLE: [501, () => "configured logging driver does not support reading"],
   ALREADY_PAUSED: [409, (id = "") => `Container ${id} is already paused`],
   NOT_PAUSED: [409, (id = "") => `Container ${id} is not paused`],
-  IS_PAUSED: [409, (id = "") => `container ${id} is paused, unpause the container before exec`],
+  IS_PAUSED: [409, (id = "") => `Container ${id} is paused, unpause the container before exec`],
   ATTACH_PAUSED: [
     409,
     (id = "") => `container ${id} is paused, unpause the container before attach.`,
@@ -98,6 +110,7 @@ const ERRORS = {
   NO_SUCH_EXEC: [404, (id = "") => `No such exec instance: ${id}`],
   NO_EXEC_COMMAND: [400, () => "No exec command specified"],
   EXEC_STARTED: [409, (id = "") => `Error: Exec command ${id} is already running`],
+  EXEC_NOT_RUNNING: [409, (id = "") => `exec ${id} is not running`],
   EXEC_ENDED: [409, (id = "") => `Error: Exec command ${id} has already run`],
   NO_SUCH_IMAGE: [404, (name = "") => `No such image: ${name}`],
   INVALID_REFERENCE: [400, (why = "") => why],

@@ -71,7 +71,11 @@ export function serveUpgrades(
     const upgrade = (headers.upgrade ?? "").toLowerCase();
     for (const { row, pattern } of table) {
       const match = row.method === method ? pattern.exec(pathname) : null;
-      if (match === null || protocolOf(row) !== upgrade) continue;
+      if (match === null) continue;
+      if (protocolOf(row) !== upgrade) {
+        if (row.kind === "tunnel") throw new ApiError("UNKNOWN_UPGRADE", upgrade);
+        continue;
+      }
       // What follows a tunnel's request is the other protocol, whatever the request says of a body.
       if (row.kind === "tunnel") socket.unshift(head);
       const body =

@@ -129,8 +129,13 @@ function takeAnyBody(app: FastifyInstance): void {
 }
 
 function register(app: FastifyInstance, row: Row): void {
-  // Upgrades do not come here; a tunnel without one has nothing to answer.
-  if (row.kind === "tunnel" || (row.kind === "hijack" && row.over === "websocket")) return;
+  if (row.kind === "hijack" && row.over === "websocket") return;
+  if (row.kind === "tunnel") {
+    // Upgrades do not come here.
+    const handler = () => Promise.reject(new ApiError("NO_UPGRADE"));
+    app.route({ method: row.method, url: row.url, handler });
+    return;
+  }
   app.route({
     method: row.method,
     url: row.url,

@@ -198,8 +198,9 @@ export class Builds implements BuildEngine {
 
   #made(image: StoredImage): void {
     const { events } = this.#context;
-    events.emit("image", "create", image.id, { name: image.id });
-    for (const name of image.tags) events.emit("image", "tag", image.id, { name });
+    const labels = image.config.config.Labels ?? {};
+    events.emit("image", "create", image.id, { ...labels, name: image.id });
+    for (const name of image.tags) events.emit("image", "tag", image.id, { ...labels, name });
   }
 }
 

@@ -1,4 +1,5 @@
 import type { CommitChoice, CommitEngine } from "../api/engine/commit.ts";
+import { expandChange } from "../builder/dockerfile/expand-change.ts";
 import { commitContainer } from "../sentry/container/commit.ts";
 import { FilesClient } from "../sentry/container/files-client.ts";
 import type { Container } from "../sentry/container/record.ts";
@@ -40,8 +41,12 @@ export class Commit implements CommitEngine {
     const { record } = container;
     const files = new FilesClient(store, container, backgroundProgram);
     const names = repository === undefined ? [] : [tag ? `${repository}:${tag}` : repository];
-    const wishes = { names, comment, author, config: body ?? {}, changes };
+    const config = body ?? {};
+    const wishes = { names, comment, author, config, changes, expand: expandChange };
     const image = await commitContainer(images, record, files, wishes, gone);
+    const labels = image.config.config.Labels ?? {};
+    events.emit("image", "create", image.id, { ...labels, name: image.id });
+    for (const name of image.tags) events.emit("image", "tag", image.id, { ...labels, name });
     events.emit("container", "commit", record.spec.id, {
       ...attributesOf(record),
       comment,

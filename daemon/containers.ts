@@ -27,14 +27,16 @@ import { attachTo } from "./container/attach.ts";
 import { attributesOf } from "./container/attributes.ts";
 import { removeLink, rename, setPaused, update } from "./container/changes.ts";
 import { createContainer, signalOf } from "./container/create.ts";
+import { familyOf, imageNames } from "./container/image-names.ts";
 import { describeContainer } from "./container/inspect.ts";
-import { type Listed, selectContainers, summarize } from "./container/list.ts";
+import { aliasesOf, type Listed, selectContainers, summarize } from "./container/list.ts";
 import { readPieces } from "./container/logs.ts";
 import { samples } from "./container/stats.ts";
 import { statusWord } from "./container/status.ts";
 import type { Supervisor } from "./container/supervisor.ts";
 import { describeProcesses } from "./container/top.ts";
 import type { DaemonContext } from "./context.ts";
+import { refusingImages } from "./images/image-refusals.ts";
 import { describeNetworks } from "./networks/describe.ts";
 import { refusing } from "./refusals.ts";
 
@@ -69,8 +71,24 @@ export class Containers implements ContainersEngine {
   }
 
   async list({ size, ...choice }: ListChoice): Promise<readonly JsonObject[]> {
-    const shown = selectContainers(this.listed(), choice);
-    return size ? this.withSizes(shown) : shown.map(summarize);
+    const { images } = this.context;
+    const all = this.listed();
+    const families = new Map<string, ReadonlySet<string> | undefined>();
+    for (const name of choice.filters.get("ancestor")) {
+      families.set(name, await refusingImages(() => familyOf(images, name)));
+    }
+    const shown = selectContainers(all, choice, families);
+    const nameOf = imageNames(images);
+    return Promise.all(
+      shown.map(async (each) => {
+        const { record } = each.container;
+        const image = await nameOf(record.imageName, record.spec.rootfs.image);
+        return {
+          ...summarize(each, image, aliasesOf(each, all)),
+          ...(size ? await this.sizesOf(each.container) : {}),
+        };
+      }),
+    );
   }
 
   /** All of them as the list shows them, with what they take on the disk. */

@@ -63,8 +63,9 @@ export class EventLog {
       if (unread.length > UNREAD_MAX) end();
       wake();
     };
-    if (since !== undefined)
-      for (const event of this.past) if (isSince(event, since)) listener(event);
+    if (since !== undefined || until !== undefined) {
+      for (const event of this.past) if (isSince(event, since ?? 0)) listener(event);
+    }
     const live = until === undefined || until > Date.now();
     if (live) this.listeners.add(listener);
     const timer =

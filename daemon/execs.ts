@@ -34,6 +34,8 @@ const KILLED = 137;
 interface Exec {
   readonly id: string;
   readonly containerId: string;
+  /** Of the container: an exec that was not started in it is gone with it. */
+  readonly run: number;
   readonly config: ExecConfig;
   readonly process: ProcessConfig;
   state: "created" | "running" | "ended";
@@ -64,21 +66,27 @@ export class Execs implements ExecsEngine {
     const container = this.runningContainer(reference);
     const { record } = container;
     const process = refusing(reference, () =>
-      execConfig(record.process, {
-        args: config.argv,
-        entrypoint: undefined,
-        env: config.env,
-        workdir: config.workdir,
-        user: config.user,
-        tty: config.tty,
-        hostname: "",
-        privileged: config.privileged,
-      }),
+      execConfig(
+        record.process,
+        {
+          args: config.argv,
+          entrypoint: undefined,
+          env: config.env,
+          workdir: config.workdir,
+          user: config.user,
+          tty: config.tty,
+          hostname: "",
+          privileged: config.privileged,
+        },
+        record.tty,
+      ),
     );
+    if (config.user !== undefined) await this.requireUser(container, config.user);
     const id = randomBytes(32).toString("hex");
     this.execs.set(id, {
       id,
       containerId: record.spec.id,
+      run: runOf(container),
       config,
       process,
       state: "created",
@@ -89,6 +97,18 @@ export class Execs implements ExecsEngine {
     this.emit("exec_create", container, id, config.argv);
     this.forget();
     return id;
+  }
+
+  /** @throws {ApiError} `INVALID` in docker's words. */
+  private async requireUser(container: Container, user: string): Promise<void> {
+    const { id } = container.record.spec;
+    const request: Request = { op: "find-user", user };
+    const client = refusing(id, () => ask(this.context.store, container, request));
+    const reply = await client.next();
+    client.close();
+    // Whatever else is wrong is told when it is started.
+    const isUnknown = reply?.kind === "error" && reply.code === "NO_SUCH_USER";
+    if (isUnknown) throw new ApiError("INVALID", reply.message);
   }
 
   prepare(id: string, choice: ExecStart): PreparedExec {
@@ -166,7 +186,7 @@ export class Execs implements ExecsEngine {
   async resize(id: string, size: ConsoleSize): Promise<void> {
     const exec = this.find(id);
     if (exec.client === undefined || exec.state !== "running") {
-      throw new ApiError("INVALID", `exec ${id} is not running`);
+      throw new ApiError("EXEC_NOT_RUNNING", id);
     }
     exec.client.send({ op: "resize", ...size });
   }
@@ -198,7 +218,10 @@ export class Execs implements ExecsEngine {
 
   private find(id: string): Exec {
     const exec = this.execs.get(id);
-    if (exec === undefined) throw new ApiError("NO_SUCH_EXEC", id);
+    const container = exec && this.context.store.read(exec.containerId);
+    const isGone =
+      container === undefined || (exec?.state === "created" && exec.run !== runOf(container));
+    if (exec === undefined || isGone) throw new ApiError("NO_SUCH_EXEC", id);
     return exec;
   }
 
@@ -206,7 +229,7 @@ export class Execs implements ExecsEngine {
     const container = this.containers.find(reference);
     const { state } = container;
     if (state.status === "running" && state.paused === true) {
-      throw new ApiError("IS_PAUSED", container.record.spec.id);
+      throw new ApiError("IS_PAUSED", reference);
     }
     if (state.status === "running") return container;
     throw new ApiError("NOT_RUNNING", container.record.spec.id);
@@ -255,6 +278,11 @@ export class Execs implements ExecsEngine {
       if (gone) this.execs.delete(exec.id);
     }
   }
+}
+
+/** Which of its runs a container is in; 0: none. */
+function runOf({ state }: Container): number {
+  return state.status === "running" ? state.startedAt : 0;
 }
 
 /** Docker has answered by then: a command that is not there is told in the stream, and by the exit code. */

@@ -47,7 +47,7 @@ import {
 import type { RegistryOptions } from "../sentry/image/registry-client.ts";
 import { remoteImage } from "../sentry/image/remote-image.ts";
 import type { ImageUser, RemovalRecord } from "../sentry/image/removal.ts";
-import { save } from "../sentry/image/save.ts";
+import { requirePlatform, save } from "../sentry/image/save.ts";
 import { search } from "../sentry/image/search.ts";
 import type { DaemonContext } from "./context.ts";
 import { describeImage, secondsOf, summarizeImage } from "./images/describe.ts";
@@ -81,17 +81,26 @@ export class Images implements ImagesEngine {
     });
   }
 
-  async inspect(name: string, _manifests: boolean, version: ApiVersion): Promise<JsonObject> {
+  async inspect(
+    name: string,
+    platform: string | undefined,
+    version: ApiVersion,
+  ): Promise<JsonObject> {
     const { images } = this.context;
     return refusingImages(async () => {
       const image = await images.get(name);
+      requirePlatform(image, platformOf(platform).platform);
       return describeImage(image, await images.taggedAt(image.id), version);
     });
   }
 
-  async history(name: string): Promise<readonly JsonObject[]> {
+  async history(name: string, platform: string | undefined): Promise<readonly JsonObject[]> {
     const { images } = this.context;
-    const rows = await refusingImages(async () => historyOf(images, await images.get(name)));
+    const rows = await refusingImages(async () => {
+      const image = await images.get(name);
+      requirePlatform(image, platformOf(platform).platform);
+      return historyOf(images, image);
+    });
     return rows.map((row) => ({
       Id: row.id ?? MISSING,
       Created: secondsOf(row.created),

@@ -50,8 +50,8 @@ export interface SearchChoice extends RegistryChoice {
 /** Images and registries. `name` is a reference, an id or the beginning of an id. Streams are `jsonmessage`s. */
 export interface ImagesEngine {
   list(choice: ListImagesChoice, version: ApiVersion): Promise<readonly JsonObject[]>;
-  inspect(name: string, manifests: boolean, version: ApiVersion): Promise<JsonObject>;
-  history(name: string): Promise<readonly JsonObject[]>;
+  inspect(name: string, platform: string | undefined, version: ApiVersion): Promise<JsonObject>;
+  history(name: string, platform: string | undefined): Promise<readonly JsonObject[]>;
   pull(choice: PullChoice, gone: AbortSignal): AsyncIterable<JsonObject>;
   import(choice: ImportChoice, archive: Readable, gone: AbortSignal): AsyncIterable<JsonObject>;
   push(name: string, choice: PushChoice, gone: AbortSignal): AsyncIterable<JsonObject>;

@@ -13,7 +13,7 @@ import {
   UPDATE_BODY,
 } from "./container-bodies.ts";
 import { logsRow } from "./container-logs.ts";
-import { clampSize } from "./execs.ts";
+import { SIZE_QUERY, sizeOf } from "./execs.ts";
 
 /** As docker counts: what is shorter says nothing. */
 const EMPTY_OBJECT_MAX = 7;
@@ -260,9 +260,9 @@ export function containerRows(containers: ContainersEngine): readonly Row[] {
       method: "POST",
       url: "/containers/:id/resize",
       summary: "Set the size of its terminal",
-      query: queryOf({ h: query.integer("Rows"), w: query.integer("Columns") }),
-      handle: async ({ params: { id = "" }, query: { h, w } }) => {
-        await containers.resize(id, clampSize(h ?? 0, w ?? 0));
+      query: SIZE_QUERY,
+      handle: async ({ params: { id = "" }, query: size }) => {
+        await containers.resize(id, sizeOf(size));
         return done(200);
       },
     }),

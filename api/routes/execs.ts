@@ -2,12 +2,25 @@ import { Type } from "@sinclair/typebox";
 import type { ConsoleSize, ExecsEngine, PreparedExec } from "../engine/execs.ts";
 import { ApiError } from "../errors.ts";
 import { created, done, type HijackAnswer, hijack, json, type Row, route } from "../row.ts";
-import { flag, list, members, query, queryOf, text, texts, words } from "../schema.ts";
+import { flag, list, members, type Of, query, queryOf, text, texts, words } from "../schema.ts";
 
-const SIZE_QUERY = queryOf({
-  h: query.integer("Rows of the terminal"),
-  w: query.integer("Columns of the terminal"),
+/** Numbers, read by {@link sizeOf} for docker's words. */
+export const SIZE_QUERY = queryOf({
+  h: query.text("Rows of the terminal"),
+  w: query.text("Columns of the terminal"),
 });
+
+/** @throws {ApiError} `INVALID_SIZE`: both have to be given. */
+export function sizeOf({ h = "", w = "" }: Of<typeof SIZE_QUERY>): ConsoleSize {
+  return clampSize(sideOf("height", h), sideOf("width", w));
+}
+
+function sideOf(side: string, text: string): number {
+  if (!/^[+-]?\d+$/.test(text)) throw new ApiError("INVALID_SIZE", side, text, "invalid syntax");
+  const value = Number(text);
+  if (value >= 0 && value < 2 ** 32) return value;
+  throw new ApiError("INVALID_SIZE", side, text, "value out of range");
+}
 
 export const consoleSizeOf = (
   size: readonly number[] | null | undefined,
@@ -18,7 +31,7 @@ export const consoleSizeOf = (
 
 const SIDE_MAX = 0xffff;
 
-export function clampSize(rows: number, cols: number): ConsoleSize {
+function clampSize(rows: number, cols: number): ConsoleSize {
   if (rows < 0 || rows > SIDE_MAX || cols < 0 || cols > SIDE_MAX) {
     throw new ApiError("INVALID", "a terminal has at most 65535 rows and columns");
   }
@@ -101,8 +114,8 @@ export function execRows(execs: ExecsEngine): readonly Row[] {
       url: "/exec/:id/resize",
       summary: "Set the size of its terminal",
       query: SIZE_QUERY,
-      handle: async ({ params: { id = "" }, query: { h, w } }) => {
-        await execs.resize(id, clampSize(h ?? 0, w ?? 0));
+      handle: async ({ params: { id = "" }, query }) => {
+        await execs.resize(id, sizeOf(query));
         return done(200);
       },
     }),

@@ -12,6 +12,17 @@ const SEARCH_FILTERS = ["is-automated", "is-official", "stars"];
 
 const PLATFORM = query.text("os[/arch[/variant]], as words or as JSON");
 
+/** As clients write it that can name several. */
+const PLATFORMS = query.texts("os[/arch[/variant]], as words or as JSON; one of them");
+
+/** @throws {ApiError} `INVALID`: an image here is for one platform. */
+function single(platforms: readonly string[]): string | undefined {
+  if (platforms.length > 1) {
+    throw new ApiError("INVALID", "multiple platform parameters not supported");
+  }
+  return platforms[0] || undefined;
+}
+
 export function imageRows(images: ImagesEngine): readonly Row[] {
   return [
     ...imageListRows(images),
@@ -20,16 +31,20 @@ export function imageRows(images: ImagesEngine): readonly Row[] {
       method: "GET",
       url: "/images/:name/json",
       summary: "All about an image",
-      query: queryOf({ manifests: query.flag("Also what it is made of") }),
-      handle: async ({ params, query: { manifests = false }, version }) =>
-        json(await images.inspect(params["name"] ?? "", manifests, version)),
+      query: queryOf({
+        manifests: query.flag("Accepted for stores that have several platforms"),
+        platform: PLATFORM,
+      }),
+      handle: async ({ params, query: { platform }, version }) =>
+        json(await images.inspect(params["name"] ?? "", platform || undefined, version)),
     }),
     route({
       method: "GET",
       url: "/images/:name/history",
       summary: "The steps that made an image, newest first",
       query: queryOf({ platform: PLATFORM }),
-      handle: async ({ params }) => json(await images.history(params["name"] ?? "")),
+      handle: async ({ params, query: { platform } }) =>
+        json(await images.history(params["name"] ?? "", platform || undefined)),
     }),
     route({
       method: "POST",
@@ -163,17 +178,17 @@ function imageTransferRows(images: ImagesEngine): readonly Row[] {
       method: "GET",
       url: "/images/get",
       summary: "An archive of several images",
-      query: queryOf({ names: query.texts("Which"), platform: PLATFORM }),
-      handle: async ({ query: { names = [], platform } }) =>
-        archive(await images.save(names.flatMap(split), platform || undefined)),
+      query: queryOf({ names: query.texts("Which"), platform: PLATFORMS }),
+      handle: async ({ query: { names = [], platform = [] } }) =>
+        archive(await images.save(names.flatMap(split), single(platform))),
     }),
     route({
       method: "GET",
       url: "/images/:name/get",
       summary: "An archive of one image, or of all of a repository",
-      query: queryOf({ platform: PLATFORM }),
-      handle: async ({ params, query: { platform } }) =>
-        archive(await images.save([params["name"] ?? ""], platform || undefined)),
+      query: queryOf({ platform: PLATFORMS }),
+      handle: async ({ params, query: { platform = [] } }) =>
+        archive(await images.save([params["name"] ?? ""], single(platform))),
     }),
   ];
 }

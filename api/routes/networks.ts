@@ -40,15 +40,19 @@ const NETWORK_BODY = members({
 export type NetworkBody = Of<typeof NETWORK_BODY>;
 
 export function networkRows(networks: NetworksEngine): readonly Row[] {
-  return [
+  // The one collection that docker serves with a slash behind it as well.
+  const lists = ["/networks", "/networks/"].map((url) =>
     route({
       method: "GET",
-      url: "/networks",
+      url,
       summary: "List networks",
       query: queryOf({ filters: query.filters() }),
       handle: async ({ query: { filters } }) =>
         json(await networks.list(Filters.parse(filters, LIST_FILTERS))),
     }),
+  );
+  return [
+    ...lists,
     route({
       method: "GET",
       url: "/networks/:id",

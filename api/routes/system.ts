@@ -5,6 +5,7 @@ import { jsonLines } from "../json-lines.ts";
 import { type Answer, json, type Row, route, text } from "../row.ts";
 import { query, queryOf } from "../schema.ts";
 import { parseTime } from "../time.ts";
+import { atLeast } from "../version.ts";
 
 export const EVENT_FILTERS = [
   "config",
@@ -65,7 +66,12 @@ export function systemRows(system: SystemEngine): readonly Row[] {
       method: "GET",
       url: "/info",
       summary: "What the engine is and can do on this host",
-      handle: async () => json(await system.info()),
+      handle: async ({ version }) => {
+        const info = await system.info();
+        if (atLeast(version, "1.50")) return json(info);
+        // Of bridges of the host, which nothing here has.
+        return json({ ...info, BridgeNfIptables: false, BridgeNfIp6tables: false });
+      },
     }),
     route({
       method: "GET",
@@ -76,17 +82,19 @@ export function systemRows(system: SystemEngine): readonly Row[] {
         until: query.text("End then"),
         filters: query.filters(),
       }),
-      handle: ({ query: { since, until, filters }, gone }) =>
-        jsonLines(
-          system.events(
-            {
-              since: parseTime("since", since),
-              until: parseTime("until", until),
-              filters: Filters.parse(filters, EVENT_FILTERS),
-            },
-            gone,
-          ),
-        ),
+      handle: ({ query: { since, until, filters }, gone }) => {
+        const span = {
+          // The beginning of all time is a time, too.
+          since: since ? (parseTime("since", since) ?? 0) : undefined,
+          until: parseTime("until", until),
+        };
+        if (span.since !== undefined && span.until !== undefined && span.until < span.since) {
+          const why = `\`since\` time (${since}) cannot be after \`until\` time (${until})`;
+          throw new ApiError("INVALID", why);
+        }
+        const choice = { ...span, filters: Filters.parse(filters, EVENT_FILTERS) };
+        return jsonLines(system.events(choice, gone));
+      },
     }),
     route({
       method: "GET",

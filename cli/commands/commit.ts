@@ -1,3 +1,4 @@
+import { expandChange } from "../../builder/dockerfile/expand-change.ts";
 import { ask } from "../../sentry/container/ask.ts";
 import { commitContainer } from "../../sentry/container/commit.ts";
 import { ContainerError } from "../../sentry/container/errors.ts";
@@ -30,7 +31,7 @@ export async function main(
       new ImageStore(store.directories.root),
       container.record,
       new FilesClient(store, container, services.backgroundProgram),
-      { names, comment, author, config: {}, changes },
+      { names, comment, author, config: {}, changes, expand: expandChange },
       stop.signal,
     );
     process.stdout.write(`${image.id}\n`);

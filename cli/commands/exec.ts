@@ -27,7 +27,7 @@ export async function main(
     hostname: "",
     privileged: values.privileged,
   };
-  const config = execConfig(container.record.process, choice);
+  const config = execConfig(container.record.process, choice, container.record.tty);
   const nothing = openSync("/dev/null", "r+");
   if (!values.tty || values.detach) {
     const [stdin, stdout, stderr] = values.detach ? [nothing, nothing, nothing] : [0, 1, 2];

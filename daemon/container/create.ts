@@ -72,6 +72,10 @@ export async function createContainer(
   });
   const stopSignal = signalOf(body.StopSignal || image.config.StopSignal);
   const limits = limitsOf(hostConfig, warnings);
+  if (!hostConfig.Memory && (hostConfig.MemorySwap ?? 0) > 0) {
+    const why = "You should always set the Memory limit when using Memoryswap limit, see usage";
+    throw new ApiError("INVALID", why);
+  }
   const special = hostSpec(hostOptionsOf(body, warnings), { mode, network }, warnings);
   const groupAdd = hostConfig.GroupAdd ?? [];
   const restart = restartPolicy(hostConfig);

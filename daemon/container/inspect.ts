@@ -123,6 +123,7 @@ function hostConfigOf(record: ContainerRecord): JsonObject {
   const logConfig = asked["LogConfig"] as { Type?: string; Config?: object } | undefined;
   return {
     ...DEFAULTS,
+    ...(asked["Privileged"] === true ? { MaskedPaths: null, ReadonlyPaths: null } : {}),
     ...asked,
     NetworkMode: networkModeOf(spec.network),
     LogConfig: { Type: logConfig?.Type || "json-file", Config: logConfig?.Config ?? {} },
@@ -219,6 +220,7 @@ const DEFAULTS = {
   MaskedPaths: [
     "/proc/asound",
     "/proc/acpi",
+    "/proc/interrupts",
     "/proc/kcore",
     "/proc/keys",
     "/proc/latency_stats",

@@ -27,11 +27,63 @@ const NOT_ENFORCED: readonly (readonly [keyof HostConfigBody, what: string])[] =
   ["KernelMemoryTCP", "Kernel memory TCP limit"],
 ];
 
+type Numbers = Readonly<Record<"memory" | "swap" | "reservation" | "shares" | "weight", number>>;
+
+function numbersOf(resources: HostConfigBody): Numbers {
+  return {
+    memory: resources.Memory ?? 0,
+    swap: resources.MemorySwap ?? 0,
+    reservation: resources.MemoryReservation ?? 0,
+    shares: resources.CpuShares ?? 0,
+    weight: resources.BlkioWeight ?? 0,
+  };
+}
+
+/** What docker refuses whatever the host can do, and its words for it. */
+const REFUSED: readonly (readonly [
+  refuses: (resources: HostConfigBody) => boolean,
+  why: (resources: HostConfigBody) => string,
+])[] = [
+  [
+    (each) => numbersOf(each).memory !== 0 && numbersOf(each).memory < MEMORY_BYTES_MIN,
+    () => "Minimum memory limit allowed is 6MB",
+  ],
+  [
+    (each) => {
+      const { memory, swap } = numbersOf(each);
+      return memory > 0 && swap > 0 && swap < memory;
+    },
+    () => "Minimum memoryswap limit should be larger than memory limit, see usage",
+  ],
+  [
+    ({ MemorySwappiness }) => (MemorySwappiness ?? -1) < -1 || (MemorySwappiness ?? -1) > 100,
+    ({ MemorySwappiness }) =>
+      `Invalid value: ${MemorySwappiness}, valid memory swappiness range is 0-100`,
+  ],
+  [
+    (each) => numbersOf(each).reservation > 0 && numbersOf(each).reservation < MEMORY_BYTES_MIN,
+    () => "Minimum memory reservation allowed is 6MB",
+  ],
+  [
+    (each) => numbersOf(each).memory > 0 && numbersOf(each).reservation > numbersOf(each).memory,
+    () => "Minimum memory limit can not be less than memory reservation limit, see usage",
+  ],
+  [
+    (each) => numbersOf(each).shares < 0,
+    ({ CpuShares }) => `invalid CPU shares (${CpuShares}): value must be a positive integer`,
+  ],
+  [
+    (each) =>
+      numbersOf(each).weight > 0 && (numbersOf(each).weight < 10 || numbersOf(each).weight > 1000),
+    () => "Range of blkio weight is from 10 to 1000",
+  ],
+];
+
 /** What a container may use. @param warnings gets what is asked for and not enforced. */
 export function limitsOf(resources: HostConfigBody, warnings: string[]): LimitsSpec {
   const { Memory, PidsLimit, Ulimits, CpusetCpus } = resources;
-  if (Memory != null && Memory !== 0 && Memory < MEMORY_BYTES_MIN) {
-    throw new ApiError("INVALID", "Minimum memory limit allowed is 6MB");
+  for (const [refuses, why] of REFUSED) {
+    if (refuses(resources)) throw new ApiError("INVALID", why(resources));
   }
   const cpus = cpusOf(resources);
   const cpuset = CpusetCpus ? cpusetOf(CpusetCpus) : undefined;

@@ -3,13 +3,14 @@ import type { JsonObject } from "../../api/engine/json.ts";
 import { ApiError } from "../../api/errors.ts";
 import type { Filters } from "../../api/filters.ts";
 import { toText } from "../../sentry/abi/bytes.ts";
+import { parseLink } from "../../sentry/container/network/links.ts";
 import type { Container, ContainerRecord } from "../../sentry/container/record.ts";
 import { describeMounts } from "./describe-mounts.ts";
 import { commandText, networkModeOf } from "./inspect.ts";
 import { type StatusWord, statusText } from "./status.ts";
 
-const STATUSES = ["created", "restarting", "running", "removing", "paused", "exited", "dead"];
-const HEALTHS = ["starting", "healthy", "unhealthy", "none"];
+const STATUSES = ["created", "running", "paused", "restarting", "removing", "exited", "dead"];
+const HEALTHS = ["none", "starting", "healthy", "unhealthy"];
 
 /** A container with what its files do not say. */
 export interface Listed {
@@ -23,16 +24,21 @@ export interface Listed {
 
 /**
  * Those of `all`, newest first, that `docker ps` with these choices shows.
+ * @param families of what the filter `ancestor` names, the ids of the images that are meant.
  * @throws {ApiError} for filters that mean nothing.
  */
 export function selectContainers(
   all: readonly Listed[],
   { all: everything, limit, filters }: Pick<ListChoice, "all" | "limit" | "filters">,
+  families: ReadonlyMap<string, ReadonlySet<string> | undefined> = new Map(),
 ): readonly Listed[] {
-  checkValues(filters, "status", STATUSES);
-  checkValues(filters, "health", HEALTHS);
+  checkValues(filters, "status", "state", STATUSES);
+  checkValues(filters, "health", "health status", HEALTHS);
   const exitCodes = filters.get("exited").map((value) => {
-    if (!/^-?\d{1,9}$/.test(value)) throw new ApiError("INVALID_FILTER_VALUE", "exited", value);
+    if (!/^-?\d{1,9}$/.test(value)) {
+      const why = `strconv.Atoi: parsing ${JSON.stringify(value)}: invalid syntax`;
+      throw new ApiError("INVALID_FILTER_CHOICE", "exited", value, why);
+    }
     return Number(value);
   });
   filters.flag("is-task");
@@ -51,11 +57,14 @@ export function selectContainers(
       filters.matchesLabels(record.labels) &&
       filters.some("status", (wanted) => wanted === status) &&
       filters.some("health", (wanted) => wanted === (health === "" ? "none" : health)) &&
-      filters.some("ancestor", (image) => isOfImage(record, image)) &&
+      filters.some(
+        "ancestor",
+        (image) => families.get(image)?.has(record.spec.rootfs.image) ?? isOfImage(record, image),
+      ) &&
       filters.some("volume", (name) => hasMount(record, name)) &&
       filters.some("network", (name) => hasNetwork(network, name)) &&
-      filters.some("publish", (port) => hasPort(record, port, "PortBindings")) &&
-      filters.some("expose", (port) => hasPort(record, port, "ExposedPorts")) &&
+      filters.some("publish", (port) => hasPort(network, port, "PublicPort")) &&
+      filters.some("expose", (port) => hasPort(network, port, "PrivatePort")) &&
       (exitCodes.length === 0 ||
         (state.status === "exited" && state.startedAt > 0 && exitCodes.includes(state.exitCode))) &&
       before.every((time) => record.createdAt < time) &&
@@ -66,10 +75,11 @@ export function selectContainers(
   return limit === undefined ? selected : selected.slice(0, limit);
 }
 
-function checkValues(filters: Filters, name: string, known: readonly string[]): void {
+function checkValues(filters: Filters, name: string, what: string, known: readonly string[]): void {
   for (const value of filters.get(name)) {
     if (known.includes(value)) continue;
-    throw new ApiError("INVALID_FILTER_VALUE", name, value);
+    const why = `invalid value for ${what} (${value}): must be one of ${known.join(", ")}`;
+    throw new ApiError("INVALID_FILTER_CHOICE", name, value, why);
   }
 }
 
@@ -131,41 +141,46 @@ function hasMount({ spec }: ContainerRecord, wanted: string): boolean {
 function hasNetwork(network: JsonObject, wanted: string): boolean {
   const networks = network["Networks"] as Record<string, JsonObject>;
   return Object.entries(networks).some(
-    ([name, { NetworkID }]) => name === wanted || (NetworkID !== "" && NetworkID === wanted),
+    ([name, { NetworkID }]) =>
+      name === wanted || (wanted !== "" && String(NetworkID).startsWith(wanted)),
   );
 }
 
-/** `80`, `80/tcp`, `8000-9000/udp`, `8080:80`... */
-function hasPort(
-  { engine }: ContainerRecord,
-  wanted: string,
-  where: "PortBindings" | "ExposedPorts",
-): boolean {
+/** `80`, `80/tcp`, `8000-9000/udp`: the host's or the container's side of the ports a running container has. */
+function hasPort(network: JsonObject, wanted: string, side: "PublicPort" | "PrivatePort"): boolean {
   const match = /^(\d{1,5})(?:-(\d{1,5}))?(?:\/(tcp|udp|sctp))?$/.exec(wanted);
   if (match === null) throw new ApiError("INVALID", `invalid port: ${wanted}`);
   const first = Number(match[1]);
   const last = Number(match[2] ?? first);
   const protocol = match[3] ?? "tcp";
-  const source = where === "PortBindings" ? engine?.hostConfig : engine?.config;
-  return Object.keys((source?.[where] as object | null | undefined) ?? {}).some((key) => {
-    const [port = "", its = "tcp"] = key.split("/", 2);
-    return its === protocol && Number(port) >= first && Number(port) <= last;
+  return portList(network["Ports"] as PortMap).some(({ [side]: port, Type }) => {
+    return Type === protocol && Number(port) >= first && Number(port) <= last;
   });
 }
 
-/** A container as `GET /containers/json` tells it. */
-export function summarize({ container, status, health, network }: Listed): JsonObject {
+type PortMap = Record<string, readonly JsonObject[] | null>;
+
+/**
+ * A container as `GET /containers/json` tells it.
+ * @param image what it is shown to be of.
+ * @param aliases further names of it.
+ */
+export function summarize(
+  { container, status, health, network }: Listed,
+  image = container.record.imageName,
+  aliases: readonly string[] = [],
+): JsonObject {
   const { record, state } = container;
   const { spec } = record;
   const { Networks, Ports } = network;
   return {
     Id: spec.id,
-    Names: [`/${record.name}`],
-    Image: record.imageName,
+    Names: [`/${record.name}`, ...aliases],
+    Image: image,
     ImageID: spec.rootfs.image,
     Command: commandText(record),
     Created: Math.floor(record.createdAt / 1000),
-    Ports: portList(Ports as Record<string, readonly JsonObject[] | null>),
+    Ports: portList(Ports as PortMap),
     Labels: record.labels,
     State: status,
     Status: statusText(state, status === "restarting", health),
@@ -175,7 +190,19 @@ export function summarize({ container, status, health, network }: Listed): JsonO
   };
 }
 
-function portList(ports: Record<string, readonly JsonObject[] | null>): JsonObject[] {
+/** The names that the links of others give a container: `/OWNER/ALIAS`. */
+export function aliasesOf({ container: { record } }: Listed, all: readonly Listed[]): string[] {
+  return all.flatMap(({ container, network }) => {
+    const networks = network["Networks"] as Readonly<Record<string, JsonObject>>;
+    const links = (networks["bridge"]?.["Links"] ?? []) as readonly string[];
+    return links
+      .map(parseLink)
+      .filter(({ name }) => name === record.name || record.spec.id.startsWith(name))
+      .map(({ alias }) => `/${container.record.name}/${alias}`);
+  });
+}
+
+function portList(ports: PortMap): JsonObject[] {
   return Object.entries(ports).flatMap(([key, bindings]) => {
     const [port = "", Type = "tcp"] = key.split("/", 2);
     const PrivatePort = Number(port);

@@ -18,6 +18,7 @@ export async function* readPieces(
       time: nanoTime(entry.time),
       bytes: Buffer.from(entry.log, "utf8"),
       details: Object.entries(entry.attrs ?? {})
+        .sort(([a], [b]) => (a < b ? -1 : 1))
         .map(([key, value]) => `${encodeURIComponent(key)}=${encodeURIComponent(value)}`)
         .join(","),
     });

@@ -13,6 +13,7 @@ import type { Container, ContainerState } from "../../sentry/container/record.ts
 import type { ExitStatus, WindowSize } from "../../sentry/spec.ts";
 import type { DaemonContext } from "../context.ts";
 import { containerNetworkEvents } from "../networks/event.ts";
+import { volumeEvents } from "./volume-events.ts";
 import { attributesOf } from "./attributes.ts";
 import { Reserve } from "./reserve.ts";
 import { Restarts } from "./restarts.ts";
@@ -234,6 +235,7 @@ export class Supervisor {
       for (const client of clients) client.release();
     }
     containerNetworkEvents(context, "connect", record);
+    volumeEvents(context, "mount", record);
     this.reserve.prepareLater();
     context.events.emit("container", "start", id, attributesOf(record));
     const state = { status: "running", pid: 0, startedAt: Date.now(), logged: true } as const;
@@ -313,6 +315,7 @@ export class Supervisor {
       execDuration: String(Math.floor((Date.now() - startedAt) / 1000)),
     });
     if (after !== undefined) containerNetworkEvents(this.context, "disconnect", record);
+    volumeEvents(this.context, "unmount", record);
     const ended = { exitCode, error };
     // Before anybody learns of the end: a container about to run again is not to be removed as an ended one.
     if (after !== undefined) this.restarts.afterExit(id, record.restart, state, startedAt);

@@ -1,5 +1,5 @@
 import { fromText, toText } from "../abi/bytes.ts";
-import { applyChanges } from "../image/config-change.ts";
+import { applyChanges, type Expander } from "../image/config-change.ts";
 import { ImageError } from "../image/errors.ts";
 import { ImageBuilder } from "../image/image-builder.ts";
 import { type ContainerConfig, readDocument } from "../image/image-document.ts";
@@ -19,6 +19,8 @@ export interface CommitWishes {
   readonly config: object;
   /** Dockerfile instructions, after that. */
   readonly changes: readonly string[];
+  /** Replaces variables in them; see config-change.ts. */
+  readonly expand: Expander;
 }
 
 /**
@@ -31,7 +33,7 @@ export async function commitContainer(
   images: ImageStore,
   record: ContainerRecord,
   files: FilesClient,
-  { names, comment, author, config: asked, changes }: CommitWishes,
+  { names, comment, author, config: asked, changes, expand }: CommitWishes,
   gone: AbortSignal,
 ): Promise<StoredImage> {
   const { image: parentId } = record.spec.rootfs;
@@ -45,7 +47,7 @@ export async function commitContainer(
     const parent = await images.find(parentId);
     if (parent === undefined) throw new ImageError("IMAGE_NOT_FOUND", parentId);
     const image = readDocument(parent.configBytes).config;
-    const config = committedConfig(record, image, asked, changes);
+    const config = committedConfig(record, image, asked, { changes, expand });
     const layer = await builder.createLayer(await files.layer());
     const created = new Date().toISOString();
     return builder.createImage({
@@ -72,11 +74,13 @@ function committedConfig(
   record: ContainerRecord,
   image: ContainerConfig,
   asked: object,
-  changes: readonly string[],
+  { changes, expand }: Pick<CommitWishes, "changes" | "expand">,
 ): ContainerConfig {
   const wanted = present(asked);
   const own = ownConfig(record, image);
-  const run = applyChanges(wanted, changes);
+  const run = applyChanges(wanted, changes, (text, env) =>
+    expand(text, [...(own.Env ?? []), ...env]),
+  );
   const { Entrypoint, Cmd } = run;
   const volumes = [...Object.keys(own.Volumes ?? {}), ...Object.keys(run.Volumes ?? {})];
   const ports = [...Object.keys(own.ExposedPorts ?? {}), ...Object.keys(run.ExposedPorts ?? {})];

@@ -61,6 +61,8 @@ export type Request =
     }
   /** Leaves a network. */
   | { readonly op: "network-disconnect"; readonly network: string }
+  /** Whether a process can be started as this user; answered with an error when the files know none such. */
+  | { readonly op: "find-user"; readonly user: string }
   | { readonly op: "top" }
   | { readonly op: "stats" }
   | { readonly op: "confinement" }
@@ -191,6 +193,12 @@ export function parseRequest(value: unknown): Request | string {
       return typeof network === "string"
         ? { op: "network-disconnect", network }
         : "a network is malformed";
+    }
+    case "find-user": {
+      const { user } = value;
+      return typeof user === "string" && !user.includes("\0")
+        ? { op: "find-user", user }
+        : "a user is malformed";
     }
     case "rename": {
       const { name } = value;

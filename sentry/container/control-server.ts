@@ -1,4 +1,5 @@
 import { rmSync, unlinkSync } from "node:fs";
+import { fromText } from "../abi/bytes.ts";
 import { EAGAIN, EINTR, Errno } from "../abi/errno.ts";
 import { close, writeBytes } from "../host/io.ts";
 import type { Reactor, Watch } from "../host/reactor.ts";
@@ -13,11 +14,13 @@ import {
   type Reply,
   type Request,
 } from "./control-protocol.ts";
+import type { ContainerError } from "./errors.ts";
 import { descriptorsOf, type FilesRequest } from "./files-protocol.ts";
 import { serveFiles, type Transfer } from "./files-service.ts";
 import type { HealthStatus } from "./health.ts";
 import type { Networking } from "./network/networking.ts";
-import { exitCodeOf, processSpec, reasonOf } from "./process-spec.ts";
+import { withDefaults } from "./process-config.ts";
+import { accountOf, exitCodeOf, processSpec, reasonOf } from "./process-spec.ts";
 import type { RecordUpdate } from "./record-update.ts";
 import type { Streams } from "./streams.ts";
 import { TerminalRelay } from "./terminal-relay.ts";
@@ -242,6 +245,9 @@ class Connection {
       case "network-disconnect":
         this.change((networking) => networking.disconnect(request.network));
         break;
+      case "find-user":
+        this.findUser(request.user);
+        break;
       case "top":
         this.send({ kind: "top", processes: this.sentry.processes() });
         break;
@@ -316,6 +322,16 @@ class Connection {
     }
   }
 
+  private findUser(user: string): void {
+    try {
+      accountOf(this.sentry, user);
+      this.send({ kind: "done" });
+    } catch (error) {
+      const { message, code } = error as ContainerError;
+      this.fail(code, message);
+    }
+  }
+
   private fail(code: string, message: string): void {
     this.send({ kind: "error", message, exitCode: DD_FAILED, code });
   }
@@ -352,7 +368,9 @@ class Connection {
       terminal === undefined ? { stdin: first, stdout: second, stderr: third } : { terminal };
     let handle: ReturnType<SentryContainer["exec"]>;
     try {
-      handle = this.sentry.exec(processSpec(this.sentry, request.process), stdio);
+      const links = this.container.networking?.linkEnvironment() ?? [];
+      const env = withDefaults(request.process.env, links.map(fromText));
+      handle = this.sentry.exec(processSpec(this.sentry, { ...request.process, env }), stdio);
     } catch (error) {
       this.send({ kind: "error", message: (error as Error).message, exitCode: DD_FAILED });
       return;

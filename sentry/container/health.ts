@@ -176,7 +176,10 @@ class Probe {
     const deadline = reactor.now() + BigInt(check.timeoutMs) * NS_PER_MS;
     this.timer = reactor.at(deadline, () => {
       handle.signal(SIGKILL);
-      this.end(-1, `Health check exceeded timeout (${duration(check.timeoutMs)})`);
+      this.read();
+      const said = this.output();
+      const failed = `Health check exceeded timeout (${duration(check.timeoutMs)})`;
+      this.end(-1, said === "" ? failed : `${failed}: ${said}`);
     });
   }
 

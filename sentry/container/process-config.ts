@@ -5,6 +5,10 @@ import type { ProcessConfig } from "./record.ts";
 /** What docker gives a container whose image sets no PATH. */
 export const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
+/** What docker tells a process that has a terminal, and its place among the variables of a container. */
+const TERM = "TERM=xterm";
+const TERM_AT = 2;
+
 /** The part of an image's configuration that says what to run; see the OCI image specification. */
 export interface ImageDefaults {
   readonly Env: readonly string[];
@@ -53,7 +57,7 @@ export function processConfig(image: ImageDefaults, choice: ProcessChoice): Proc
   const defaults = [
     `PATH=${DEFAULT_PATH}`,
     `HOSTNAME=${choice.hostname}`,
-    ...(choice.tty ? ["TERM=xterm"] : []),
+    ...(choice.tty ? [TERM] : []),
   ];
   return {
     argv: argv.map(fromText),
@@ -65,11 +69,18 @@ export function processConfig(image: ImageDefaults, choice: ProcessChoice): Proc
 
 /**
  * What an exec runs: the container's environment and directory, with the user's choices on top.
+ * @param hasTerminal the container has one: the variable that says so is not for an exec without.
  * @throws {ContainerError} `INVALID_WORKDIR`.
  */
-export function execConfig(container: ProcessConfig, choice: ProcessChoice): ProcessConfig {
-  const inherited = container.env.map((each) => Buffer.from(each, "latin1").toString("utf8"));
-  const env = mergeEnv(choice.tty ? ["TERM=xterm", ...inherited] : inherited, choice.env);
+export function execConfig(
+  container: ProcessConfig,
+  choice: ProcessChoice,
+  hasTerminal: boolean,
+): ProcessConfig {
+  const inherited = container.env
+    .map((each) => Buffer.from(each, "latin1").toString("utf8"))
+    .filter((each, i) => !hasTerminal || choice.tty || i !== TERM_AT || each !== TERM);
+  const env = mergeEnv(choice.tty ? [TERM, ...inherited] : inherited, choice.env);
   return {
     argv: choice.args.map(fromText),
     env: mergeEnv([], env).map(fromText),

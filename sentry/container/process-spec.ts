@@ -1,16 +1,15 @@
 import { Errno } from "../abi/errno.ts";
 import type { ProcessSpec, SentryContainer, StartFailure } from "../spec.ts";
 import type { ProcessConfig } from "./record.ts";
-import { ACCOUNT_FILE_BYTES_MAX, resolveGroups, resolveUser } from "./user.ts";
+import { ACCOUNT_FILE_BYTES_MAX, resolveGroups, resolveUser, type User } from "./user.ts";
 
 /**
  * What to start for `config`, its user looked up in the files of the container as they are now.
  * @throws {ContainerError} `NO_SUCH_USER`.
  */
 export function processSpec(sentry: SentryContainer, config: ProcessConfig): ProcessSpec {
-  const group = accountFile(sentry, "/etc/group");
-  const user = resolveUser(config.user, accountFile(sentry, "/etc/passwd"), group);
-  const added = resolveGroups(config.groupAdd ?? [], group);
+  const user = accountOf(sentry, config.user);
+  const added = resolveGroups(config.groupAdd ?? [], accountFile(sentry, "/etc/group"));
   const hasHome = config.env.some((each) => each.startsWith("HOME="));
   return {
     argv: config.argv,
@@ -22,6 +21,15 @@ export function processSpec(sentry: SentryContainer, config: ProcessConfig): Pro
     groups: [...new Set([user.gid, ...user.groups, ...added])],
     ...(config.privileged === true ? { privileged: true } : {}),
   };
+}
+
+/**
+ * Whom `user` is, by the files of the container as they are now.
+ * @throws {ContainerError} `NO_SUCH_USER`.
+ */
+export function accountOf(sentry: SentryContainer, user: string): User {
+  const passwd = accountFile(sentry, "/etc/passwd");
+  return resolveUser(user, passwd, accountFile(sentry, "/etc/group"));
 }
 
 function accountFile(sentry: SentryContainer, path: string): Uint8Array {

@@ -18,11 +18,22 @@ const CHANGES: Readonly<Record<string, Change>> = {
   WORKDIR: (config, rest) => ({ ...config, WorkingDir: absolute(config.WorkingDir ?? "", rest) }),
 };
 
+/** In what follows these, the variables of the environment are replaced. */
+const EXPANDED = new Set(["ENV", "EXPOSE", "LABEL", "STOPSIGNAL", "USER", "VOLUME", "WORKDIR"]);
+
+/** Replaces variables in an instruction's words. */
+export type Expander = (text: string, env: readonly string[]) => string;
+
 /**
  * `config` after the instructions `changes`, in the order they are given.
+ * @param expand knows the variables and how they are written; without it they stay as they are.
  * @throws {ImageError} CHANGE_INVALID
  */
-export function applyChanges(config: ContainerConfig, changes: readonly string[]): ContainerConfig {
+export function applyChanges(
+  config: ContainerConfig,
+  changes: readonly string[],
+  expand: Expander = (text) => text,
+): ContainerConfig {
   return changes.reduce((changed, line) => {
     const [, instruction = "", rest = ""] = /^\s*(\S+)\s*(.*?)\s*$/s.exec(line) ?? [];
     const change = Object.hasOwn(CHANGES, instruction.toUpperCase())
@@ -32,7 +43,8 @@ export function applyChanges(config: ContainerConfig, changes: readonly string[]
       throw new ImageError("CHANGE_INVALID", `${instruction} is not a valid change command`);
     }
     if (rest === "") throw new ImageError("CHANGE_INVALID", `${instruction} requires an argument`);
-    return change(changed, rest);
+    const isExpanded = EXPANDED.has(instruction.toUpperCase());
+    return change(changed, isExpanded ? expand(rest, changed.Env ?? []) : rest);
   }, config);
 }
 

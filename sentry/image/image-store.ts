@@ -221,6 +221,12 @@ export class ImageStore {
     if (name.digest !== undefined) {
       throw new ImageError("REFERENCE_INVALID", "refusing to create a tag with a digest reference");
     }
+    if (familiarName({ domain: name.domain, path: name.path }) === "sha256") {
+      throw new ImageError(
+        "REFERENCE_INVALID",
+        "refusing to create an ambiguous tag using digest algorithm as name",
+      );
+    }
     await this.get(source);
     await this.#references.update(async (table) => {
       const id = await this.#resolve(source, table);

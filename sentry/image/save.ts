@@ -43,16 +43,22 @@ export async function save(
 ): Promise<AsyncIterable<Uint8Array>> {
   const saved = await lookUp(store, names);
   const { platform } = options;
-  for (const { image } of saved) {
-    if (platform === undefined || matches(platform, image.config.platform)) continue;
-    throw new ImageError(
-      "PLATFORM_UNAVAILABLE",
-      `image with reference ${image.tags[0] ?? image.id} was found but its platform ` +
-        `(${platformName(image.config.platform)}) does not match the specified platform ` +
-        `(${platformName(platform)})`,
-    );
-  }
+  for (const { image } of saved) requirePlatform(image, platform);
   return store.keeping(writeTar(members(store, saved, options)));
+}
+
+/**
+ * Checks that an image is for the platform asked for, if one is.
+ * @throws {ImageError} PLATFORM_UNAVAILABLE
+ */
+export function requirePlatform(image: StoredImage, wanted: Platform | undefined): void {
+  if (wanted === undefined || matches(wanted, image.config.platform)) return;
+  throw new ImageError(
+    "PLATFORM_UNAVAILABLE",
+    `image with reference ${image.tags[0] ?? image.id} was found but its platform ` +
+      `(${platformName(image.config.platform)}) does not match the specified platform ` +
+      `(${platformName(wanted)})`,
+  );
 }
 
 async function lookUp(store: ImageStore, names: readonly string[]): Promise<Saved[]> {

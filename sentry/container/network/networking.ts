@@ -61,6 +61,7 @@ export class Networking {
   private readonly joined: Joined[] = [];
   private ports: readonly PublishedPort[] = [];
   private sentry: SentryContainer | undefined;
+  private linked: readonly string[] | undefined;
 
   private constructor(containers: ContainerStore, held: NetworkedContainer) {
     this.containers = containers;
@@ -111,14 +112,18 @@ export class Networking {
     return { ...spec, hostname, network: { ...spec.network, mode } };
   }
 
-  /** Variables by which its processes learn of containers it is linked to. @throws {ContainerError} */
+  /**
+   * Variables by which its processes learn of containers it is linked to: as those were when it was asked first,
+   * before the start. @throws {ContainerError}
+   */
   linkEnvironment(): readonly string[] {
-    return this.joined
+    this.linked ??= this.joined
       .filter(({ network }) => network.name === DEFAULT_NETWORK)
       .flatMap(({ network, settings }) => {
         const members = settings.links.length === 0 ? [] : this.store.rendezvous(network).members();
         return linkEnvironment(this.containers, this.held.record, settings.links, members);
       });
+    return this.linked;
   }
 
   /** Its name has changed: others find it by the new one. */

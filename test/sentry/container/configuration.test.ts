@@ -115,10 +115,21 @@ test("processConfig() merges variables in docker's order, later ones in the plac
 
 test("execConfig() starts from the container's own configuration", (t) => {
   const container = processConfig(IMAGE, { ...CHOICE, env: ["A=é"] });
-  const exec = execConfig(container, { ...CHOICE, args: ["sh"], env: ["B=2"], user: "0" });
+  const choice = { ...CHOICE, args: ["sh"], env: ["B=2"], user: "0" };
+  const exec = execConfig(container, choice, false);
   t.deepEqual(exec.argv, ["sh"]);
   t.deepEqual(exec.env, [...container.env, "B=2"]);
   t.like(exec, { cwd: "/srv", user: "0" });
+});
+
+test("execConfig() keeps TERM from who has no terminal, unless somebody asked for it", (t) => {
+  const of = (tty: boolean, env: readonly string[]) => {
+    const container = processConfig(IMAGE, { ...CHOICE, tty: true, env });
+    return execConfig(container, { ...CHOICE, args: ["sh"], tty }, true).env;
+  };
+  t.false(of(false, []).includes("TERM=xterm"));
+  t.true(of(true, []).includes("TERM=xterm"));
+  t.true(of(false, ["TERM=vt100"]).includes("TERM=vt100"));
 });
 
 const SIGNALS = [
