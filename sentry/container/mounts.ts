@@ -120,7 +120,7 @@ function volumeSpec(
 ): MountSpec {
   const { target, readOnly } = request;
   const subpath = request.subpath ? checkSubpath(request.subpath) : undefined;
-  const copyUp = request.copyUp && subpath === undefined;
+  const { copyUp } = request;
   const kind = volumeKind(volume.options);
   if (kind !== "data" && !("bind" in kind)) {
     return { kind: "tmpfs", target: fromText(target), readOnly, noexec: false, ...kind };

@@ -1,7 +1,7 @@
 /** The file tree of a container, put together from what its spec names. */
 import type { ByteString } from "../abi/bytes.ts";
 import { toText } from "../abi/bytes.ts";
-import { EEXIST, ELOOP, ENODEV, ENOENT, Errno } from "../abi/errno.ts";
+import { EEXIST, ELOOP, ENODEV, ENOENT, Errno, EXDEV } from "../abi/errno.ts";
 import {
   MS_NODEV,
   MS_NOEXEC,
@@ -10,6 +10,7 @@ import {
   O_CREAT,
   O_TRUNC,
   O_WRONLY,
+  RESOLVE_BENEATH,
   S_IFBLK,
   S_IFCHR,
   S_IFDIR,
@@ -304,19 +305,29 @@ class Builder {
   }
 
   #bind(source: ByteString, target: ByteString, readOnly: boolean, subpath?: ByteString): Mount {
-    let dirfd = openHostPath(source, HOST_O.PATH);
+    const dirfd = openHostPath(source, HOST_O.PATH);
     if (dirfd instanceof Errno) throw failure(target, source, dirfd);
-    // A guest may have made the volume's content: no link in it is followed.
-    for (const name of subpath?.split("/") ?? []) {
-      const inner = openAt(dirfd, name, HOST_O.PATH | HOST_O.NOFOLLOW);
-      closeFd(dirfd);
-      if (inner instanceof Errno) throw inaccessible(`${source}/${subpath}`, inner);
-      dirfd = inner;
-    }
     const fs = new HostFs({ dirfd });
     this.#binds.push(fs);
-    const flags = readOnlyFlag(readOnly);
-    return this.#attach(fs, target, { flags, source });
+    const options = { flags: readOnlyFlag(readOnly), source };
+    if (subpath === undefined) return this.#attach(fs, target, options);
+    this.#systems.push(fs);
+    const part = this.#within(fs, source, subpath);
+    const at = this.#target(target, inodeAt(part).type === S_IFDIR);
+    return this.namespace.attach(part.dentry, at, options);
+  }
+
+  /** A part of a volume. A guest may have made its content: links in it must not lead out of it. */
+  #within(fs: HostFs, source: ByteString, subpath: ByteString): Path {
+    const { rootPath } = new MountNamespace(fs).root;
+    const actor = { ...this.#actor, fs: new FsContext(rootPath) };
+    const part = lookup(actor, rootPath, subpath, { resolve: RESOLVE_BENEATH });
+    if (!(part instanceof Errno)) return part;
+    if (part !== EXDEV) throw inaccessible(`${source}/${subpath}`, part);
+    const [base, inner] = [toText(source), toText(subpath)];
+    throw new MountError(
+      `path concatenation escapes the base directory, base: ${base}, subpath: ${inner}`,
+    );
   }
 
   #fill(mount: Mount, below: Path, target: ByteString): void {
