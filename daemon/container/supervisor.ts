@@ -13,11 +13,11 @@ import type { Container, ContainerState } from "../../sentry/container/record.ts
 import type { ExitStatus, WindowSize } from "../../sentry/spec.ts";
 import type { DaemonContext } from "../context.ts";
 import { containerNetworkEvents } from "../networks/event.ts";
-import { volumeEvents } from "./volume-events.ts";
 import { attributesOf } from "./attributes.ts";
 import { Reserve } from "./reserve.ts";
 import { Restarts } from "./restarts.ts";
 import { startRefusal } from "./start-failure.ts";
+import { volumeEvents } from "./volume-events.ts";
 
 /** A client that waits to be joined with a container that does not run yet. */
 export interface EarlyClient {

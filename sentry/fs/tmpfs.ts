@@ -2,6 +2,7 @@ import { BlobDirectory } from "./tree/blobs.ts";
 import { TreeFs } from "./tree/tree-fs.ts";
 
 const TMPFS_MAGIC = 0x01021994;
+const DEFAULT_MODE = 0o1777;
 
 /** Options of a tmpfs, as in tmpfs(5). */
 export interface TmpfsOptions {
@@ -26,8 +27,20 @@ export function tmpfs(options: TmpfsOptions): TreeFs {
     blobs,
     sizeLimit: options.size,
     inodeLimit: options.inodes,
-    rootMode: options.mode ?? 0o1777,
+    rootMode: options.mode ?? DEFAULT_MODE,
     rootUid: options.uid,
     rootGid: options.gid,
+    mountOptions: optionsText(options),
   });
+}
+
+/** What mountinfo tells of it, as the kernel's shmem_show_options() does: only what is not the default. */
+function optionsText({ size, mode = DEFAULT_MODE, uid, gid }: TmpfsOptions): string {
+  const bits = mode & 0o7777;
+  return [
+    ...(size === undefined ? [] : [`size=${Math.floor(size / 1024)}k`]),
+    ...(bits === DEFAULT_MODE ? [] : [`mode=${bits.toString(8).padStart(3, "0")}`]),
+    ...(uid ? [`uid=${uid}`] : []),
+    ...(gid ? [`gid=${gid}`] : []),
+  ].join(",");
 }

@@ -32,6 +32,8 @@ export interface TreeOptions {
   readonly rootMode?: number | undefined;
   readonly rootUid?: number | undefined;
   readonly rootGid?: number | undefined;
+  /** What /proc/mounts tells beside the flags. */
+  readonly mountOptions?: string | undefined;
 }
 
 /**
@@ -65,7 +67,7 @@ export class TreeFs extends FileSystem {
     this.#log = options.log;
     this.sizeLimit = options.sizeLimit ?? Number.POSITIVE_INFINITY;
     this.#inodeLimit = options.inodeLimit ?? INODE_MAX;
-    this.options = options.sizeLimit === undefined ? "" : `size=${options.sizeLimit >>> 10}k`;
+    this.options = options.mountOptions ?? "";
     this.#nextIno = (options.lower?.inodeMax ?? 1) + 1;
     this.root =
       options.lower === undefined
