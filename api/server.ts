@@ -80,17 +80,25 @@ export async function buildServer(options: ServerOptions): Promise<ApiServer> {
   app.setNotFoundHandler(() => {
     throw new ApiError("PAGE_NOT_FOUND");
   });
-  app.setErrorHandler((error, _request, reply) => {
+  app.setErrorHandler((thrown, request, reply) => {
+    const type = request.headers["content-type"] ?? "";
+    const error = isAboutType(thrown) ? new ApiError("UNSUPPORTED_MEDIA", type) : thrown;
     const { status, message, isFault } = describeError(error);
     if (isFault) onFault(error);
     else log(status >= 500 ? "warn" : "debug", message, { status });
     if (status === 304) return reply.code(status).send();
+    // Clients so old do not expect JSON.
+    if (error instanceof ApiError && error.code === "VERSION_TOO_OLD") {
+      return reply.code(status).type("text/plain; charset=utf-8").send(`${message}\n`);
+    }
     return reply
       .code(status)
       .header("Content-Type", "application/json")
       .send(jsonBytes({ message }));
   });
   takeAnyBody(app);
+  // Whatever the path: browsers ask before they send something, and are told nothing that would let them.
+  app.options("/*", async (_request, reply) => reply.code(200).send());
   for (const row of rows) register(app, row);
   await app.ready();
   if (server === undefined) throw new Error("fastify has made no server");
@@ -112,6 +120,11 @@ export async function buildServer(options: ServerOptions): Promise<ApiServer> {
   };
 }
 
+/** Whether fastify could make nothing of a content type. */
+function isAboutType(error: unknown): boolean {
+  return (error as { readonly statusCode?: unknown }).statusCode === 415;
+}
+
 /** Bytes, because fastify would add a charset to the type of a text, which docker's clients do not take. */
 function jsonBytes(value: unknown): Buffer {
   return Buffer.from(`${JSON.stringify(value)}\n`);
@@ -129,7 +142,15 @@ function takeAnyBody(app: FastifyInstance): void {
 }
 
 function register(app: FastifyInstance, row: Row): void {
-  if (row.kind === "hijack" && row.over === "websocket") return;
+  if (row.kind === "hijack" && row.over === "websocket") {
+    const handler = async (request: FastifyRequest, reply: FastifyReply) => {
+      // What is wrong with the request comes first, as with an upgrade.
+      await row.open(exchangeOf(row, request, reply.raw));
+      throw new ApiError("INVALID", "not a websocket handshake");
+    };
+    app.route({ method: row.method, url: row.url, handler });
+    return;
+  }
   if (row.kind === "tunnel") {
     // Upgrades do not come here.
     const handler = () => Promise.reject(new ApiError("NO_UPGRADE"));

@@ -173,7 +173,8 @@ async function imageOf(
   platformText: string | undefined,
   warnings: string[],
 ): Promise<{ readonly image: RunImage; readonly health: HealthBody | undefined }> {
-  if (name === "") throw new ApiError("INVALID", "no image specified");
+  // As docker: where there is no image there is no command of it.
+  if (name === "") throw new ApiError("NO_COMMAND");
   if (name === HOST_IMAGE) return { image: hostImage(platformText), health: undefined };
   const image = await images.find(name);
   if (image === undefined) throw new ApiError("NO_SUCH_IMAGE", imageWithTag(name));

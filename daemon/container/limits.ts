@@ -87,6 +87,7 @@ export function limitsOf(resources: HostConfigBody, warnings: string[]): LimitsS
   }
   const cpus = cpusOf(resources);
   const cpuset = CpusetCpus ? cpusetOf(CpusetCpus) : undefined;
+  if (resources.CpusetMems) setOf(resources.CpusetMems, "mems");
   for (const [name, what] of NOT_ENFORCED) {
     const asked: unknown = resources[name];
     if (asked && !(Array.isArray(asked) && asked.length === 0)) {
@@ -141,14 +142,7 @@ function cpusOf({ NanoCpus, CpuQuota, CpuPeriod }: HostConfigBody): number | und
 
 /** A list such as `0-2,4`. @throws {ApiError} in docker's words. */
 export function cpusetOf(text: string): readonly number[] {
-  const cpus = new Set<number>();
-  for (const part of text.split(",")) {
-    const [, first = "", last = first] = /^(\d{1,4})(?:-(\d{1,4}))?$/.exec(part) ?? [];
-    if (first === "" || Number(last) < Number(first) || Number(last) >= CPUS_MAX) {
-      throw new ApiError("INVALID", `Invalid value ${text} for cpuset cpus`);
-    }
-    for (let cpu = Number(first); cpu <= Number(last); cpu++) cpus.add(cpu);
-  }
+  const cpus = setOf(text, "cpus");
   const present = availableParallelism();
   const missing = [...cpus].some((cpu) => cpu >= present);
   if (missing) {
@@ -158,4 +152,17 @@ export function cpusetOf(text: string): readonly number[] {
     );
   }
   return [...cpus].sort((a, b) => a - b);
+}
+
+/** @throws {ApiError} `INVALID` for what is no list of numbers. */
+function setOf(text: string, what: "cpus" | "mems"): ReadonlySet<number> {
+  const members = new Set<number>();
+  for (const part of text.split(",")) {
+    const [, first = "", last = first] = /^(\d{1,4})(?:-(\d{1,4}))?$/.exec(part) ?? [];
+    if (first === "" || Number(last) < Number(first) || Number(last) >= CPUS_MAX) {
+      throw new ApiError("INVALID", `Invalid value ${text} for cpuset ${what}`);
+    }
+    for (let member = Number(first); member <= Number(last); member++) members.add(member);
+  }
+  return members;
 }

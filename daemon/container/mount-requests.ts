@@ -91,6 +91,8 @@ function ofBind(text: string): MountRequest {
   }
   const target = targetOf(at, `invalid volume specification: '${text}'`);
   if (source.startsWith("/")) {
+    // Nothing is copied into what the host has.
+    if (!copyUp) throw new ApiError("INVALID", `invalid mode: ${options}`);
     return { kind: "bind", source: posix.normalize(source), target, readOnly, create: true };
   }
   return { kind: "volume", name: volumeName(source, text), target, readOnly, copyUp };
@@ -196,6 +198,14 @@ function tmpfsHas({ TmpfsOptions }: MountBody, name: string): boolean {
   return Array.isArray(options) && options.some((each) => Array.isArray(each) && each[0] === name);
 }
 
+const TMPFS_OPTIONS: ReadonlySet<string> = new Set(
+  (
+    "defaults rw suid nosuid dev nodev sync async dirsync mand nomand atime noatime diratime nodiratime " +
+    "relatime norelatime strictatime nostrictatime private rprivate shared rshared slave rslave " +
+    "unbindable runbindable size mode uid gid nr_inodes nr_blocks mpol huge"
+  ).split(" "),
+);
+
 function ofTmpfs(path: string, options: string): MountRequest {
   const target = targetOf(path, "");
   let readOnly = false;
@@ -214,6 +224,9 @@ function ofTmpfs(path: string, options: string): MountRequest {
     else if (key === "uid" && /^[0-9]{1,9}$/.test(value)) uid = Number(value);
     else if (key === "gid" && /^[0-9]{1,9}$/.test(value)) gid = Number(value);
     // The rest describes what cannot be otherwise here (nosuid, nodev) or has no meaning.
+    else if (!TMPFS_OPTIONS.has(key)) {
+      throw new ApiError("INVALID", `invalid tmpfs option ${JSON.stringify(option.split("=", 2))}`);
+    }
   }
   return { kind: "tmpfs", target, readOnly, noexec, sizeBytes, mode, uid, gid };
 }

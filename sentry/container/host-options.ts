@@ -1,5 +1,5 @@
 /** What a container may do and is given beyond the ordinary, from the words users say it in. */
-import { lstatSync } from "node:fs";
+import { lstatSync, realpathSync } from "node:fs";
 import { fromText } from "../abi/bytes.ts";
 import { CAPABILITY_NAMES } from "../abi/capability-names.ts";
 import type { ContainerSpec, DeviceSpec, Mode, NetworkSpec } from "../spec.ts";
@@ -180,8 +180,10 @@ function deviceSpecs(devices: readonly DeviceWish[], mode: Mode): readonly Devic
       throw invalid(`invalid device path: ${target}`);
     }
     let stat: ReturnType<typeof lstatSync>;
+    let real: string;
     try {
-      stat = lstatSync(source);
+      real = realpathSync(source);
+      stat = lstatSync(real);
     } catch {
       throw new ContainerError(
         "DEVICE_REFUSED",
@@ -202,7 +204,7 @@ function deviceSpecs(devices: readonly DeviceWish[], mode: Mode): readonly Devic
       );
     }
     return {
-      source: fromText(source),
+      source: fromText(real),
       target: fromText(target),
       block: stat.isBlockDevice(),
       rdev: stat.rdev,

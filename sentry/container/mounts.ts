@@ -82,7 +82,8 @@ export function resolveMounts(
     }
     targets.add(target);
   }
-  const implied = imageVolumes
+  const cleaned = imageVolumes.map((path) => posix.normalize(path).replace(/(?<=.)\/$/, ""));
+  const implied = [...new Set(cleaned)]
     .filter((target) => target.startsWith("/") && !targets.has(target))
     .map(
       (target) =>

@@ -10,10 +10,12 @@ import { ACCOUNT_FILE_BYTES_MAX, resolveGroups, resolveUser, type User } from ".
 export function processSpec(sentry: SentryContainer, config: ProcessConfig): ProcessSpec {
   const user = accountOf(sentry, config.user);
   const added = resolveGroups(config.groupAdd ?? [], accountFile(sentry, "/etc/group"));
-  const hasHome = config.env.some((each) => each.startsWith("HOME="));
+  // As runc: an empty one is none.
+  const env = config.env.filter((each) => each !== "HOME=");
+  const hasHome = env.some((each) => each.startsWith("HOME="));
   return {
     argv: config.argv,
-    env: hasHome ? config.env : [...config.env, `HOME=${user.home}`],
+    env: hasHome ? env : [...env, `HOME=${user.home}`],
     cwd: config.cwd,
     uid: user.uid,
     gid: user.gid,

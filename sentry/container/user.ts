@@ -43,6 +43,10 @@ export function resolveUser(wanted: string, passwd: Uint8Array, group: Uint8Arra
   const userPart = colon < 0 ? wanted : wanted.slice(0, colon);
   const groupPart = colon < 0 ? "" : wanted.slice(colon + 1);
 
+  for (const part of [userPart, groupPart]) {
+    if (!/^-?\d+$/.test(part) || idOf(part) !== undefined) continue;
+    throw new ContainerError("NO_SUCH_USER", `uids and gids must be in range 0-${ID_MAX}`);
+  }
   const accounts = lines(passwd).flatMap(parseAccount);
   const account = accounts.find(
     ({ name, uid }) =>

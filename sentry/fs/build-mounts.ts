@@ -41,7 +41,7 @@ import {
 import * as namei from "../vfs/namei.ts";
 import { openNow } from "../vfs/open.ts";
 import { lookup, SYMLINK_MAX } from "../vfs/resolve.ts";
-import { copyTree } from "./copy-tree.ts";
+import { copyAttributes, copyTree } from "./copy-tree.ts";
 import { populateDev, registerHostDevice, registerMemoryDevices } from "./dev.ts";
 import { HostFs } from "./host.ts";
 import { overlay } from "./overlay.ts";
@@ -260,9 +260,9 @@ class Builder {
       if (source instanceof Errno) throw failure(target, name, source);
       const written = writeText(actor, source, name, text);
       if (written !== undefined) throw failure(target, name, written);
-      // A mount of the user's own over the same file is what he wants to see.
+      // A mount of the user's own over the same file is what he wants to see; over /etc it is not.
       const at = this.#target(target, false);
-      if (at.mount === this.namespace.root) this.namespace.attach(source.dentry, at, {});
+      if (at.dentry !== at.mount.rootPath.dentry) this.namespace.attach(source.dentry, at, {});
     }
     this.#systems.push(fs);
   }
@@ -337,7 +337,10 @@ class Builder {
     if (entries instanceof Errno || [...entries].length > 0) return;
     const { flags } = mount;
     mount.flags &= ~MS_RDONLY;
-    const failed = copyTree(this.#actor, below, mount.rootPath);
+    // Whose the directory is counts as much as what is in it: programs that are not root write into volumes.
+    const failed =
+      copyTree(this.#actor, below, mount.rootPath) ??
+      copyAttributes(this.#actor, below, mount.rootPath);
     mount.flags = flags;
     if (failed !== undefined) throw failure(target, "the image's files", failed);
   }

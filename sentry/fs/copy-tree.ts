@@ -46,12 +46,18 @@ function copyOne(
     const failed = copyTree(actor, source, copy, depth + 1);
     if (failed !== undefined) return failed;
   }
+  return copyAttributes(actor, source, copy);
+}
+
+/** Gives `to` the owner, as far as it can have it, the mode and the times of `from`. */
+export function copyAttributes(actor: Actor, from: Path, to: Path): Errno | undefined {
+  const inode = inodeAt(from);
   const stat = inode.stat();
   if (stat instanceof Errno) return stat;
   // An ordinary user cannot give files away on the host: then they stay his.
-  chown(actor, copy, stat.uid, stat.gid);
-  if (inode.type !== S_IFLNK) chmod(actor, copy, stat.mode & 0o7777);
-  return setTimes(actor, copy, stat.atimeNs, stat.mtimeNs);
+  chown(actor, to, stat.uid, stat.gid);
+  if (inode.type !== S_IFLNK) chmod(actor, to, stat.mode & 0o7777);
+  return setTimes(actor, to, stat.atimeNs, stat.mtimeNs);
 }
 
 /** @returns undefined when the file was made, `"skipped"`, or an error. */

@@ -15,6 +15,7 @@ import {
   chmodAt,
   chmodFd,
   chownAt,
+  chownFd,
   closeFd,
   fsync,
   ftruncate,
@@ -30,6 +31,7 @@ import {
   reopen,
   rmdirAt,
   setTimesAt,
+  setTimesFd,
   statAt,
   statFd,
   symlinkAt,
@@ -262,16 +264,29 @@ export class HostInode extends Inode {
     return failed;
   }
 
-  /** A file that is itself what is mounted has no name here: only its bytes and mode can change. */
-  #changeMountedFile({ size, mode, ...rest }: AttributeChange): Errno | undefined {
-    if (Object.keys(rest).length > 0) return EPERM;
+  /** A file that is itself what is mounted has no name here. */
+  #changeMountedFile({ size, mode, uid, gid, ...times }: AttributeChange): Errno | undefined {
     const fd = this.#openHere(size === undefined ? HOST_O.RDONLY : HOST_O.WRONLY);
     if (fd instanceof Errno) return fd;
+    const { atimeNs, mtimeNs } = times;
     const failed =
       (size === undefined ? undefined : ftruncate(fd, size)) ??
-      (mode === undefined ? undefined : chmodFd(fd, mode));
+      (uid === undefined && gid === undefined ? undefined : this.#giveAway(fd, uid, gid)) ??
+      (mode === undefined ? undefined : chmodFd(fd, mode)) ??
+      (atimeNs === undefined && mtimeNs === undefined
+        ? undefined
+        : setTimesFd(fd, atimeNs, mtimeNs));
     closeFd(fd);
     return failed;
+  }
+
+  #giveAway(fd: number, uid: number | undefined, gid: number | undefined): Errno | undefined {
+    const { fs } = this;
+    return chownFd(
+      fd,
+      uid === undefined ? -1 : fs.hostUid(uid),
+      gid === undefined ? -1 : fs.hostGid(gid),
+    );
   }
 
   #change(change: AttributeChange, fd: number | Errno, name: ByteString): Errno | undefined {

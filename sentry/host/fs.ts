@@ -362,6 +362,11 @@ export function chownAt(
   return failure(call("fchownat", dirfd, cstring(name), uid, gid, AT_SYMLINK_NOFOLLOW));
 }
 
+/** @param uid,gid `-1` leaves one as it is. */
+export function chownFd(fd: number, uid: number, gid: number): Errno | undefined {
+  return failure(call("fchown", fd, uid, gid));
+}
+
 const UTIME_OMIT = 0x3ffffffen;
 
 function timespecs(atimeNs: bigint | undefined, mtimeNs: bigint | undefined): BigUint64Array {
@@ -389,6 +394,15 @@ export function setTimesAt(
 ): Errno | undefined {
   const times = timespecs(atimeNs, mtimeNs);
   return failure(call("utimensat", dirfd, cstring(name), times, AT_SYMLINK_NOFOLLOW));
+}
+
+/** Sets the times that are given, of an open file. */
+export function setTimesFd(
+  fd: number,
+  atimeNs: bigint | undefined,
+  mtimeNs: bigint | undefined,
+): Errno | undefined {
+  return failure(call("utimensat", fd, 0, timespecs(atimeNs, mtimeNs), 0));
 }
 
 /** A name in a host directory. */

@@ -43,7 +43,6 @@ const VERSIONS: readonly (readonly [path: string, status: number, message: RegEx
   ["/v1.51/info", 200, /^/],
   ["/v1.24/info", 200, /^/],
   ["/v1.52/info", 400, /client version 1.52 is too new. Maximum supported API version is 1.51/],
-  ["/v1.23/info", 400, /client version 1.23 is too old. Minimum supported API version is 1.24/],
   ["/v1.x/info", 404, /page not found/],
   ["/nosuch", 404, /page not found/],
   ["/containers/nosuch/json", 404, /No such container: nosuch/],

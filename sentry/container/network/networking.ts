@@ -264,12 +264,19 @@ export class Networking {
       gateways: pools.map(({ gateway }) => gateway),
       links: settings.links.map((link) => {
         const { name, alias } = parseLink(link);
-        return [alias, name] as const;
+        return [alias, this.nameOf(name)] as const;
       }),
       priority: settings.priority,
       listener,
       peers: this.store.rendezvous(network),
     };
+  }
+
+  /** The name of a container that is called by its id; anything else may be one that is still to come. */
+  private nameOf(reference: string): string {
+    if (!/^[0-9a-f]{12,64}$/.test(reference)) return reference;
+    const found = this.containers.list().find(({ record }) => record.spec.id.startsWith(reference));
+    return found?.record.name ?? reference;
   }
 
   private publish(): void {
