@@ -193,6 +193,7 @@ Outcome Generate(Translator* t, uint64_t pc, FormedRegion* formed, Draft* draft,
   }
   draft->reads_status = generated.reads_status;
   draft->floats = generated.floats;
+  draft->needs_sha = generated.needs_sha;
   draft->pc = pc;
   draft->entry = entry;
   draft->base = base;

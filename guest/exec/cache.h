@@ -141,7 +141,7 @@ struct Draft {
   // Stay where they are.
   const FaultPoint* points;
   const select::x64::Homes* homes;
-  bool reads_status, floats;  // as Generated has them
+  bool reads_status, floats, needs_sha;  // as Generated has them
 };
 enum class Outcome : uint8_t { kDone, kNothing, kNoRoom };
 struct FormedRegion;

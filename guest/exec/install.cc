@@ -58,6 +58,7 @@ class Installer {
     // What is stored watches nothing.
     const bool watched = t_->environment.reads_status || t_->environment.flushes;
     if (watched && region->floats != 0) return Outcome::kNothing;
+    if (region->needs_sha != 0 && !t_->environment.has_sha) return Outcome::kNothing;
     const StoredParts parts = PartsOf(region);
     if (!IsOf(region, parts)) return Outcome::kNothing;
     draft.base = (reinterpret_cast<uint64_t>(t_->code_at) + 15) & ~uint64_t{15};

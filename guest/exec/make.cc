@@ -20,6 +20,13 @@ bool HostIsCapable() {
          __builtin_cpu_supports("aes");
 }
 
+bool HostHasSha() {
+  constexpr uint32_t kExtendedFeatures = 7, kShaBit = 29;
+  uint32_t a = kExtendedFeatures, b, c = 0, d;
+  asm("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
+  return (b >> kShaBit & 1) != 0;
+}
+
 class Layout {
  public:
   explicit Layout(uint8_t* at) : at_(at) {}
@@ -90,6 +97,7 @@ Translator* Make(const HostServices& host, size_t cache_bytes, LowerBlock lower)
   select::x64::FillConstants(t->constants);
   t->environment.constants = reinterpret_cast<uint64_t>(t->constants);
   t->environment.dispatch = reinterpret_cast<uint64_t>(t->dispatch);
+  t->environment.has_sha = HostHasSha();
   EmitRoutines(t);
   BeginEmpty(t);
   if (!host.protect(memory, kRoutineBytes, true)) return nullptr;

@@ -139,6 +139,7 @@ bool Store(Translator* t, const FormedRegion& formed, const Draft& draft, uint32
   region->code_bytes = draft.code_bytes;
   region->homes = *draft.homes;
   region->floats = draft.floats ? 1 : 0;
+  region->needs_sha = draft.needs_sha ? 1 : 0;
   for (uint32_t i = 0; i < draft.point_count; i++) points[i] = draft.points[i];
   for (uint32_t i = 0; i < pages.count; i++) page_numbers[i] = pages.at[i];
   for (uint32_t i = 0; i < draft.code_bytes; i++) stored_code[i] = draft.code[i];

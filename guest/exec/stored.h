@@ -76,7 +76,8 @@ struct StoredRegion {
   uint32_t point_count;
   uint32_t page_count;
   uint32_t code_bytes;
-  uint32_t floats;  // 1: depends on what floating point is watched for
+  uint16_t floats;     // 1: depends on what floating point is watched for
+  uint16_t needs_sha;  // 1: not every host can execute it
   select::x64::Homes homes;
 };
 static_assert(sizeof(StoredRegion) % 8 == 0);

@@ -84,6 +84,7 @@ DD_VEX_66_38(kPackusdw, 0x2b);
 DD_VEX_66_38(kPhaddw, 0x01);
 DD_VEX_66_38(kPhaddd, 0x02);
 DD_VEX_66_38(kPmaddubsw, 0x04);
+DD_VEX_66_38(kPmulhrsw, 0x0b);
 DD_VEX_66(kPsadbw, 0xf6);
 DD_VEX_66_38(kPabsb, 0x1c);
 DD_VEX_66_38(kPabsw, 0x1d);
@@ -175,6 +176,11 @@ class Assembler : public GeneralAssembler {
   void Ptest(Xmm a, const Operand& b) {
     Vex(Map::k0f38, Prefix::k66, false, false, 0x17, Number(a), 0, b);
   }
+
+  // SHA-256. They have no VEX forms; the rounds' words are in xmm0.
+  void Sha256Rounds(Xmm dst, Xmm src) { Legacy(Size::k32, 0x0f38cb, Number(dst), src, 0); }
+  void Sha256Message1(Xmm dst, Xmm src) { Legacy(Size::k32, 0x0f38cc, Number(dst), src, 0); }
+  void Sha256Message2(Xmm dst, Xmm src) { Legacy(Size::k32, 0x0f38cd, Number(dst), src, 0); }
 
   // Whole registers. Memory need not be aligned.
   void Movaps(Xmm dst, Xmm src) {

@@ -268,7 +268,7 @@ bool Codegen::Generate(const Environment& environment, const ir::Region& region,
   env_ = &environment;
   region_ = &region;
   point_count_ = stub_count_ = op_number_ = 0;
-  failed_ = reads_status_ = floats_ = false;
+  failed_ = reads_status_ = floats_ = needs_sha_ = false;
   Start(code_, sizeof code_, base);
   NoteReferences(environment.references, environment.reference_limit);
   Plan();
@@ -278,7 +278,7 @@ bool Codegen::Generate(const Environment& environment, const ir::Region& region,
   if (!failed_) EmitStubs();
   if (failed_ || overflow()) return false;
   *out = {code_,  offset(),      points_, point_count_, reference_count(),
-          homes_, reads_status_, floats_};
+          homes_, reads_status_, floats_, needs_sha_};
   return true;
 }
 

@@ -208,6 +208,12 @@ class Codegen : private emit::x64::Assembler {
   // saturate.cc
   bool VSaturating(const ir::Op& op);
   bool VShiftVar(const ir::Op& op);
+  bool VNarrowSaturating(const ir::Op& op);
+  bool VSatDoubleMulHigh(const ir::Op& op);
+  // sha.cc
+  bool Sha256Hash(const ir::Op& op);
+  bool Sha256Schedule0(const ir::Op& op);
+  bool Sha256Schedule1(const ir::Op& op);
   // float.cc
   bool FBinary(const ir::Op& op);
   bool FSqrt(const ir::Op& op);
@@ -331,6 +337,9 @@ class Codegen : private emit::x64::Assembler {
   // Where an operation's last instruction may write to, before FinishV.
   Xmm Last(const ir::Op& op);
   bool VMulBytes(const ir::Op& op);
+  void ShiftRounding(Size size, bool is_signed, Xmm dst, Xmm from, uint8_t count);
+  // saturate.cc
+  void FinishNarrow(const ir::Op& op, Xmm narrow);
   // permute.cc
   void Deinterleave(const ir::Op& op, bool odd, Xmm target);
   void Widen(const ir::Op& op, ir::Ref ref, Xmm target);
@@ -369,6 +378,7 @@ class Codegen : private emit::x64::Assembler {
   bool failed_ = false;
   bool reads_status_ = false;
   bool floats_ = false;
+  bool needs_sha_ = false;
   uint8_t code_[kCodeLimit];
 };
 

@@ -51,6 +51,7 @@ constexpr uint32_t kScratchMxcsr = 2;      // lower half: the guest's; upper: th
 constexpr uint32_t kScratchLine = 3;
 constexpr uint32_t kScratchTemp = 4;
 constexpr uint32_t kScratchDesired = 5;
+constexpr uint32_t kScratchXmm0 = 6;  // and 7: while an instruction needs xmm0
 
 // General registers and vector registers that a region keeps guest registers in; kNowhere: the
 // register lives in State.
@@ -110,6 +111,8 @@ struct Environment {
   // Addresses may have tags (ir::kAddressMask). Only then code takes them off: without it such an
   // address, which no x86-64 processor accepts, is a fault.
   bool tagged;
+  // The host has instructions for SHA-256.
+  bool has_sha;
   // What the guest's floating point is watched for, which costs something in each operation: some
   // guest code reads FPSR; some has set FPCR.FZ. See Codegen::KernelIfTiny and KernelIfFlushing.
   bool reads_status;

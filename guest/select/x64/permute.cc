@@ -256,10 +256,13 @@ bool Codegen::VMulWide(const Op& op) {
 }
 
 bool Codegen::VNarrow(const Op& op) {
-  if (op.width > Width::k32 || op.extra != 0 || IsScalar(op)) return false;
+  if (op.width > Width::k32 || IsScalar(op)) return false;
   const Size wide = static_cast<Size>(static_cast<uint8_t>(op.width) + 1);
   Xmm from = UseV(op.a, kX15);
-  if (op.imm != 0) {
+  if (op.extra != 0 && op.imm != 0) {
+    ShiftRounding(wide, false, kX15, UseV(op.a, kX13), static_cast<uint8_t>(op.imm));
+    from = kX15;
+  } else if (op.imm != 0) {
     PshiftImm(wide, kRight, kX15, from, static_cast<uint8_t>(op.imm));
     from = kX15;
   }

@@ -19,6 +19,7 @@ struct Generated {
   Homes homes;
   bool reads_status;  // FPSR
   bool floats;        // depends on what floating point is watched for
+  bool needs_sha;     // instructions that not all hosts have
 };
 
 // Makes code that will run at `base`. False: the region does not fit.

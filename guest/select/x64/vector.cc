@@ -346,6 +346,21 @@ bool Codegen::VNegAbs(const Op& op) {
 }
 
 // x15 = a shifted by a constant.
+// dst = (from + half of what is shifted out) >> count; count is not 0. Uses x14.
+void Codegen::ShiftRounding(Size size, bool is_signed, Xmm dst, Xmm from, uint8_t count) {
+  constexpr uint8_t kRight = 2, kArithmetic = 4, kLeft = 6;
+  const auto top = static_cast<uint8_t>((8u << static_cast<uint8_t>(size)) - 1);
+  // The last bit that is shifted out is what has to be added.
+  PshiftImm(size, kRight, kX14, from, static_cast<uint8_t>(count - 1));
+  PshiftImm(size, kLeft, kX14, kX14, top);
+  PshiftImm(size, kRight, kX14, kX14, top);
+  PshiftImm(size, is_signed ? kArithmetic : kRight, dst, from, count);
+  V(size == Size::k16   ? vex::kPaddw
+    : size == Size::k32 ? vex::kPaddd
+                        : vex::kPaddq,
+    dst, dst, kX14);
+}
+
 bool Codegen::VShift(const Op& op) {
   constexpr uint8_t kRight = 2, kArithmetic = 4, kLeft = 6;
   if (!ScalarFits(op) || op.width > Width::k64) return false;
@@ -353,7 +368,12 @@ bool Codegen::VShift(const Op& op) {
   const auto count = static_cast<uint8_t>(op.imm);
   const bool left = op.code == OpCode::kVShl || op.code == OpCode::kVShlInsert;
   const bool insert = op.code == OpCode::kVShlInsert || op.code == OpCode::kVShrInsert;
-  if (!left && !insert && op.extra == 1) return false;
+  if (!left && !insert && op.extra == 1) {
+    if (size == Size::k8 || (size == Size::k64 && IsSigned(op))) return false;
+    ShiftRounding(size, IsSigned(op), kX15, UseV(op.a, kX13), count);
+    FinishV(op, kX15);
+    return true;
+  }
   const bool is_signed = IsSigned(op) && !left && !insert;
   if (size == Size::k8 && (is_signed || insert)) return false;
   const Xmm from = UseV(insert ? op.b : op.a, kX14);
