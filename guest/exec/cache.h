@@ -56,6 +56,7 @@ struct Loan {
   uint32_t* entries;  // of the file's targets: number + 1, or 0 as long as nobody has asked
   PageKnown* pages;   // of the file's pages, since the guest has changed something here
   size_t room;        // behind `entries`, for both
+  uint32_t batch;     // how many are to be taken over next
 };
 
 // What is remembered of flags wanted at an entry, from the bytes of its page.

@@ -5,7 +5,9 @@ namespace dd::exec {
 namespace {
 
 // Regions that are taken over at once: those that came next when they were made, and will again.
-constexpr uint32_t kInstallBatch = 64;
+// The more of a file's there are already, the more.
+constexpr uint32_t kFirstBatch = 64;
+constexpr uint32_t kLargestBatch = 512;
 
 template <typename T>
 const T* At(const StoredHeader* stored, uint64_t at) {
@@ -163,6 +165,7 @@ bool Prepare(Translator* t, Loan* loan, const StoredHeader* stored) {
   loan->entries = reinterpret_cast<uint32_t*>(room);
   loan->pages = reinterpret_cast<PageKnown*>(room + entries);
   loan->stored = stored;
+  loan->batch = kFirstBatch;
   return true;
 }
 
@@ -186,7 +189,9 @@ Outcome Install(Translator* t, uint64_t pc) {
   Installer installer(t, loan);
   const Outcome outcome = installer.Take(region);
   if (outcome != Outcome::kDone) return outcome;
-  for (uint32_t i = 1; i < kInstallBatch; i++) {
+  const uint32_t batch = loan->batch;
+  if (batch < kLargestBatch) loan->batch = 2 * batch;
+  for (uint32_t i = 1; i < batch; i++) {
     at += region->bytes;
     region = RegionAt(loan->stored, at);
     if (region == nullptr) break;
