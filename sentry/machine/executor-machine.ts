@@ -1,6 +1,6 @@
 import { PlanStep } from "../../ring/layout.ts";
 import { native } from "../../ring/native.ts";
-import { EAGAIN, EINVAL, EPERM, Errno, errnoOf } from "../abi/errno.ts";
+import { EAGAIN, EPERM, Errno, errnoOf } from "../abi/errno.ts";
 import { call } from "../host/call.ts";
 import { HOST_ISA } from "../host/isa.ts";
 import type { Reactor } from "../host/reactor.ts";
@@ -17,6 +17,7 @@ import type { Task } from "../kernel/task.ts";
 import type { Usage } from "../kernel/usage.ts";
 import type { Translations } from "../translations/translations.ts";
 import { AddressSpace, Executor } from "./address-space.ts";
+import { Donations } from "./donations.ts";
 import { ExecutorThread } from "./executor-thread.ts";
 import { cpuNsOf, rememberThread, sleeps, usedBy } from "./executor-usage.ts";
 import { Expected } from "./expected.ts";
@@ -61,6 +62,7 @@ export class ExecutorMachine implements Machine {
   /** Images whose contents are still to be stored. */
   readonly #starting = new Map<AddressSpace, ProgramImage>();
   readonly #promises = new Promises();
+  readonly #donations = new Donations(() => this.#launch(), this.#promises);
   /** Tasks that nothing has been heard of yet, by the id the thread that clones them was told. */
   readonly #cloning = new Map<number, { readonly parent: ExecutorThread; readonly child: Task }>();
 
@@ -466,12 +468,13 @@ export class ExecutorMachine implements Machine {
   #notified(note: Notification): void {
     const launcher = this.#launch();
     if (note.kind === Attach.file) {
-      this.#donateFile(note);
+      // The notification names the calling thread; its process tells which executor's slot is meant.
+      this.#donations.file(note, this.#byThread(note.pid));
       return;
     }
     const known = this.#byPid(note.pid);
     if (known !== undefined && note.kind === Attach.fork && known.token === note.token) {
-      this.#donateRing(note, known.space);
+      this.#donations.ring(note, known.space);
       return;
     }
     const executor = this.#expected.get(note.token);
@@ -491,34 +494,11 @@ export class ExecutorMachine implements Machine {
       return;
     }
     if (note.kind === Attach.fork) {
-      this.#donateRing(note, executor.space);
+      this.#donations.ring(note, executor.space);
     } else {
       launcher.reply(note, 0);
     }
     this.#adopt(executor, note.pid, pidfd);
-  }
-
-  #donateRing(note: Notification, space: AddressSpace): void {
-    const launcher = this.#launch();
-    const error = space.ringFd < 0 ? EPERM : launcher.donate(note, space.ringFd);
-    if (error === EAGAIN) return;
-    if (error !== undefined) launcher.reply(note, error);
-    space.closeRingFd();
-  }
-
-  #donateFile(note: Notification): void {
-    // The notification names the calling thread; its process tells which executor's slot is meant.
-    const executor = this.#byThread(note.pid);
-    const thread = executor?.space.thread(Number(note.token));
-    const fd = thread === undefined ? undefined : this.#promises.of(thread);
-    if (thread === undefined || fd === undefined || thread.executor !== executor) {
-      this.#launch().reply(note, EINVAL);
-      return;
-    }
-    const error = this.#launch().donate(note, fd);
-    if (error === EAGAIN) return;
-    if (error !== undefined) this.#launch().reply(note, error);
-    this.#promises.keep(thread);
   }
 
   #byPid(pid: number): Executor | undefined {
