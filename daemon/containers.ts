@@ -30,7 +30,7 @@ import { createContainer, signalOf } from "./container/create.ts";
 import { familyOf, imageNames } from "./container/image-names.ts";
 import { describeContainer } from "./container/inspect.ts";
 import { aliasesOf, type Listed, selectContainers, summarize } from "./container/list.ts";
-import { readPieces } from "./container/logs.ts";
+import { firstWordsMs, readPieces } from "./container/logs.ts";
 import { samples } from "./container/stats.ts";
 import { statusWord } from "./container/status.ts";
 import type { Supervisor } from "./container/supervisor.ts";
@@ -392,8 +392,15 @@ export class Containers implements ContainersEngine {
         "reading the output of a container that runs in the foreground of another terminal",
       );
     }
-    const ended = runs && choice.follow ? this.supervisor.nextExit(id, gone) : undefined;
-    return { tty: record.tty, pieces: readPieces(path, choice, ended, gone) };
+    const patience = choice.follow ? undefined : firstWordsMs(runs ? state.startedAt : 0);
+    const end =
+      runs && patience !== 0
+        ? {
+            ended: this.supervisor.nextExit(id, gone),
+            ...(patience === undefined ? {} : { firstWordsMs: patience }),
+          }
+        : undefined;
+    return { tty: record.tty, pieces: readPieces(path, choice, end, gone) };
   }
 
   private async tell(container: Container, request: Request): Promise<void> {

@@ -167,6 +167,7 @@ export class Sentry implements SentryContainer {
         log: options.log,
         ...(this.#translations === undefined ? {} : { translations: this.#translations }),
         mayHost: this.#hostLimits.mayHost,
+        entered: options.entered,
         launched: (pid, build) => {
           this.#hostLimits.apply(pid);
           if (this.#translations !== undefined) this.#translations.build = build;

@@ -410,6 +410,8 @@ export interface SentryOptions {
   readonly allSubnets?: () => readonly string[];
   /** Receives what the container tried to reach, and whether it may. */
   readonly egressLog?: (attempt: EgressAttempt) => void;
+  /** Called whenever a program is about to run: mapped, and never before `start` has returned. */
+  readonly entered?: () => void;
 }
 
 /** One attempt to leave the container's networks. */

@@ -98,10 +98,10 @@ function logOf(
   choice: Pick<LogChoice, "stdout" | "stderr" | "follow">,
   gone: AbortSignal,
 ): AsyncIterable<LogPiece> {
-  const ended = choice.follow ? supervisor.nextExit(id, gone) : undefined;
+  const end = choice.follow ? { ended: supervisor.nextExit(id, gone) } : undefined;
   const everything = { tail: undefined, since: undefined, until: undefined };
   const path = join(context.store.directoryOf(id), LOG_FILE);
-  return readPieces(path, { ...choice, ...everything }, ended, gone);
+  return readPieces(path, { ...choice, ...everything }, end, gone);
 }
 
 function openPipes(choice: ClientChoice): ClientPipes {

@@ -3,11 +3,32 @@ import { dirname } from "node:path";
 import type { LogChoice, LogPiece } from "../../api/engine/containers.ts";
 import { type LogEntry, readLog } from "../../sentry/container/log-reader.ts";
 
+/** So soon after a start, in milliseconds, a program may not have come to print its first words. */
+const FIRST_WORDS_MS = 200;
+/** And so soon after some of them the others may still come. */
+const NEXT_WORDS_MS = 10;
+
+/** Until when a log is followed. */
+export interface LogEnd {
+  /** The container's end. */
+  readonly ended: Promise<unknown>;
+  /**
+   * Absent: until the end. Else also until something has been printed, but no longer than so many milliseconds:
+   * clients start a container, read its log at once, and expect what a program prints when it starts.
+   */
+  readonly firstWordsMs?: number;
+}
+
+/** How long to wait for what has been started at that time, in milliseconds since the epoch; 0: not at all. */
+export function firstWordsMs(startedAt: number): number {
+  return Math.min(FIRST_WORDS_MS, Math.max(0, startedAt + FIRST_WORDS_MS - Date.now()));
+}
+
 /** Follows a log without looking at it all the time: the host tells when it has changed. */
 export async function* readPieces(
   path: string,
   choice: LogChoice,
-  ended: Promise<unknown> | undefined,
+  end: LogEnd | undefined,
   gone: AbortSignal,
 ): AsyncIterable<LogPiece> {
   const ready: LogPiece[] = [];
@@ -25,7 +46,7 @@ export async function* readPieces(
   };
   const selection = { tail: choice.tail, since: choice.since, until: choice.until };
   let changed = true;
-  let over = !choice.follow || ended === undefined;
+  let over = end === undefined;
   let wake = () => {};
   const stir = () => {
     changed = true;
@@ -35,13 +56,19 @@ export async function* readPieces(
   const watcher: FSWatcher | undefined = over ? undefined : watch(dirname(path), stir);
   watcher?.on("error", stir);
   const follower = readLog(path, selection, take);
-  ended?.then(() => {
+  const finish = () => {
     over = true;
     stir();
-  });
+  };
+  end?.ended.then(finish);
+  let timer = end?.firstWordsMs === undefined ? undefined : setTimeout(finish, end.firstWordsMs);
   gone.addEventListener("abort", stir);
   try {
     for (;;) {
+      if (timer !== undefined && ready.length > 0) {
+        clearTimeout(timer);
+        timer = setTimeout(finish, NEXT_WORDS_MS);
+      }
       for (let piece = ready.shift(); piece !== undefined; piece = ready.shift()) yield piece;
       if (gone.aborted) return;
       if (!changed) {
@@ -55,6 +82,7 @@ export async function* readPieces(
       follower.readNew();
     }
   } finally {
+    clearTimeout(timer);
     watcher?.close();
     follower.close();
     gone.removeEventListener("abort", stir);

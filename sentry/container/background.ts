@@ -198,9 +198,14 @@ function parseReport(text: string): RunFailure | undefined {
  * exits.
  */
 export function runInBackground(loadSentry: () => Promise<SentryConstructor>): void {
-  begin(loadSentry).then(tell, (error: unknown) => {
+  const failed = (failure: RunFailure | undefined): void => {
+    if (failure === undefined) return;
+    say(failure);
+    process.exit(failure.exitCode);
+  };
+  begin(loadSentry).then(failed, (error: unknown) => {
     const { message, exitCode } = error as Error & { exitCode?: number };
-    tell({ exitCode: exitCode ?? DD_FAILED, message });
+    failed({ exitCode: exitCode ?? DD_FAILED, message });
   });
 }
 
@@ -230,6 +235,13 @@ async function begin(
     const wanted = [choice.stdin, choice.stdout, choice.stderr].filter((each) => each).length;
     return clientEnds(choice, rest.splice(0, wanted)) ?? [];
   });
+  // As with docker it has started when its program has: who asks for its log next finds what that prints at once.
+  let told = false;
+  const tellStarted = (): void => {
+    if (told) return;
+    told = true;
+    say(null);
+  };
   const started = RunningContainer.start(
     store,
     held,
@@ -237,10 +249,12 @@ async function begin(
     { kind: "log", clients, ...(size === undefined ? {} : { size }) },
     (line) => writeSync(sentryLog, `${line}\n`),
     (status) => {
+      tellStarted();
       say(status);
       process.exit(0);
     },
     restartCount,
+    tellStarted,
   );
   if (!(started instanceof RunningContainer)) return started;
   running = started;
@@ -272,11 +286,6 @@ function receiveOrder():
     descriptors.push(...received.descriptors);
   }
   return { order: JSON.parse(room.toString("utf8", 0, length)) as Order, descriptors };
-}
-
-function tell(failure: RunFailure | undefined): void {
-  say(failure ?? null);
-  if (failure !== undefined) process.exit(failure.exitCode);
 }
 
 function say(value: RunFailure | ExitStatus | null): void {

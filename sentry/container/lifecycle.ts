@@ -102,6 +102,7 @@ export class RunningContainer {
    * @param held not running; it is let go of in any case.
    * @param log receives the sentry's own diagnostics.
    * @param onEnd called when everything is over: the state written, the terminal's last output printed.
+   * @param entered called when its program is about to run; never when that ends before.
    * @param restartCount how often its restart policy has started it again.
    */
   static start(
@@ -112,6 +113,7 @@ export class RunningContainer {
     log: (line: string) => void,
     onEnd: (status: ExitStatus) => void,
     restartCount = 0,
+    entered: () => void = () => {},
   ): RunningContainer | RunFailure {
     let sentry: SentryContainer | undefined;
     let streams: Streams | undefined;
@@ -119,7 +121,7 @@ export class RunningContainer {
     try {
       mkdirSync(held.runDirectory, { recursive: true, mode: 0o700 });
       networking = Networking.open(store, held);
-      sentry = new Sentry(networking.spec(), { log, ...networking.options() });
+      sentry = new Sentry(networking.spec(), { log, entered, ...networking.options() });
       networking.started(sentry);
       streams = new Streams(sentry, held, attachment);
       const config = held.record.process;

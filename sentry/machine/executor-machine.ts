@@ -438,7 +438,10 @@ export class ExecutorMachine implements Machine {
       return;
     }
     const failure = enterImage(thread, image);
-    if (failure === undefined) return;
+    if (failure === undefined) {
+      this.#options.entered?.();
+      return;
+    }
     this.#log(failure);
     this.#kill(thread.executor);
   }

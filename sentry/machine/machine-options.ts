@@ -21,4 +21,6 @@ export interface ExecutorMachineOptions {
   readonly mayHost: boolean;
   /** Called with the launcher's host pid and what tells its program from others, before it has started any executor. */
   readonly launched: (pid: number, build: Uint8Array) => void;
+  /** Called when a program has everything it needs and is about to run. */
+  readonly entered?: (() => void) | undefined;
 }

@@ -53,7 +53,7 @@ FROM busybox:test
 RUN mkdir -p /var/www /tmp /root /home /run && ln -s ../run /var/run && ln -s /bin/busybox /usr/bin/env \
   && sed -i '/:1000:1000:/d' /etc/passwd && echo 'default:x:1000:1000::/home:/bin/sh' >>/etc/passwd \
   && echo 'operator:x:37:37::/var:/bin/false' >>/etc/passwd \
-  && printf '#!/bin/sh\nfor name; do eval "echo \\"\\$$name\\""; done\n' >/bin/printenv \
+  && printf '#!/bin/sh\n[ $# = 0 ] && exec env\nfor name; do eval "echo \\"\\$$name\\""; done\n' >/bin/printenv \
   && printf '#!/bin/sh\nfor url; do :; done\nexec wget -qO- "$url"\n' >/bin/curl \
   && rm -f /bin/bash && printf '#!/bin/sh\nexec sh "$@"\n' >/bin/bash \
   && chmod 755 /bin/printenv /bin/curl /bin/bash
