@@ -32,6 +32,7 @@ function unavailable(): never {
 export class FakeSentry implements SentryContainer {
   readonly reactor = new EpollReactor();
   private readonly spec: ContainerSpec;
+  private readonly entered: (() => void) | undefined;
   private readonly turning: NodeJS.Timeout;
   private readonly children = new Map<number, { child: ChildProcess; spec: ProcessSpec }>();
 
@@ -40,6 +41,7 @@ export class FakeSentry implements SentryContainer {
       throw Object.assign(new Error("The image is broken"), { code: "BROKEN" });
     }
     this.spec = spec;
+    this.entered = options.entered;
     this.turning = setInterval(() => this.reactor.turn(0), TURN_MS);
     if (spec.trace) options.log("fake sentry");
   }
@@ -63,7 +65,9 @@ export class FakeSentry implements SentryContainer {
         throw new Error("A defect of the sentry");
       }, 300);
     }
-    return this.spawn(process, stdio);
+    const started = this.spawn(process, stdio);
+    if (this.entered !== undefined) setImmediate(this.entered);
+    return started;
   }
 
   exec(process: ProcessSpec, stdio: Stdio): ProcessHandle | StartFailure {
