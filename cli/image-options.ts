@@ -128,7 +128,7 @@ export const COMMIT_OPTIONS = [
     short: "c",
     value: "INSTRUCTION",
     repeat: true,
-    help: "Set part of the image's configuration: CMD, ENTRYPOINT, ENV, USER, WORKDIR, LABEL, ...",
+    help: "Set part of the image's configuration: CMD, ENTRYPOINT, ENV, LABEL, USER, WORKDIR and others",
   },
   { name: "message", short: "m", value: "TEXT", help: "Comment of the image" },
   { name: "no-pause", help: "Let the container run on meanwhile" },
