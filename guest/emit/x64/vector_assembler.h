@@ -177,7 +177,12 @@ class Assembler : public GeneralAssembler {
     Vex(Map::k0f38, Prefix::k66, false, false, 0x17, Number(a), 0, b);
   }
 
-  // SHA-256. They have no VEX forms; the rounds' words are in xmm0.
+  // SHA. They have no VEX forms; the words of SHA-256's rounds are in xmm0. `function`: 0 chooses,
+  // 1 is a parity, 2 a majority.
+  void Sha1Rounds(Xmm dst, Xmm src, uint8_t function) {
+    Legacy(Size::k32, 0x0f3acc, Number(dst), src, 1);
+    Byte(function);
+  }
   void Sha256Rounds(Xmm dst, Xmm src) { Legacy(Size::k32, 0x0f38cb, Number(dst), src, 0); }
   void Sha256Message1(Xmm dst, Xmm src) { Legacy(Size::k32, 0x0f38cc, Number(dst), src, 0); }
   void Sha256Message2(Xmm dst, Xmm src) { Legacy(Size::k32, 0x0f38cd, Number(dst), src, 0); }

@@ -211,6 +211,10 @@ class Codegen : private emit::x64::Assembler {
   bool VNarrowSaturating(const ir::Op& op);
   bool VSatDoubleMulHigh(const ir::Op& op);
   // sha.cc
+  bool Sha1Hash(const ir::Op& op);
+  bool Sha1Rotate(const ir::Op& op);
+  bool Sha1Schedule0(const ir::Op& op);
+  bool Sha1Schedule1(const ir::Op& op);
   bool Sha256Hash(const ir::Op& op);
   bool Sha256Schedule0(const ir::Op& op);
   bool Sha256Schedule1(const ir::Op& op);
@@ -338,6 +342,8 @@ class Codegen : private emit::x64::Assembler {
   Xmm Last(const ir::Op& op);
   bool VMulBytes(const ir::Op& op);
   void ShiftRounding(Size size, bool is_signed, Xmm dst, Xmm from, uint8_t count);
+  // sha.cc
+  void RotateByOne(Xmm dst, Xmm from, Xmm scratch);
   // saturate.cc
   void FinishNarrow(const ir::Op& op, Xmm narrow);
   // permute.cc
