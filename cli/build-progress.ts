@@ -50,7 +50,7 @@ class PlainProgress implements ProgressPrinter {
         }
         break;
       case "warning":
-        this.#stream.write(`#${number} WARN: ${event.message}\n`);
+        this.#stream.write(`#${number} WARN: ${event.warning.message}\n`);
     }
   };
 

@@ -33,6 +33,7 @@ const CAPABILITIES = [
   "proto.refarray",
   "reference.output",
   "frontend.inputs",
+  "frontend.caps",
   "gateway.solve.metadata",
   "gateway.solve.evaluate",
   "gateway.evaluate",
@@ -100,6 +101,10 @@ export function bridgeMethods(engine: BuildkitEngine): readonly Method[] {
       const stop = () => current.abort.abort();
       call.signal.addEventListener("abort", stop);
       try {
+        if (options.has("requestid")) {
+          const metadata = await engine.answer(current, options);
+          return { result: { ref: { id: "" }, metadata } };
+        }
         return {
           result: resultOf(await engine.solve(current, options, { inputs: FrontendInputs })),
         };

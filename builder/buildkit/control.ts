@@ -160,6 +160,10 @@ async function resultsOf(
   if (frontend !== "") {
     const options = new Map(Object.entries(attributes));
     refuseFrontend(frontend, options);
+    if (options.has("requestid")) {
+      await engine.answer(job, options);
+      return [];
+    }
     return engine.solve(job, options);
   }
   const returned = await job.returned;

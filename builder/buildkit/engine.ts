@@ -7,9 +7,12 @@ import type { Platform } from "../../sentry/image/platform.ts";
 import type { RegistrySettings } from "../../sentry/image/registry-settings.ts";
 import { BuildError } from "../errors.ts";
 import { serveGrpc } from "../grpc/server.ts";
+import { type Answer, answer } from "../lint/answers.ts";
+import type { Violation } from "../lint/lint.ts";
+import { addressOf, RULES } from "../lint/rules.ts";
 import type { BuildRequest, NamedContext, StepRunner } from "../solve/request.ts";
 import { type Solved, solve } from "../solve/solver.ts";
-import type { StageState } from "../solve/stage-state.ts";
+import { StageState } from "../solve/stage-state.ts";
 import { StepCache } from "../solve/step-cache.ts";
 import { WorkDirectory } from "../solve/work-directory.ts";
 import { StoreImages } from "../store-images.ts";
@@ -22,6 +25,7 @@ import { ClientDirectory } from "./file-sync.ts";
 import {
   type FrontendLoans,
   type FrontendOptions,
+  type FrontendRequest,
   frontendRequest,
   targetPlatforms,
 } from "./frontend.ts";
@@ -87,7 +91,8 @@ export class BuildkitEngine {
     if (isOneOfSeveral) for (const order of job.orders) refuseOrder(order);
     const results: HeldResult[] = [];
     for (const platform of platforms) {
-      results.push(await this.#solve(job, options, loans, { platform, isOneOfSeveral }));
+      const target = { platform, isOneOfSeveral };
+      results.push(await this.#solve(job, options, loans, target, results.length === 0));
     }
     return results;
   }
@@ -97,6 +102,7 @@ export class BuildkitEngine {
     options: FrontendOptions,
     loans: BuildLoans,
     target: Pick<BuildRequest, "platform" | "isOneOfSeveral">,
+    isFirst: boolean,
   ): Promise<HeldResult> {
     const { store, directories, steps } = this.#options;
     const { signal } = job.abort;
@@ -133,6 +139,14 @@ export class BuildkitEngine {
           }),
           steps,
           entitlements: job.entitlements,
+          ...(isFirst
+            ? {
+                violations: {
+                  ignore: wanted.ignore,
+                  tell: (found) => tellViolations(job, wanted, found),
+                },
+              }
+            : {}),
           signal,
         };
         await solve(store, directories.root, request, job.progress, async (result) => {
@@ -159,6 +173,32 @@ export class BuildkitEngine {
     job.results.set(id, holding);
     this.#remember(id, result.state);
     return holding;
+  }
+
+  /** Answers what a client asks in place of a build, by BuildKit's names. */
+  async answer(job: Job, options: FrontendOptions, loans: BuildLoans = {}): Promise<Answer> {
+    const { store, directories } = this.#options;
+    const session = () => this.sessions.get(job.sessionId);
+    const work = await WorkDirectory.make(join(directories.root, "build", "work"));
+    try {
+      const [platform] = targetPlatforms(options);
+      const { signal } = job.abort;
+      const wanted = await frontendRequest(options, session, job.progress, work, signal, {
+        upload: loans.upload,
+        platform,
+      });
+      return await answer(options.get("requestid") ?? "", {
+        ...wanted,
+        platform,
+        ignore: wanted.ignore,
+        variablesOf: async (name) => {
+          const image = await store.find(name).catch(() => undefined);
+          return image && StageState.of(image).variables.keys();
+        },
+      });
+    } finally {
+      await work.remove();
+    }
   }
 
   #remember(id: string, state: StageState): void {
@@ -222,6 +262,24 @@ export class BuildkitEngine {
         credentials: (domain) => credentialsFor(domain, session),
       },
     );
+  }
+}
+
+/** Tells of what is odd about a Dockerfile, with the vertex that has read it. */
+function tellViolations(
+  job: Job,
+  { vertex, dockerfile, dockerfileName: name }: FrontendRequest,
+  found: readonly Violation[],
+): void {
+  if (vertex === undefined) return;
+  for (const { rule, message, range } of found) {
+    job.progress.warn(vertex, {
+      message: `${rule}: ${message} (line ${range.start})`,
+      detail: RULES[rule].description,
+      url: addressOf(rule),
+      source: { name, dockerfile },
+      range,
+    });
   }
 }
 

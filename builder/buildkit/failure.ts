@@ -1,5 +1,6 @@
 import { BuildError, type BuildErrorCode } from "../errors.ts";
 import { type GrpcCode, GrpcError } from "../grpc/status.ts";
+import { lineRanges } from "../lint/answers.ts";
 import { codec } from "../proto/messages.ts";
 
 const STATUS = codec<{
@@ -27,10 +28,7 @@ export function describeError(error: unknown): GrpcError {
   if (range === undefined || source === undefined || range.start < 1) {
     return new GrpcError(code, message);
   }
-  const ranges = Array.from({ length: range.end - range.start + 1 }, (_, i) => {
-    const line = range.start + i;
-    return { start: { line }, end: { line } };
-  });
+  const ranges = lineRanges(range);
   const info = {
     filename: source.name,
     language: "Dockerfile",

@@ -11,11 +11,11 @@ import {
 import type { LimitsSpec } from "../../sentry/spec.ts";
 import { fileIn, loadedContext, loadedFile } from "../context/loaded.ts";
 import { GitRepository, isGit, isUrl, UrlFile } from "../context/remote.ts";
-import { readIgnoreFile } from "../dockerfile/ignore.ts";
+import { PathMatcher, readIgnoreFile } from "../dockerfile/ignore.ts";
 import { BuildError } from "../errors.ts";
 import { GrpcError } from "../grpc/status.ts";
 import { DOCKERFILE_BYTES_MAX, IGNORE_BYTES_MAX } from "../limits.ts";
-import type { Progress } from "../solve/progress.ts";
+import type { Progress, Vertex } from "../solve/progress.ts";
 import type { BuildRequest, FileSource, NamedContext } from "../solve/request.ts";
 import type { WorkDirectory } from "../solve/work-directory.ts";
 import { ClientDirectory } from "./file-sync.ts";
@@ -26,23 +26,24 @@ import type { ClientSession } from "./sessions.ts";
 export type FrontendOptions = ReadonlyMap<string, string>;
 
 /** The part of a request that a client's options say. */
-export type FrontendRequest = Pick<
-  BuildRequest,
-  | "dockerfile"
-  | "dockerfileName"
-  | "context"
-  | "contexts"
-  | "target"
-  | "buildArgs"
-  | "labels"
-  | "network"
-  | "noCache"
-  | "extraHosts"
-  | "shmBytes"
-  | "limits"
-  | "hostname"
-  | "epoch"
->;
+export type FrontendRequest = Pick<Input, "vertex" | "ignore"> &
+  Pick<
+    BuildRequest,
+    | "dockerfile"
+    | "dockerfileName"
+    | "context"
+    | "contexts"
+    | "target"
+    | "buildArgs"
+    | "labels"
+    | "network"
+    | "noCache"
+    | "extraHosts"
+    | "shmBytes"
+    | "limits"
+    | "hostname"
+    | "epoch"
+  >;
 
 /** What a build has been given besides its options. */
 export interface FrontendLoans {
@@ -66,9 +67,6 @@ export async function frontendRequest(
   signal: AbortSignal,
   { upload, inputs = new Map(), platform }: FrontendLoans = {},
 ): Promise<FrontendRequest> {
-  if (options.has("requestid")) {
-    throw new BuildError("BUILD_UNSUPPORTED", `unsupported request ${options.get("requestid")}`);
-  }
   const filename = options.get("filename") || "Dockerfile";
   const place = options.get("context") ?? "";
   const input = await inputOf();
@@ -117,7 +115,11 @@ export async function frontendRequest(
   }
 }
 
-type Input = Pick<BuildRequest, "dockerfile" | "dockerfileName" | "context">;
+interface Input extends Pick<BuildRequest, "dockerfile" | "dockerfileName" | "context"> {
+  /** What has read the Dockerfile. */
+  readonly vertex?: Vertex;
+  readonly ignore?: PathMatcher | undefined;
+}
 
 async function clientInput(
   options: FrontendOptions,
@@ -128,9 +130,12 @@ async function clientInput(
   signal: AbortSignal,
 ): Promise<Input> {
   const contextName = options.get("contextkey") ?? "context";
+  const dockerfileName = options.get("dockerfilekey") ?? "dockerfile";
   const ignoreName = `${filename}.dockerignore`;
+  let vertex: Vertex | undefined;
   const read = (what: string, name: string, paths: readonly string[]) =>
     progress.run(`[internal] load ${what}`, [], async (report) => {
+      if (name === dockerfileName) vertex = report.vertex;
       const directory = work.fresh("small");
       const source = new ClientDirectory(session, { name, follow: paths, includes: undefined });
       await source.load(directory, paths, report, signal);
@@ -142,7 +147,6 @@ async function clientInput(
         tree.close();
       }
     });
-  const dockerfileName = options.get("dockerfilekey") ?? "dockerfile";
   // A Dockerfile may be in lower case, where nothing else is asked for.
   const lower = filename.replace(/(^|\/)Dockerfile$/, "$1dockerfile");
   const names = [filename, ignoreName, ...(lower === filename ? [] : [lower])];
@@ -164,7 +168,11 @@ async function clientInput(
   const ignore = own ?? common;
   const excludes = ignore === undefined ? [] : readIgnoreFile(ignore);
   const context = new ClientDirectory(session, { name: contextName, excludes });
-  return { dockerfile, dockerfileName: filename, context };
+  return {
+    ...{ dockerfile, dockerfileName: filename, context },
+    ...(vertex === undefined ? {} : { vertex }),
+    ignore: excludes.length === 0 ? undefined : new PathMatcher(excludes),
+  };
 }
 
 function settings(options: FrontendOptions): Omit<FrontendRequest, keyof Input | "contexts"> {

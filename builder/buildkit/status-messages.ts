@@ -1,3 +1,4 @@
+import { lineRanges } from "../lint/answers.ts";
 import { codec, type Timestamp, timestamp } from "../proto/messages.ts";
 import type { ProgressEvent } from "../solve/progress.ts";
 
@@ -51,7 +52,12 @@ export function statusOf(event: ProgressEvent): Partial<StatusResponse> {
           },
         ],
       };
-    case "warning":
-      return { warnings: [{ vertex: digest, level: 1, short: Buffer.from(event.message) }] };
+    case "warning": {
+      const { message, detail, url, source, range } = event.warning;
+      const info = { filename: source.name, data: source.dockerfile, language: "Dockerfile" };
+      const texts = { short: Buffer.from(message), detail: [Buffer.from(detail)], url };
+      const place = { info, ranges: lineRanges(range) };
+      return { warnings: [{ vertex: digest, level: 1, ...texts, ...place }] };
+    }
   }
 }

@@ -18,7 +18,6 @@ const SILENT: VertexReport = {
   vertex: { digest: "", name: "", inputs: [] },
   cached: () => {},
   log: () => {},
-  warn: () => {},
   part: (_, work) => work(),
   advance: () => {},
 };

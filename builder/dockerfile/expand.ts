@@ -13,6 +13,8 @@ export interface ExpandOptions {
   readonly ignoreQuotes?: boolean;
   /** Leave `$NAME` as it is where there is no such variable. */
   readonly keepUnset?: boolean;
+  /** Told of each name that is used and has no value, where none is given in its place. */
+  readonly onUnset?: (name: string) => void;
 }
 
 /**
@@ -207,6 +209,7 @@ class Expansion {
       const name = this.#name();
       if (name === "") return "$";
       const value = this.#variables.get(name);
+      if (value === undefined) this.#options.onUnset?.(name);
       return value ?? (this.#options.keepUnset ? `$${name}` : "");
     }
     this.#at++;
@@ -226,6 +229,7 @@ class Expansion {
     const value = this.#variables.get(name);
     const keep = value === undefined && this.#options.keepUnset === true;
     let operator = this.#next() ?? "";
+    if (value === undefined && "}/#%".includes(operator)) this.#options.onUnset?.(name);
     if (operator === "}") return value ?? (keep ? `\${${name}}` : "");
     if (operator === "/") return this.#replace(name, value, keep);
     const colon = operator === ":";

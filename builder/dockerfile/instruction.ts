@@ -6,6 +6,8 @@ export interface Base {
   /** The instruction as written, its continuation lines joined. */
   readonly original: string;
   readonly range: SourceRange;
+  /** Lines of comment right before it. */
+  readonly comments: readonly string[];
 }
 
 /** A command line: words to execute, or text for the shell. */

@@ -25,6 +25,8 @@ export interface Lines {
   readonly escapeToken: "\\" | "`";
   /** `# syntax=`. */
   readonly syntax: string | undefined;
+  /** `# check=`. */
+  readonly check: string | undefined;
   readonly warnings: readonly Warning[];
 }
 
@@ -78,6 +80,7 @@ class LineReader {
       lines: this.#lines,
       escapeToken: this.#escapeToken,
       syntax: this.#directives.get("syntax"),
+      check: this.#directives.get("check"),
       warnings: this.#warnings,
     };
   }
@@ -97,8 +100,9 @@ class LineReader {
   #instruction(): void {
     let line = (this.#take() ?? "").trimStart();
     const start = this.#at;
-    this.#directive(line);
+    const isDirective = this.#directive(line);
     if (line.startsWith("#")) {
+      if (isDirective) return;
       const comment = line.slice(1).trim();
       if (comment === "") this.#comments = [];
       else this.#comments.push(comment);
@@ -124,7 +128,7 @@ class LineReader {
     if (hasEmpty) {
       this.#warnings.push({
         message: `Empty continuation line found in: ${text}`,
-        range: { start, end: this.#at },
+        range: { start: this.#at, end: this.#at },
       });
     }
     if (text.trim() !== "") this.#add(text, start);
@@ -139,24 +143,26 @@ class LineReader {
     return text.endsWith(this.#escapeToken) ? [line, false] : [text, true];
   }
 
-  #directive(line: string): void {
-    if (!this.#inDirectives) return;
+  /** @returns whether the line is one */
+  #directive(line: string): boolean {
+    if (!this.#inDirectives) return false;
     const [, name = "", value = ""] = DIRECTIVE.exec(line) ?? [];
     const key = name.toLowerCase();
     if (!DIRECTIVES.has(key)) {
       this.#inDirectives = false;
-      return;
+      return false;
     }
     if (this.#directives.has(key)) {
       throw invalid(`only one ${key} parser directive can be used`, this.#at, this.#at);
     }
     this.#directives.set(key, value);
-    if (key !== "escape") return;
+    if (key !== "escape") return true;
     if (value !== "\\" && value !== "`") {
       const message = `invalid escape token '${value}' does not match \` or \\`;
       throw invalid(message, this.#at, this.#at);
     }
     this.#escapeToken = value;
+    return true;
   }
 
   #add(text: string, start: number): void {

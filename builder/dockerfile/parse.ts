@@ -16,6 +16,8 @@ export interface Dockerfile {
   readonly stages: readonly Stage[];
   readonly escapeToken: "\\" | "`";
   readonly syntax: string | undefined;
+  /** `# check=`. */
+  readonly check: string | undefined;
   readonly warnings: readonly Warning[];
 }
 
@@ -40,8 +42,8 @@ export function parseDockerfile(bytes: Uint8Array): Dockerfile {
   if (stages.length === 0) {
     throw new BuildError("DOCKERFILE_INVALID", "dockerfile contains no stages to build");
   }
-  const { escapeToken, syntax, warnings } = file;
-  return { globalArgs, stages, escapeToken, syntax, warnings };
+  const { escapeToken, syntax, check, warnings } = file;
+  return { globalArgs, stages, escapeToken, syntax, check, warnings };
 }
 
 /**
@@ -109,8 +111,8 @@ function parseLine(line: Line, escapeToken: "\\" | "`"): Instruction {
   return parse(line, escapeToken, kind);
 }
 
-function base({ original, range }: Line): Pick<Line, "original" | "range"> {
-  return { original: original.trim(), range };
+function base({ original, range, comments }: Line): Pick<Line, "original" | "range" | "comments"> {
+  return { original: original.trim(), range, comments };
 }
 
 function noFlags(line: Line): void {

@@ -18,7 +18,7 @@ message SourceOperation { string identifier = 1; map<string, string> attrs = 2; 
 message Operation { repeated OperationInput inputs = 1; SourceOperation source = 3; }
 message Position { int32 line = 1; int32 character = 2; }
 message Range { Position start = 1; Position end = 2; }
-message SourceInfo { string filename = 1; bytes data = 2; }
+message SourceInfo { string filename = 1; bytes data = 2; string language = 4; }
 
 message BuildkitVersion { string package = 1; string version = 2; string revision = 3; }
 message GCPolicy { bool all = 1; int64 keepDuration = 2; }

@@ -1,4 +1,5 @@
 import { createHash, randomUUID } from "node:crypto";
+import type { SourceRange } from "../errors.ts";
 
 /** A piece of a build's work, as clients draw it. */
 export interface Vertex {
@@ -38,7 +39,19 @@ export type ProgressEvent =
       readonly bytes: Uint8Array;
       readonly at: number;
     }
-  | { readonly kind: "warning"; readonly vertex: Vertex; readonly message: string };
+  | { readonly kind: "warning"; readonly vertex: Vertex; readonly warning: BuildWarning };
+
+/** Something odd that a build has found. */
+export interface BuildWarning {
+  /** In one line. */
+  readonly message: string;
+  readonly detail: string;
+  /** Where it is explained; empty: nowhere. */
+  readonly url: string;
+  /** The Dockerfile that it is about, and where in it. */
+  readonly source: { readonly name: string; readonly dockerfile: Uint8Array };
+  readonly range: SourceRange;
+}
 
 export type ProgressListener = (event: ProgressEvent) => void;
 
@@ -48,7 +61,6 @@ export interface VertexReport {
   /** Nothing had to be done: the result was known. */
   cached(): void;
   log(stream: 1 | 2, bytes: Uint8Array): void;
-  warn(message: string): void;
   /** Runs a named part of the work. */
   part<T>(id: string, work: () => Promise<T>): Promise<T>;
   /** Tells how far a part is. */
@@ -92,7 +104,6 @@ export class Progress {
         cached = true;
       },
       log: (stream, bytes) => tell({ kind: "log", vertex, stream, bytes, at: Date.now() }),
-      warn: (message) => tell({ kind: "warning", vertex, message }),
       advance,
       part: async (id, part) => {
         advance(id, 0, 0);
@@ -114,6 +125,11 @@ export class Progress {
       tell({ kind: "vertex", vertex, startedAt, completedAt: Date.now(), cached, error: text });
       throw error;
     }
+  }
+
+  /** Tells of something odd about what a vertex has read. */
+  warn(vertex: Vertex, warning: BuildWarning): void {
+    this.#listener({ kind: "warning", vertex, warning });
   }
 
   #vertex(name: string, inputs: readonly string[]): Vertex {

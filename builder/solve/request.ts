@@ -2,7 +2,9 @@ import type { Isa } from "../../sentry/abi/numbers.ts";
 import type { StoredImage } from "../../sentry/image/image-store.ts";
 import type { Platform } from "../../sentry/image/platform.ts";
 import type { LimitsSpec, MountSpec } from "../../sentry/spec.ts";
+import type { PathMatcher } from "../dockerfile/ignore.ts";
 import type { Instruction } from "../dockerfile/instruction.ts";
+import type { Violation } from "../lint/lint.ts";
 import type { VertexReport } from "./progress.ts";
 import type { StageState } from "./stage-state.ts";
 
@@ -127,6 +129,12 @@ export interface BuildRequest {
   readonly secrets: SecretSource;
   readonly images: ImageSource;
   readonly steps: StepRunner;
+  /** Told of what is odd about the Dockerfile, before anything is done. */
+  readonly violations?: {
+    /** The patterns of the context's `.dockerignore`, where they are known. */
+    readonly ignore: PathMatcher | undefined;
+    readonly tell: (found: readonly Violation[]) => void;
+  };
   /** One stage and one instruction after the other, and told so. */
   readonly instructions?: InstructionListener | undefined;
   readonly signal: AbortSignal;

@@ -15,6 +15,8 @@ import { parseDockerfile, parseTrigger } from "../dockerfile/parse.ts";
 import { joinPath } from "../dockerfile/path.ts";
 import { at, BuildError, type SourceRange } from "../errors.ts";
 import { PARALLEL_STEPS_MAX } from "../limits.ts";
+import { lintError, lintStages, lintWords } from "../lint/lint.ts";
+import { parseLintOptions } from "../lint/options.ts";
 import type { Build, StageRun } from "./build.ts";
 import { type Owner, planCopy } from "./copy.ts";
 import { copyStep } from "./copy-step.ts";
@@ -81,6 +83,7 @@ class Solver {
   readonly #states = new Map<PlannedStage, Promise<StageState>>();
   readonly #vertices = new Map<PlannedStage, string | undefined>();
   readonly #steps: Semaphore;
+  readonly #platforms: ReadonlyMap<string, string>;
   readonly #total: number;
   #instruction = 0;
 
@@ -95,6 +98,7 @@ class Solver {
     const targetName = request.target || file.stages.at(-1)?.from.name || "default";
     const platforms = platformArgs(hostPlatform(), platform, targetName);
     const globals = globalVariables(file, platforms, request.buildArgs);
+    this.#platforms = platforms;
     const { escapeToken } = file;
     this.#graph = new StageGraph(file, globals);
     this.#target = this.#graph.target(request.target);
@@ -130,6 +134,7 @@ class Solver {
     }
     // The base images' triggers may copy anything.
     const anything = request.instructions !== undefined || (await this.#haveTriggers());
+    await this.#lint();
     sources.need((name) => (anything ? undefined : neededPaths(this.#needed, name)));
     if (request.instructions !== undefined) {
       for (const stage of this.#needed) await this.#state(stage);
@@ -147,6 +152,36 @@ class Solver {
     if (platform !== undefined && !matches(platform, state.platform)) state.platform = platform;
     state.created ??= await this.#firstMade(state);
     return { state, vertex: this.#vertices.get(this.#target) };
+  }
+
+  /** Tells what is odd about the Dockerfile. @throws {BuildError} where the user wants none of it */
+  async #lint(): Promise<void> {
+    const { request, file, sources, metadata } = this.#build;
+    const { violations, buildArgs } = request;
+    if (violations === undefined) return;
+    const known = new Map<PlannedStage, Iterable<string>>();
+    for (const planned of this.#needed) {
+      const { base, baseName, platform } = planned;
+      const context = sources.named(baseName);
+      if (base !== undefined || context?.kind === "files" || context?.kind === "built") continue;
+      const reference = context?.reference ?? baseName;
+      if (reference === "scratch") known.set(planned, []);
+      else
+        known.set(
+          planned,
+          StageState.of(await sources.image(reference, platform)).variables.keys(),
+        );
+    }
+    const options = parseLintOptions(
+      buildArgs.get("BUILDKIT_DOCKERFILE_CHECK") ?? file.check ?? "",
+    );
+    const { globals } = metadata;
+    const input = { file, options, globals, platforms: this.#platforms, ignore: violations.ignore };
+    const variablesOf = (planned: PlannedStage) => known.get(planned);
+    const looked = this.#needed;
+    const found = [...lintWords(input), ...lintStages(input, { looked, variablesOf })];
+    violations.tell(found);
+    lintError(found, options);
   }
 
   /** When an image was made first that no step has made anything for: what is built again is the same. */
@@ -226,7 +261,10 @@ class Solver {
     this.#begin(stage.from);
     const wanted = platform ?? request.platform ?? hostPlatform();
     const state = await (async () => {
-      if (base !== undefined) return (await this.#state(base)).derive();
+      if (base !== undefined) {
+        const below = await this.#state(base);
+        return request.instructions === undefined ? below.inherit() : below.derive();
+      }
       const context = sources.named(baseName);
       if (context?.kind === "files") return this.#ofFiles(baseName, context.source, wanted);
       if (context?.kind === "built") return context.state.derive();

@@ -69,10 +69,18 @@ export class StageState {
     return state;
   }
 
-  /** What a stage that stands on this one begins with. */
+  /** What a stage that stands on this one's image begins with. */
   derive(): StageState {
     const { platform, image, layers, history, config, author, created } = this;
     return new StageState(platform, image, layers, history, config, author, created);
+  }
+
+  /** What a stage of the same Dockerfile that stands on this one begins with: its ARGs are there, too. */
+  inherit(): StageState {
+    const state = this.derive();
+    for (const [name, value] of this.variables) state.variables.set(name, value);
+    for (const [name, value] of this.args) state.args.set(name, value);
+    return state;
   }
 
   /** As ENV does: for the build and for the image. */

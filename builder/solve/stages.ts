@@ -47,7 +47,10 @@ export class StageGraph {
             baseName,
             // The last of several stages with a name is the one that is meant.
             base: stages.findLast(({ stage: other }) => other.from.name === baseName.toLowerCase()),
-            platform: wanted === "" ? undefined : parseAnyPlatform(wanted),
+            platform:
+              from.platform === undefined
+                ? undefined
+                : platformOf(from.platform, wanted, [...variables.keys()]),
           };
         }),
       );
@@ -95,6 +98,23 @@ export class StageGraph {
     };
     visit(target);
     return this.stages.filter((stage) => found.has(stage));
+  }
+}
+
+/** @throws {BuildError} DOCKERFILE_INVALID with a guess at what was meant */
+function platformOf(written: string, text: string, known: readonly string[]): Platform {
+  const [, name = ""] = /\$\{?(\w+)/.exec(written) ?? [];
+  const near = name === "" || known.includes(name) ? undefined : suggestion(name, known);
+  const hint = near === undefined ? "" : ` (did you mean ${near}?)`;
+  if (text === "") {
+    const message = `empty platform value from expression ${written}${hint}`;
+    throw new BuildError("DOCKERFILE_INVALID", message);
+  }
+  try {
+    return parseAnyPlatform(text);
+  } catch (error) {
+    const message = `failed to parse platform ${written}: ${(error as Error).message}${hint}`;
+    throw new BuildError("DOCKERFILE_INVALID", message);
   }
 }
 

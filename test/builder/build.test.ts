@@ -339,6 +339,18 @@ test("stages that are out of order are told from those in a circle", async (t) =
   t.regex((await build({ Dockerfile: circle })).stderr, /circular dependency detected on stage: b/);
 });
 
+test("a stage has the ARGs of the stage that it stands on", async (t) => {
+  const Dockerfile = [
+    "FROM busybox:test AS base",
+    "ARG BELOW=there",
+    "FROM base",
+    "RUN echo $BELOW > /seen",
+  ].join("\n");
+  const { code, stderr, tag } = await build({ Dockerfile });
+  t.is(code, 0, stderr);
+  t.is(await inImage(tag, "cat /seen; echo $BELOW"), "there\n\n");
+});
+
 test("what is built again from nothing but words is the same image, whenever", async (t) => {
   const made: string[] = [];
   for (let i = 0; i < 2; i++) {

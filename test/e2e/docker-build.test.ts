@@ -298,8 +298,21 @@ for (const plugin of plugins) {
     t.regex(used.stdout, /Total:/, used.stderr);
   });
 
-  // An older one pushes by docker afterwards, which has no index to push.
+  // An older one neither asks for checks nor tells of them.
   if (suite === "trixie") continue;
+  test(`buildx of ${suite} tells of what is odd about a Dockerfile`, async (t) => {
+    const directory = context({ Dockerfile: "FROM scratch AS Big\nCOPY . /\n" });
+    const warned = await buildx("build", directory);
+    t.is(warned.code, 0, warned.stderr);
+    t.regex(warned.stderr, /StageNameCasing: Stage name 'Big' should be lowercase \(line 1\)/);
+    const checked = await buildx("build", "--check", directory);
+    t.is(checked.code, 1);
+    t.regex(checked.stdout + checked.stderr, />>> FROM scratch AS Big/);
+    const targets = await buildx("buildx", "build", "--call=targets", directory);
+    t.regex(targets.stdout, /^big \(default\)/m, targets.stderr);
+  });
+
+  // An older one pushes by docker afterwards, which has no index to push.
   test.serial(`buildx of ${suite} pushes an index of several platforms`, async (t) => {
     const registry = await startPrivateRegistry(t);
     const login = ["login", "-u", "me", "--password-stdin", registry];
