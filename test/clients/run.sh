@@ -7,8 +7,8 @@
 #   test/clients/run.sh docker-py DIR     docker-py's, which DIR holds (its `tests` directory)
 #   test/clients/run.sh devcontainers     the Dev Containers command line brings a workspace up
 #   test/clients/run.sh testcontainers    Testcontainers waits, copies, executes, builds
-# Further words are those of pytest, go test, mocha. Nothing is installed and nothing stays but $DD_CLIENTS_CACHE (.cache/clients): what was
-# fetched. Needs the packages that .ci/run installs, and for pytest those named below.
+# Further words are those of pytest, go test, mocha. Nothing is installed and nothing stays but $DD_CLIENTS_CACHE
+# (.cache/clients): what was fetched. Needs the packages that .ci/run installs, and those named below.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 tree=$(cd "$here/../.." && pwd)
