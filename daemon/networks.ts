@@ -66,6 +66,7 @@ export class Networks implements NetworksEngine {
     if (body.Ingress === true) {
       throw new ApiError("FORBIDDEN", "the ingress network is only available in a swarm");
     }
+    if (body.Scope === "swarm") throw new ApiError("NOT_A_SWARM");
     if (body.EnableIPv4 === false) {
       throw new ApiError("NOT_IMPLEMENTED", "a network without IPv4");
     }

@@ -74,7 +74,8 @@ export async function* classicBuild(
     const input = await inputOf(order, work);
     const { stages, globalArgs } = parseDockerfile(input.dockerfile);
     const [first] = stages;
-    if (stages.length === 1 && first?.from.base === "scratch" && first.instructions.length === 0) {
+    const isEmpty = first?.from.base === "scratch" && first.instructions.length === 0;
+    if (stages.length === 1 && isEmpty && order.labels.size === 0) {
       throw new BuildError("BUILD_INVALID", "No image was generated. Is your Dockerfile empty?");
     }
     const messages = new Messages<ClassicMessage>();

@@ -50,6 +50,16 @@ const classic = (...args: string[]) =>
 const run = async (tag: string, ...command: string[]) =>
   (await engine.docker(["run", "--rm", tag, ...command])).stdout;
 
+test("labels alone make an image of nothing, and nothing at all makes none", async (t) => {
+  const directory = context({ Dockerfile: "FROM scratch\n" });
+  const empty = await classic("-t", "empty:1", directory);
+  t.regex(empty.stderr, /No image was generated. Is your Dockerfile empty\?/);
+  const made = await classic("-t", "labelled:1", "--label", "x=y", directory);
+  t.is(made.code, 0, made.stderr);
+  const shown = await engine.docker(["inspect", "-f", "{{json .Config.Labels}}", "labelled:1"]);
+  t.is(shown.stdout, '{"x":"y"}\n');
+});
+
 test("the classic builder tells its steps in docker's words", async (t) => {
   const directory = context({
     Dockerfile:

@@ -140,6 +140,12 @@ test("a soft limit above the hard one keeps a container from starting", async (t
   t.true(stderr.includes(`unable to start container process: ${why}: unknown`), stderr);
 });
 
+test("a network of a swarm is not made outside of one", async (t) => {
+  const { status, words } = await post("/v1.50/networks/create", { Name: "far", Scope: "swarm" });
+  t.is(status, 503);
+  t.regex(String(words), /^This node is not a swarm manager/);
+});
+
 test("a container is not told at its start what it is to be", async (t) => {
   t.is((await create("v1.50", "?name=plain", { Image: IMAGE, Cmd: ["true"] })).status, 201);
   const words =
