@@ -32,6 +32,8 @@ export interface ImageConfig {
 }
 
 const LIST_MAX = 4096;
+/** All ports of tcp, udp and sctp. */
+const PORTS_MAX = 3 * 65_536;
 const json = new JsonReader("CONFIG_INVALID");
 
 /**
@@ -70,17 +72,17 @@ function parseRunConfig(value: unknown): RunConfig {
     ...(cmd === undefined ? {} : { Cmd: cmd }),
     WorkingDir: json.optionalString(config["WorkingDir"], "config.WorkingDir") ?? "",
     User: json.optionalString(config["User"], "config.User") ?? "",
-    ExposedPorts: keys(config["ExposedPorts"], "config.ExposedPorts"),
-    Volumes: keys(config["Volumes"], "config.Volumes"),
+    ExposedPorts: keys(config["ExposedPorts"], "config.ExposedPorts", PORTS_MAX),
+    Volumes: keys(config["Volumes"], "config.Volumes", LIST_MAX),
     ...(stopSignal ? { StopSignal: stopSignal } : {}),
     Labels: labels(config["Labels"]),
   };
 }
 
 /** Sets are objects with empty values in Go's JSON. */
-function keys(value: unknown, what: string): readonly string[] {
+function keys(value: unknown, what: string, max: number): readonly string[] {
   const set = Object.keys(json.optionalObject(value, what));
-  if (set.length > LIST_MAX) throw json.error(`${what} has ${set.length} elements`);
+  if (set.length > max) throw json.error(`${what} has ${set.length} elements`);
   return set;
 }
 

@@ -82,13 +82,28 @@ function history(value: unknown): HistoryEntry[] {
 }
 
 /** The bytes of an image's config, always the same for the same parts. */
+/** The config with its maps in the order of their names, as Go writes them: what is the same looks the same. */
+function inOrder(config: ContainerConfig): ContainerConfig {
+  const { ExposedPorts, Volumes, Labels } = config;
+  return {
+    ...config,
+    ...(ExposedPorts == null ? {} : { ExposedPorts: sorted(ExposedPorts) }),
+    ...(Volumes == null ? {} : { Volumes: sorted(Volumes) }),
+    ...(Labels == null ? {} : { Labels: sorted(Labels) }),
+  };
+}
+
+function sorted<T>(map: Readonly<Record<string, T>>): Readonly<Record<string, T>> {
+  return Object.fromEntries(Object.entries(map).sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
 export function encodeDocument(document: ImageDocument): Uint8Array {
   const { platform, created, author, config, diffIds, history } = document;
   return Buffer.from(
     JSON.stringify({
       architecture: platform.architecture,
       author,
-      config,
+      config: inOrder(config),
       created,
       history,
       os: platform.os,

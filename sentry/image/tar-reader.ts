@@ -55,6 +55,8 @@ export interface TarVisitor {
 /** `complete` says that the archive ended with its end-of-archive marker. */
 export interface TarEnd {
   readonly complete: boolean;
+  /** It stops after the bytes of its last member, whose last block is not filled up. */
+  readonly inPadding: boolean;
 }
 
 const TYPES: ReadonlyMap<string, TarEntryType> = new Map([
@@ -108,6 +110,8 @@ class TarParser {
   readonly #visitor: TarVisitor;
   readonly #headerPart: Part = this.#block((block) => this.#header(block));
   #part: Part = this.#headerPart;
+  /** What fills up the last block of a member. */
+  #paddingPart: Part | undefined;
   /** The beginning of a part that is wanted as a whole. */
   #kept: Uint8Array[] = [];
   #keptBytes = 0;
@@ -140,10 +144,12 @@ class TarParser {
 
   /** @throws {ImageError} LAYER_TRUNCATED */
   end(): TarEnd {
-    if (this.#part !== this.#headerPart || this.#keptBytes > 0 || this.#hasExtension()) {
+    const isBetween = this.#part === this.#headerPart && this.#keptBytes === 0;
+    const inPadding = this.#part === this.#paddingPart;
+    if ((!isBetween && !inPadding) || this.#hasExtension()) {
       throw new ImageError("LAYER_TRUNCATED", "the archive ends within a member");
     }
-    return { complete: this.#ended };
+    return { complete: this.#ended, inPadding };
   }
 
   #keep(part: Part & { whole: (bytes: Buffer) => void }, taken: Uint8Array): void {
@@ -291,7 +297,10 @@ class TarParser {
     };
     const then = (): void => {
       if (padding === 0) this.#nextHeader();
-      else this.#part = { whole: () => this.#nextHeader(), bytes: padding };
+      else {
+        this.#paddingPart = { whole: () => this.#nextHeader(), bytes: padding };
+        this.#part = this.#paddingPart;
+      }
     };
     this.#part = { pieces, bytes: stored, then };
   }

@@ -1,8 +1,9 @@
 /** What contexts of strangers, and what ADD fetches, can do to a build: nothing. */
 import { createHash } from "node:crypto";
-import { readdirSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test from "ava";
 import { LocalDirectory } from "../../builder/context/local-directory.ts";
@@ -131,6 +132,29 @@ test("pruning forgets the steps that no image has, and frees their layers", asyn
   t.is(layers(), 2, "the record keeps it");
   t.is((await cache.prune({ all: false })).length, 1);
   t.is(layers(), 1);
+});
+
+test("an archive may stop after the bytes of its last file, and not before", async (t) => {
+  const content = "some bytes";
+  const chunks: Uint8Array[] = [];
+  for await (const bytes of writeTar([member("f", content)])) chunks.push(bytes);
+  const whole = Buffer.concat(chunks);
+  const place = mkdtempSync(join(tmpdir(), "dd-archive-"));
+  writeFileSync(join(place, "Dockerfile"), "FROM scratch\nADD a.tar /d/\n");
+  try {
+    for (const [length, code] of [
+      [512 + content.length, 0],
+      [512 + content.length - 1, 1],
+    ] as const) {
+      writeFileSync(join(place, "a.tar"), whole.subarray(0, length));
+      const out = join(place, `out-${length}`);
+      const { code: found, stderr } = await dd.run(["build", "-o", out, place]);
+      t.is(found, code, stderr);
+      if (code === 0) t.is(readFileSync(join(out, "d/f"), "utf8"), content);
+    }
+  } finally {
+    rmSync(place, { recursive: true, force: true });
+  }
 });
 
 test("a context that has gone says so", async (t) => {
