@@ -101,7 +101,7 @@ export class OpenedContainer implements SentryContainer {
     return [];
   }
 
-  close(): void {
+  close(): undefined {
     this.#loop.stop();
     this.#tree.release();
     this.reactor.close();

@@ -334,14 +334,15 @@ export class Sentry implements SentryContainer {
     return [...layers, ...this.#hostLimits.layers];
   }
 
-  close(): void {
+  close(): (() => void) | undefined {
     this.#loop.stop();
     this.#machine.close();
-    this.#translations?.close();
+    const prepareNext = this.#translations?.close();
     this.#kernel.network.close();
     this.#hostLimits.close();
     this.#tree.release();
     this.#reactor.close();
+    return prepareNext;
   }
 
   #run(spec: ProcessSpec, stdio: Stdio, first: boolean): ProcessHandle | StartFailure {

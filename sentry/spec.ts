@@ -463,8 +463,9 @@ export interface SentryContainer {
   /**
    * Ends what still runs, writes the upper layer's snapshot and frees everything. Called once pid 1 has
    * ended (its `onExit` comes after every other process of the container is gone) or instead of `start`.
+   * @returns does what is of use for the next start, and nobody should have to wait for.
    */
-  close(): void;
+  close(): (() => void) | undefined;
 }
 
 /** What is at a path of a container, as docker's archive calls tell it. */

@@ -52,8 +52,9 @@ function start(order: StepOrder, Sentry: SentryConstructor): void {
         const without = new Set(spec.mounts.map(({ target }) => target));
         for (const piece of sentry.files.layer(without)) write(piece);
       } else tell({ kind: "failed", exitCode: code });
-      sentry.close();
+      const prepareNext = sentry.close();
       networking?.close();
+      prepareNext?.();
       process.exit(0);
     } catch (error) {
       // The archive has no end now, and so is no layer.

@@ -181,7 +181,7 @@ export class RunningContainer {
   private end(status: ExitStatus): void {
     this.health?.close();
     this.streams.finish();
-    this.sentry.close();
+    const prepareNext = this.sentry.close();
     this.networking.close();
     this.held.setState({
       status: "exited",
@@ -200,8 +200,9 @@ export class RunningContainer {
     this.control.finish(status);
     if (!removed) this.held.release();
     this.streams.endClients(FAREWELL_MS);
-    // Nobody waits for this.
+    // Nobody waits for these.
     freeSpace?.();
+    prepareNext?.();
     this.onEnd(status);
   }
 }

@@ -1,4 +1,5 @@
-import { closeFd } from "../host/fs.ts";
+import { Errno } from "../abi/errno.ts";
+import { closeFd, duplicate } from "../host/fs.ts";
 import type { HostBacking } from "../vfs/open-file.ts";
 import { type Making, startMaking } from "./make.ts";
 import { Refused, type Source, Store, type StoreFile } from "./store-file.ts";
@@ -20,6 +21,12 @@ interface Known {
   /** Undefined: there is none, or none that can be trusted. */
   readonly stored: StoreFile | undefined;
   readonly fresh: Set<number>;
+}
+
+/** What is to be made. The source's descriptor is its own. */
+interface Wanted {
+  readonly source: Source;
+  readonly pcs: readonly number[];
 }
 
 /** See README.md. */
@@ -58,15 +65,26 @@ export class Translations {
     }
   }
 
-  /** Has made what is missing, and keeps it. The container has ended; its files are still open. */
-  close(): void {
-    const wanted = [...this.#known.values()].flatMap((known) => {
+  /**
+   * The container has ended; its files are about to be closed.
+   * @returns has what is missing made, and keeps it; undefined: nothing is missing.
+   */
+  close(): (() => void) | undefined {
+    const wanted = [...this.#known.values()].flatMap((known): readonly Wanted[] => {
       const { stored, fresh, source } = known;
       const old = stored?.pcs ?? [];
       for (const pc of old) fresh.delete(pc);
       if (fresh.size < Math.max(WORTH_LEAST, old.length * WORTH_PART)) return [];
-      return [{ source, pcs: [...old, ...fresh].slice(0, PCS_MAX) }];
+      const fd = duplicate(source.fd);
+      if (fd instanceof Errno) return [];
+      return [{ source: { ...source, fd }, pcs: [...old, ...fresh].slice(0, PCS_MAX) }];
     });
+    for (const { stored } of this.#known.values()) if (stored !== undefined) closeFd(stored.fd);
+    this.#known.clear();
+    return wanted.length === 0 ? undefined : () => this.#make(wanted);
+  }
+
+  #make(wanted: readonly Wanted[]): void {
     const running: { readonly source: Source; readonly making: Making }[] = [];
     const keepOne = () => {
       const first = running.shift();
@@ -78,8 +96,7 @@ export class Translations {
       if (making !== undefined) running.push({ source, making });
     }
     while (running.length > 0) keepOne();
-    for (const { stored } of this.#known.values()) if (stored !== undefined) closeFd(stored.fd);
-    this.#known.clear();
+    for (const { source } of wanted) closeFd(source.fd);
   }
 
   #of(source: Source): Known | undefined {

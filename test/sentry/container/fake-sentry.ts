@@ -129,7 +129,7 @@ export class FakeSentry implements SentryContainer {
       : [{ name: "seccomp", active: true, detail: "a filter of the fake's" }];
   }
 
-  close(): void {
+  close(): undefined {
     for (const { child } of this.children.values()) child.kill("SIGKILL");
     clearInterval(this.turning);
     this.reactor.close();
