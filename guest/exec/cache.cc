@@ -141,10 +141,23 @@ Outcome MakeTranslation(Translator* t, uint64_t pc, Batch* batch) {
 
 namespace {
 
+constexpr size_t kPopulatedAtOnce = size_t{64} << 10;
+
+// Memory up to `end` is about to be written to, and what follows soon.
+void Populate(Translator* t, uint8_t** populated, const uint8_t* end) {
+  while (*populated < end) {
+    const auto rest = static_cast<size_t>(t->data_end - *populated);
+    const size_t bytes = rest < kPopulatedAtOnce ? rest : kPopulatedAtOnce;
+    if (t->host.populate != nullptr) t->host.populate(*populated, bytes);
+    *populated += bytes;
+  }
+}
+
 // Keeps what describes generated code. Most regions have the same homes as the one before.
 bool Describe(Translator* t, const select::x64::Generated& generated, Draft* draft) {
   const size_t point_bytes = generated.point_count * sizeof(FaultPoint);
   if (t->data_at + sizeof(select::x64::Homes) + point_bytes > t->data_end) return false;
+  Populate(t, &t->data_populated, t->data_at + sizeof(select::x64::Homes) + point_bytes);
   if (t->homes == nullptr || !(*t->homes == generated.homes)) {
     auto* homes = reinterpret_cast<select::x64::Homes*>(t->data_at);
     *homes = generated.homes;
@@ -210,6 +223,7 @@ bool Append(Translator* t, const Draft& draft) {
     return false;
   }
   if (!BeginWriting(t)) return false;
+  Populate(t, &t->code_populated, at + draft.code_bytes);
   Copy(at, draft.code, draft.code_bytes);
   const uint32_t number = t->translation_count;
   t->translations[number] = {draft.base, draft.code_bytes, draft.point_count, draft.pc,   draft.low,

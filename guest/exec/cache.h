@@ -81,7 +81,8 @@ struct Translator {
   uint8_t* code_begin;  // routines, then translations
   uint8_t* code_end;
   uint8_t* code_at;
-  uint64_t enter;  // routine: rdi State, rsi host address; returns Left
+  uint8_t* code_populated;  // up to here pages are there
+  uint64_t enter;           // routine: rdi State, rsi host address; returns Left
   uint64_t first_translation;
 
   // Arrays of fixed size behind the code.
@@ -97,6 +98,7 @@ struct Translator {
   uint8_t* data_begin;  // fault points, and homes
   uint8_t* data_at;
   uint8_t* data_end;
+  uint8_t* data_populated;
   const select::x64::Homes* homes;  // of the last translation that was made; null: none
   uint32_t* page_buckets;
   PageUse* page_uses;  // 1.. are used

@@ -90,6 +90,9 @@ Translator* Make(const HostServices& host, size_t cache_bytes, LowerBlock lower)
   t->page_uses = layout.Take<PageUse>(t->page_use_limit);
   t->data_begin = layout.Take<uint8_t>(0);
   t->data_end = memory + cache_bytes;
+  t->code_populated = memory;
+  t->data_populated =
+      reinterpret_cast<uint8_t*>(reinterpret_cast<uint64_t>(t->data_begin) & ~(kPageBytes - 1));
   if (t->data_begin + cache_bytes / kDataShare > t->data_end) return nullptr;
   // Not a part of what code depends on the layout of.
   t->fresh = static_cast<Fresh*>(host.map((t->translation_limit + 1) * sizeof(uint64_t)));

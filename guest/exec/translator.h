@@ -29,6 +29,9 @@ struct HostServices {
   size_t (*fetch)(void* to, uint64_t pc, size_t limit);
   // The thread has nothing to do until another one has finished its work in the translator.
   void (*yield)();
+  // Memory from map() is about to be written to: the host may as well have its pages come at once.
+  // Null: they come one by one.
+  void (*populate)(void* at, size_t bytes) = nullptr;
 };
 
 enum class ExitKind : uint8_t {

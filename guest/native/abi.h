@@ -108,6 +108,7 @@ enum Mman : uint32_t {
   kMapFixedNoreplace = 0x100000,
   kMapHugetlb = 0x40000,
   kMadvDontfork = 10,
+  kMadvPopulateWrite = 23,
 };
 
 enum Signal : int {

@@ -98,10 +98,11 @@ size_t Fetch(void* to, uint64_t pc, size_t limit) {
   return bytes;
 }
 void Yield() { sched_yield(); }
+void Populate(void* at, size_t bytes) { madvise(at, bytes, MADV_POPULATE_WRITE); }
 
 Translator* MakeTranslator(size_t cache_bytes = kCacheBytes) {
-  Translator* t =
-      dd::exec::Make({Map, Protect, Fetch, Yield}, cache_bytes, dd::lower::a64::LowerBlock);
+  Translator* t = dd::exec::Make({Map, Protect, Fetch, Yield, Populate}, cache_bytes,
+                                 dd::lower::a64::LowerBlock);
   Expect(t != nullptr, "a translator can be made");
   return t;
 }

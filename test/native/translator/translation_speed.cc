@@ -49,6 +49,7 @@ void* Map(size_t bytes) {
 bool Protect(void* at, size_t bytes, bool executable) {
   return mprotect(at, bytes, PROT_READ | (executable ? PROT_EXEC : PROT_WRITE)) == 0;
 }
+void Populate(void* at, size_t bytes) { madvise(at, bytes, MADV_POPULATE_WRITE); }
 size_t Fetch(void* to, uint64_t pc, size_t limit) {
   if (pc < text.begin || pc >= text.end) return 0;
   const size_t bytes = std::min<size_t>(limit, text.end - pc);
@@ -108,7 +109,7 @@ uint64_t Nanoseconds() {
 class Translating {
  public:
   explicit Translating(dd::exec::LowerBlock lower)
-      : t_(dd::exec::Make({Map, Protect, Fetch, Yield}, kCacheBytes, lower)) {
+      : t_(dd::exec::Make({Map, Protect, Fetch, Yield, Populate}, kCacheBytes, lower)) {
     if (t_ == nullptr) Fail("translator");
   }
   Translating(const Translating&) = delete;
