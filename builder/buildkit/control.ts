@@ -6,7 +6,12 @@ import type { Definition } from "./definition.ts";
 import type { BuildkitEngine } from "./engine.ts";
 import type { ExportOrder } from "./exporters.ts";
 import type { HeldResult, Job } from "./jobs.ts";
-import { refuseDefinition, refuseEntitlements, refuseFrontend } from "./refusals.ts";
+import {
+  refuseCacheExports,
+  refuseDefinition,
+  refuseEntitlements,
+  refuseFrontend,
+} from "./refusals.ts";
 import { STATUS_RESPONSE, statusOf } from "./status-messages.ts";
 import { VERSION, workerRecord } from "./worker.ts";
 
@@ -27,6 +32,7 @@ const SOLVE = codec<{
   readonly Session: string;
   readonly Frontend: string;
   readonly FrontendAttrs: Readonly<Record<string, string>>;
+  readonly Cache: { readonly Exports: readonly { readonly Type: string }[] } | null;
   readonly Entitlements: readonly string[];
 }>("ControlSolveRequest");
 type SolveRequest = ReturnType<typeof SOLVE.decode>;
@@ -123,9 +129,10 @@ async function solve(
   engine: BuildkitEngine,
   call: Call<SolveRequest>,
 ): Promise<Readonly<Record<string, string>>> {
-  const { Ref, Session, Frontend, FrontendAttrs, Definition, Entitlements } = call.request;
+  const { Ref, Session, Frontend, FrontendAttrs, Definition, Cache, Entitlements } = call.request;
   refuseDefinition(Definition);
   refuseEntitlements(Entitlements);
+  refuseCacheExports((Cache?.Exports ?? []).map(({ Type }) => Type));
   const job = engine.jobs.get(Ref);
   job.sessionId = Session;
   job.entitlements = new Set(Entitlements);

@@ -10,6 +10,16 @@ export function refuseDefinition(definition: Definition | null): void {
   );
 }
 
+/** Steps are found again in the store, and go nowhere else; what would be in an image says nothing of them. */
+export function refuseCacheExports(types: readonly string[]): void {
+  const refused = types.find((each) => each !== "inline");
+  if (refused === undefined) return;
+  throw new BuildError(
+    "BUILD_UNSUPPORTED",
+    `cache export of type ${refused} is not supported: the cache stays where the images are`,
+  );
+}
+
 /** Rights that users may give to their builds. */
 const ENTITLEMENTS: ReadonlySet<string> = new Set(["network.host"]);
 

@@ -42,10 +42,12 @@ message PruneRequest {
 }
 
 message Exporter { string Type = 1; map<string, string> Attrs = 2; }
+message CacheOptions { repeated Exporter Exports = 4; repeated Exporter Imports = 5; }
 message ControlSolveRequest {
   string Ref = 1; Definition Definition = 2; string Exporter = 3; map<string, string> ExporterAttrs = 4;
   string Session = 5; string Frontend = 6; map<string, string> FrontendAttrs = 7;
-  repeated string Entitlements = 9; map<string, Definition> FrontendInputs = 10; repeated Exporter Exporters = 13;
+  CacheOptions Cache = 8; repeated string Entitlements = 9;
+  map<string, Definition> FrontendInputs = 10; repeated Exporter Exporters = 13;
 }
 message ControlSolveResponse { map<string, string> ExporterResponse = 1; }
 message StatusRequest { string Ref = 1; }

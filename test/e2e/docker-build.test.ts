@@ -264,6 +264,14 @@ for (const plugin of plugins) {
     t.deepEqual(readdirSync(out).sort(), ["linux_amd64", "linux_arm64", "linux_arm_v7"]);
     t.is(readFileSync(join(out, "linux_arm64/for"), "utf8"), "linux/arm64 \n");
     t.is(readFileSync(join(out, "linux_arm_v7/for"), "utf8"), "linux/arm/v7 v7\n");
+    const cached = await buildx(
+      "buildx",
+      "build",
+      "--cache-to",
+      `type=local,dest=${out}`,
+      directory,
+    );
+    t.regex(cached.stderr, /cache export of type local is not supported/);
     const loaded = await buildx(...several, "-t", `several:${suite}`, directory);
     t.regex(loaded.stderr, /exporting multiple references to image store is currently unsupported/);
   });
