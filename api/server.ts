@@ -153,7 +153,13 @@ function register(app: FastifyInstance, row: Row): void {
   }
   if (row.kind === "tunnel") {
     // Upgrades do not come here.
-    const handler = () => Promise.reject(new ApiError("NO_UPGRADE"));
+    const handler = ({ headers }: FastifyRequest) => {
+      const asked = headers.upgrade?.toLowerCase() ?? row.upgrade;
+      const isKnown = asked === row.upgrade;
+      return Promise.reject(
+        isKnown ? new ApiError("NO_UPGRADE") : new ApiError("UNKNOWN_UPGRADE", asked),
+      );
+    };
     app.route({ method: row.method, url: row.url, handler });
     return;
   }

@@ -70,7 +70,7 @@ export class Containers implements ContainersEngine {
     return refusing(reference, () => this.context.store.find(reference.replace(/^\//, "")));
   }
 
-  async list({ size, ...choice }: ListChoice): Promise<readonly JsonObject[]> {
+  async list({ size, annotations, ...choice }: ListChoice): Promise<readonly JsonObject[]> {
     const { images } = this.context;
     const all = this.listed();
     const families = new Map<string, ReadonlySet<string> | undefined>();
@@ -84,7 +84,7 @@ export class Containers implements ContainersEngine {
         const { record } = each.container;
         const image = await nameOf(record.imageName, record.spec.rootfs.image);
         return {
-          ...summarize(each, image, aliasesOf(each, all)),
+          ...summarize(each, { image, aliases: aliasesOf(each, all), annotations }),
           ...(size ? await this.sizesOf(each.container) : {}),
         };
       }),
@@ -160,6 +160,16 @@ export class Containers implements ContainersEngine {
     signal: string | undefined,
     timeoutSeconds: number | undefined,
   ): Promise<boolean> {
+    return this.halt(reference, signal, timeoutSeconds, false);
+  }
+
+  /** @param keep it is to run again: with --rm, too, it stays. */
+  private halt(
+    reference: string,
+    signal: string | undefined,
+    timeoutSeconds: number | undefined,
+    keep: boolean,
+  ): Promise<boolean> {
     const container = this.find(reference);
     const { record } = container;
     const { id } = record.spec;
@@ -170,6 +180,7 @@ export class Containers implements ContainersEngine {
         container,
         signo,
         seconds < 0 ? FOREVER_MS : Math.min(seconds * 1000, FOREVER_MS),
+        keep,
       );
       if (ran) this.context.events.emit("container", "stop", id, attributesOf(record));
       return ran;
@@ -183,7 +194,7 @@ export class Containers implements ContainersEngine {
   ): Promise<void> {
     const { record } = this.find(reference);
     const { id } = record.spec;
-    await this.stop(id, signal, timeoutSeconds);
+    await this.halt(id, signal, timeoutSeconds, true);
     await this.start(id);
     this.context.events.emit("container", "restart", id, attributesOf(record));
   }

@@ -9,6 +9,8 @@ export interface ListChoice {
   /** Undefined: no limit. */
   readonly limit: number | undefined;
   readonly size: boolean;
+  /** Also annotations, which older clients do not expect. */
+  readonly annotations: boolean;
   readonly filters: Filters;
 }
 

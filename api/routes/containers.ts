@@ -94,12 +94,13 @@ export function containerRows(containers: ContainersEngine): readonly Row[] {
         since: query.text("Newer than that one"),
         before: query.text("Older than that one"),
       }),
-      handle: async ({ query: { all, limit, size, filters } }) =>
+      handle: async ({ query: { all, limit, size, filters }, version }) =>
         json(
           await containers.list({
             all: all ?? false,
             limit: limit !== undefined && limit > 0 ? limit : undefined,
             size: size ?? false,
+            annotations: atLeast(version, "1.46"),
             filters: Filters.parse(filters, LIST_FILTERS),
           }),
         ),

@@ -1,6 +1,7 @@
 import { ApiError } from "../../api/errors.ts";
 import type { CreateBody, HostConfigBody } from "../../api/routes/container-bodies.ts";
 import type { HostOptions } from "../../sentry/container/host-options.ts";
+import type { ContainerRecord } from "../../sentry/container/record.ts";
 import type { ContainerStore } from "../../sentry/container/store.ts";
 import { findContainer } from "../networks/find.ts";
 import { wordsOf } from "./words.ts";
@@ -65,14 +66,42 @@ export function sharedWithIds(
 ): Pick<HostConfigBody, "PidMode" | "IpcMode"> {
   const byId = (mode: string): string => {
     const [, name] = /^container:(.+)$/s.exec(mode) ?? [];
-    const other = name === undefined ? undefined : findContainer({ store }, name);
-    return other === undefined ? mode : `container:${other.record.spec.id}`;
+    if (name === undefined) return mode;
+    const other = findContainer({ store }, name);
+    // No 404, by which clients would take the image for missing.
+    if (other === undefined) throw new ApiError("INVALID", `No such container: ${name}`);
+    return `container:${other.record.spec.id}`;
   };
   const { PidMode, IpcMode } = hostConfig;
   return {
     ...(PidMode ? { PidMode: byId(PidMode) } : {}),
     ...(IpcMode ? { IpcMode: byId(IpcMode) } : {}),
   };
+}
+
+/**
+ * What is needed of other containers for a start: they run, and let others into what they share.
+ * @throws {ApiError} `START_IMPOSSIBLE` in docker's words.
+ */
+export function requireShared({ engine }: ContainerRecord, store: ContainerStore): void {
+  const { PidMode, IpcMode } = (engine?.hostConfig ?? {}) as HostConfigBody;
+  for (const [mode, what] of [
+    [PidMode, "PID"],
+    [IpcMode, "IPC"],
+  ] as const) {
+    const [, id] = /^container:(.+)$/s.exec(mode ?? "") ?? [];
+    const other = id === undefined ? undefined : store.read(id);
+    if (id === undefined) continue;
+    const failed = (why: string) =>
+      new ApiError("START_IMPOSSIBLE", `failed to join ${what} namespace: ${why}`);
+    if (other === undefined) throw failed(`No such container: ${id}`);
+    if (other.state.status !== "running") throw failed(`container ${id} is not running`);
+    const donor = (other.record.engine?.hostConfig as HostConfigBody | undefined)?.IpcMode;
+    if (what === "IPC" && donor !== "shareable" && donor !== "host") {
+      const hint = "hint: use IpcMode:shareable for the donor container";
+      throw failed(`cannot join IPC of container ${id}: non-shareable IPC (${hint})`);
+    }
+  }
 }
 
 /** GPUs and the like: no driver for them is here, as on a machine with docker alone. */

@@ -125,6 +125,7 @@ function hostConfigOf(record: ContainerRecord): JsonObject {
     ...DEFAULTS,
     ...(asked["Privileged"] === true ? { MaskedPaths: null, ReadonlyPaths: null } : {}),
     ...asked,
+    IpcMode: asked["IpcMode"] || DEFAULTS.IpcMode,
     NetworkMode: networkModeOf(spec.network),
     LogConfig: { Type: logConfig?.Type || "json-file", Config: logConfig?.Config ?? {} },
     RestartPolicy: {

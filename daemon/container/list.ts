@@ -160,19 +160,24 @@ function hasPort(network: JsonObject, wanted: string, side: "PublicPort" | "Priv
 
 type PortMap = Record<string, readonly JsonObject[] | null>;
 
-/**
- * A container as `GET /containers/json` tells it.
- * @param image what it is shown to be of.
- * @param aliases further names of it.
- */
+/** What else is told of a container in a list. */
+export interface Summary {
+  /** What it is shown to be of. */
+  readonly image?: string;
+  /** Further names of it. */
+  readonly aliases?: readonly string[];
+  readonly annotations?: boolean;
+}
+
+/** A container as `GET /containers/json` tells it. */
 export function summarize(
   { container, status, health, network }: Listed,
-  image = container.record.imageName,
-  aliases: readonly string[] = [],
+  { image = container.record.imageName, aliases = [], annotations = false }: Summary = {},
 ): JsonObject {
   const { record, state } = container;
   const { spec } = record;
   const { Networks, Ports } = network;
+  const noted = (record.engine?.hostConfig["Annotations"] ?? {}) as JsonObject;
   return {
     Id: spec.id,
     Names: [`/${record.name}`, ...aliases],
@@ -184,7 +189,10 @@ export function summarize(
     Labels: record.labels,
     State: status,
     Status: statusText(state, status === "restarting", health),
-    HostConfig: { NetworkMode: networkModeOf(spec.network) },
+    HostConfig: {
+      NetworkMode: networkModeOf(spec.network),
+      ...(annotations && Object.keys(noted).length > 0 ? { Annotations: noted } : {}),
+    },
     NetworkSettings: { Networks },
     Mounts: describeMounts(record),
   };

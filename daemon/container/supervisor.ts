@@ -14,6 +14,7 @@ import type { ExitStatus, WindowSize } from "../../sentry/spec.ts";
 import type { DaemonContext } from "../context.ts";
 import { containerNetworkEvents } from "../networks/event.ts";
 import { attributesOf } from "./attributes.ts";
+import { requireShared } from "./host-options.ts";
 import { Reserve } from "./reserve.ts";
 import { Restarts } from "./restarts.ts";
 import { startRefusal } from "./start-failure.ts";
@@ -144,7 +145,12 @@ export class Supervisor {
   }
 
   /** @returns whether it ran. Returns when it has ended and nobody holds it. */
-  async stop(container: Container, signo: number, timeoutMs: number): Promise<boolean> {
+  async stop(
+    container: Container,
+    signo: number,
+    timeoutMs: number,
+    keep = false,
+  ): Promise<boolean> {
     const { id } = container.record.spec;
     const wasPending = this.restarts.cancel(id);
     if (container.state.status !== "running") return wasPending;
@@ -155,7 +161,7 @@ export class Supervisor {
     });
     this.attend(container);
     const ended = this.nextExit(id);
-    await stopContainer(this.context.store, container, signo, timeoutMs);
+    await stopContainer(this.context.store, container, signo, timeoutMs, keep);
     if (this.watched.has(id)) await ended;
     return true;
   }
@@ -215,6 +221,14 @@ export class Supervisor {
     const container = context.store.read(id);
     if (container === undefined) throw new ApiError("NO_SUCH_CONTAINER", id);
     const { record } = container;
+    try {
+      requireShared(record, context.store);
+    } catch (error) {
+      for (const client of this.early.get(id) ?? []) client.release();
+      this.early.delete(id);
+      if (record.autoRemove) await this.remove(container, true);
+      throw error;
+    }
     const clients = [...(this.early.get(id) ?? [])];
     this.early.delete(id);
     const size = this.sizes.get(id);

@@ -63,17 +63,19 @@ export async function untilFree(store: ContainerStore, id: string): Promise<void
 
 /**
  * Sends a container a signal, and SIGKILL when it has not ended after a while. Returns when it has ended.
+ * @param keep it is to run again: it stays although it was to be removed at its end.
  */
 export async function stopContainer(
   store: ContainerStore,
   container: Container,
   signo: number,
   timeoutMs: number,
+  keep = false,
 ): Promise<void> {
   const { id } = container.record.spec;
   let client: ControlClient;
   try {
-    client = ask(store, container, { op: "stop", signo, timeoutMs });
+    client = ask(store, container, { op: "stop", signo, timeoutMs, keep });
   } catch (error) {
     if (error instanceof ContainerError && error.code === "CONTAINER_NOT_RUNNING") return;
     throw error;

@@ -48,7 +48,13 @@ export type Request =
   /** To the container's first process; with `final` no restart policy is to start it again. */
   | { readonly op: "kill"; readonly signo: number; readonly final?: boolean }
   /** `signo`, and SIGKILL when that did not help; answered when the container has ended. */
-  | { readonly op: "stop"; readonly signo: number; readonly timeoutMs: number }
+  | {
+      readonly op: "stop";
+      readonly signo: number;
+      readonly timeoutMs: number;
+      /** It is to run again: it stays although it was to be removed at its end. */
+      readonly keep?: boolean;
+    }
   /** Answered when the container has ended. */
   | { readonly op: "wait" }
   /** Answered whenever the container's health has changed, and last when the container has ended. */
@@ -177,9 +183,9 @@ export function parseRequest(value: unknown): Request | string {
       return op === "kill" && final === true ? { op, signo, final } : { op, signo };
     }
     case "stop": {
-      const { signo, timeoutMs } = value;
+      const { signo, timeoutMs, keep } = value;
       return isCount(signo, SIGNAL_MAX) && isCount(timeoutMs, TIMEOUT_MS_MAX)
-        ? { op: "stop", signo, timeoutMs }
+        ? { op: "stop", signo, timeoutMs, ...(keep === true ? { keep } : {}) }
         : "a stop is malformed";
     }
     case "network-connect": {

@@ -48,7 +48,7 @@ export interface Controlled {
   /** Its places in networks, if they can be changed. */
   readonly networking?: Networking;
   /** Told that its end has been asked for. */
-  willStop(): void;
+  willStop(keep: boolean): void;
   /** Told that its processes have been frozen, or go on. */
   paused?(isPaused: boolean): void;
   /** Gives it another name. @throws {ContainerError} `NAME_IN_USE`. */
@@ -214,7 +214,7 @@ class Connection {
         this.exec?.signal(request.signo);
         break;
       case "kill":
-        if (request.final === true) this.container.willStop();
+        if (request.final === true) this.container.willStop(false);
         this.owed = { kind: "done" };
         this.main.signal(request.signo);
         // As docker: what is to end it must reach it.
@@ -224,7 +224,7 @@ class Connection {
         break;
       case "stop":
         this.waiting = true;
-        this.container.willStop();
+        this.container.willStop(request.keep === true);
         this.main.signal(request.signo);
         this.setPaused(false);
         this.sentry.reactor.at(

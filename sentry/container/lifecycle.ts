@@ -50,6 +50,7 @@ export class RunningContainer {
   private readonly restartCount: number;
   /** Somebody has asked for its end. */
   private stopped = false;
+  private kept = false;
   private readonly onEnd: (status: ExitStatus) => void;
 
   private constructor(
@@ -75,8 +76,9 @@ export class RunningContainer {
       main: process,
       streams,
       networking,
-      willStop: () => {
+      willStop: (keep) => {
         this.stopped = true;
+        this.kept = keep;
       },
       paused: (paused) => held.setState({ ...this.running(), ...(paused ? { paused } : {}) }),
       rename: (name) => {
@@ -194,7 +196,7 @@ export class RunningContainer {
       restartCount: this.restartCount,
     });
     this.streams.endClients(0);
-    const removed = this.held.record.autoRemove;
+    const removed = this.held.record.autoRemove && !this.kept;
     const freeSpace = removed ? hideContainer(this.store, this.held, true) : undefined;
     if (!removed) rmSync(this.held.runDirectory, { recursive: true, force: true });
     this.control.finish(status);

@@ -1,3 +1,4 @@
+import { posix } from "node:path";
 import { fromText } from "../abi/bytes.ts";
 import { ContainerError } from "./errors.ts";
 import type { ProcessConfig } from "./record.ts";
@@ -113,7 +114,9 @@ export function withDefaults(
 }
 
 function checkWorkdir(path: string): string {
-  if (path.startsWith("/") && !path.includes("\0")) return path;
+  if (path.startsWith("/") && !path.includes("\0")) {
+    return posix.normalize(path).replace(/(?<=.)\/$/, "");
+  }
   throw new ContainerError(
     "INVALID_WORKDIR",
     `the working directory '${path}' is invalid, it needs to be an absolute path`,

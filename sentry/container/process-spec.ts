@@ -20,7 +20,7 @@ export function processSpec(sentry: SentryContainer, config: ProcessConfig): Pro
     uid: user.uid,
     gid: user.gid,
     // The primary group is among them, as in docker: else a file that keeps that group out would let it in.
-    groups: [...new Set([user.gid, ...user.groups, ...added])],
+    groups: [...new Set([user.gid, ...user.groups, ...added])].sort((a, b) => a - b),
     ...(config.privileged === true ? { privileged: true } : {}),
   };
 }

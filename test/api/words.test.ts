@@ -109,6 +109,13 @@ for (const [HostConfig, words] of RESOURCES) {
   });
 }
 
+test("an upgrade to something else is refused by its name", async (t) => {
+  const headers = { Upgrade: "foo" };
+  const { status, text } = await served.request("POST", "/session", { headers });
+  t.is(status, 400);
+  t.regex(text, /protocol foo not supported/);
+});
+
 test("a type that is no JSON is refused, also one that is empty", async (t) => {
   for (const type of ["text/plain", ""]) {
     const raw = { type, bytes: "{}" };

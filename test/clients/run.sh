@@ -5,6 +5,7 @@
 #   test/clients/run.sh docker-cli        the docker CLI's end-to-end tests, from Debian's source package
 #   test/clients/run.sh dockerode DIR     dockerode's own tests, which DIR holds (its `test` directory)
 #   test/clients/run.sh docker-py DIR     docker-py's, which DIR holds (its `tests` directory)
+#   test/clients/run.sh moby              the engine's own integration tests (moby 28), from Debian's source package
 #   test/clients/run.sh devcontainers     the Dev Containers command line brings a workspace up
 #   test/clients/run.sh testcontainers    Testcontainers waits, copies, executes, builds
 # Further words are those of pytest, go test, mocha. Nothing is installed and nothing stays but $DD_CLIENTS_CACHE
@@ -233,6 +234,62 @@ case $suite in
     serve 5991
     cd "$tests"
     pytest integration --deselect swarm "$@"
+    ;;
+  moby)
+    # curl gcc gcc-aarch64-linux-gnu libc6-dev-arm64-cross; see moby.sh for the rest. Half an hour the first time.
+    mkdir -p "$cache/moby" "$work/bin" "$work/hello"
+    "$here/moby.sh" "$cache/moby"
+    # Tests that start an engine of their own fail at once.
+    printf '#!/bin/sh\nexit 1\n' >"$work/bin/dockerd"
+    chmod 755 "$work/bin/dockerd"
+    export PATH=$work/bin:$PATH
+    serve 5991
+    # Accounts that tests look for, and programs that make some: not in every busybox.
+    DOCKER_BUILDKIT=0 docker build -q -t accounts - >/dev/null 2>&1 <<'EOF'
+FROM busybox:latest
+RUN printf 'daemon:x:1:1::/usr/sbin:/bin/false\nwww-data:x:33:33::/var/www:/bin/false\n' >>/etc/passwd \
+  && for group in daemon:1: wheel:10:root audio:29: staff:50:; do \
+    echo "${group%%:*}:x:${group#*:}" >>/etc/group; done \
+  && rm -f /bin/adduser /bin/addgroup \
+  && printf '#!/bin/sh\ng=; while [ $# -gt 1 ]; do [ $1 != -g ] || g=$2; shift; done\n' >/bin/addgroup \
+  && echo 'echo "$1:x:$g:" >>/etc/group' >>/bin/addgroup \
+  && printf '#!/bin/sh\nu=1000 G=; while [ $# -gt 1 ]; do\n' >/bin/adduser \
+  && echo 'case $1 in -u) u=$2;; -G) G=$2;; esac; shift; done' >>/bin/adduser \
+  && echo 'g=$(sed -n "s/^$G:x:\([0-9]*\):.*/\1/p" /etc/group)' >>/bin/adduser \
+  && echo 'echo "$1:x:$u:${g:-$u}::/home/$1:/bin/sh" >>/etc/passwd' >>/bin/adduser \
+  && chmod 755 /bin/adduser /bin/addgroup
+EOF
+    docker create --name accounts accounts true >/dev/null
+    docker export accounts >"$work/busybox.tar"
+    docker rm accounts >/dev/null
+    for name in busybox:latest busybox:glibc; do
+      docker import -m "$name" -c 'CMD ["sh"]' "$work/busybox.tar" "$name" >/dev/null
+    done
+    docker tag debian:test debian:bookworm-slim
+    printf '#include <stdio.h>\nint main(void) { return puts("Hello from Docker!") < 0; }\n' >"$work/hello.c"
+    printf 'FROM scratch\nCOPY hello /\nCMD ["/hello"]\n' >"$work/hello/Dockerfile"
+    for platform in amd64 arm64; do
+      compiler=gcc
+      [ $platform = amd64 ] || compiler=aarch64-linux-gnu-gcc
+      $compiler -static -Os -o "$work/hello/hello" "$work/hello.c"
+      DOCKER_BUILDKIT=0 docker build -q --platform "linux/$platform" -t "hello-world:$platform" \
+        "$work/hello" >/dev/null 2>&1
+    done
+    docker tag hello-world:amd64 hello-world:frozen
+    for program in "$cache"/moby/bin/*.test; do
+      name=$(basename "$program" .test)
+      folder=integration/$name
+      wanted=(-test.skip '^TestBuildWithHugeFile$|^TestBuildkitHistory')
+      if [ "$name" = cli ]; then
+        folder=integration-cli
+        wanted=(-test.run '^TestDocker(API|CLI[A-Za-z]*)Suite$' -test.skip 'Swarm|Plugin|Service|Daemon')
+      fi
+      cd "$cache/moby/go/src/github.com/docker/docker/$folder"
+      log=$cache/moby/$name.log
+      "$program" -test.v -test.timeout 90m "${wanted[@]}" "$@" >"$log" 2>&1 || true
+      echo "$name: $(grep -cE '^ *--- PASS' "$log") pass, $(grep -cE '^ *--- SKIP' "$log") skipped," \
+        "$(grep -cE '^ *--- FAIL' "$log") do not; all of it is in $log"
+    done
     ;;
   devcontainers | testcontainers)
     package=@devcontainers/cli

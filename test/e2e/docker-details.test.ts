@@ -251,3 +251,36 @@ for (const [what, words, why] of [
     t.regex(stderr, why);
   });
 }
+
+test("a container that is to be removed at its end survives a restart, once more", async (t) => {
+  t.timeout(300_000);
+  const id = await docker("run", "-d", "--rm", "--name", "again", IMAGE, "sleep", "1000");
+  await docker("restart", "-t", "0", "again");
+  const [state, now] = (await docker("inspect", "-f", "{{.State.Status}} {{.Id}}", "again")).split(
+    " ",
+  );
+  t.deepEqual([state, now], ["running", id]);
+  await docker("stop", "-t", "0", "again");
+  t.is(await docker("ps", "-aq", "-f", "name=again"), "");
+});
+
+test("groups are told in order, and a working directory without the slash behind it", async (t) => {
+  t.timeout(300_000);
+  const add = ["--group-add", "77", "--group-add", "5"];
+  const words = ["run", "--name", "clean-directory", "-w", "/tmp/", ...add, IMAGE, "id", "-G"];
+  t.is(await docker(...words), "0 5 77");
+  t.is(await docker("inspect", "-f", "{{.Config.WorkingDir}}", "clean-directory"), "/tmp");
+});
+
+test("namespaces are shared with containers that are there, run, and let others in", async (t) => {
+  t.timeout(300_000);
+  const run = (...words: string[]) => engine.docker(["run", "--rm", ...words, IMAGE, "true"]);
+  t.regex((await run("--pid", "container:nosuch")).stderr, /No such container: nosuch/);
+  const id = await docker("create", "--name", "donor", IMAGE, "sleep", "1000");
+  const idle = `failed to join PID namespace: container ${id} is not running`;
+  const { stderr } = await run("--pid", "container:donor");
+  t.true(stderr.includes(idle), stderr);
+  await docker("start", "donor");
+  t.is((await run("--pid", "container:donor")).code, 0);
+  t.regex((await run("--ipc", "container:donor")).stderr, /non-shareable IPC/);
+});
