@@ -276,13 +276,14 @@ EOF
         "$work/hello" >/dev/null 2>&1
     done
     docker tag hello-world:amd64 hello-world:frozen
+    without=-test."skip"
     for program in "$cache"/moby/bin/*.test; do
       name=$(basename "$program" .test)
       folder=integration/$name
-      wanted=(-test.skip '^TestBuildWithHugeFile$|^TestBuildkitHistory')
+      wanted=("$without" '^TestBuildWithHugeFile$|^TestBuildkitHistory')
       if [ "$name" = cli ]; then
         folder=integration-cli
-        wanted=(-test.run '^TestDocker(API|CLI[A-Za-z]*)Suite$' -test.skip 'Swarm|Plugin|Service|Daemon')
+        wanted=(-test.run '^TestDocker(API|CLI[A-Za-z]*)Suite$' "$without" 'Swarm|Plugin|Service|Daemon')
       fi
       cd "$cache/moby/go/src/github.com/docker/docker/$folder"
       log=$cache/moby/$name.log
