@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import { mkdir, open, rm } from "node:fs/promises";
+import { mkdir, open, realpath, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { fromText } from "../../sentry/abi/bytes.ts";
 import { writeLayer } from "../../sentry/image/layer-writer.ts";
@@ -24,7 +24,7 @@ export function isGit(text: string): boolean {
   return (
     /^(?:git|ssh):\/\//i.test(text) ||
     /^[\w.-]+@[\w.-]+:/.test(text) ||
-    /^https?:\/\/[^#?]+\.git(?:#.*)?$/i.test(text) ||
+    /^https?:\/\/[^#?]+\.git(?:\?[^#]*)?(?:#.*)?$/i.test(text) ||
     /^github\.com\/[^/]+\/[^/]+/.test(text)
   );
 }
@@ -127,6 +127,39 @@ async function download(
   return { size, mtime: Number.isNaN(modified) ? 0n : BigInt(modified) * 1_000_000n };
 }
 
+/** The words of a query that say what of a repository is wanted; `ref`, `branch` and `tag` are one. */
+const QUERY: ReadonlySet<string> = new Set(["ref", "branch", "tag", "subdir", "keep-git-dir"]);
+
+/** @throws {BuildError} BUILD_INVALID for a query that asks for something else */
+function gitPlace(text: string): {
+  readonly url: string;
+  readonly reference: string;
+  readonly directory: string;
+  readonly keeps: boolean;
+} {
+  const [, base = "", query, fragment = ""] =
+    /^([^?#]*)(?:\?([^#]*))?(?:#(.*))?$/s.exec(text) ?? [];
+  const url = base.startsWith("github.com/") ? `https://${base}` : base;
+  const [reference = "", directory = ""] = fragment.split(":", 2);
+  if (query === undefined) return { url, reference, directory, keeps: false };
+  const words = new URLSearchParams(query);
+  const unknown = [...words.keys()].find((each) => !QUERY.has(each));
+  if (unknown !== undefined) {
+    throw new BuildError("BUILD_INVALID", `unexpected query ${JSON.stringify(unknown)} in ${text}`);
+  }
+  const own = words.get("ref") ?? words.get("branch") ?? words.get("tag");
+  if (own !== null && reference !== "" && own !== reference) {
+    throw new BuildError("BUILD_INVALID", `ref conflicts: ${reference} and ${own} in ${text}`);
+  }
+  const keep = words.get("keep-git-dir");
+  return {
+    url,
+    reference: own ?? reference,
+    directory: words.get("subdir") ?? directory,
+    keeps: keep !== null && keep !== "false" && keep !== "0",
+  };
+}
+
 /** A git repository, by the host's git. */
 export class GitRepository implements FileSource {
   readonly #url: string;
@@ -134,15 +167,13 @@ export class GitRepository implements FileSource {
   readonly #directory: string;
   readonly #keepGitDirectory: boolean;
 
-  /** @param text `URL#reference:directory` */
+  /** @param text `URL#reference:directory`, or `URL?ref=reference&subdir=directory` */
   constructor(text: string, keepGitDirectory: boolean) {
-    const hash = text.indexOf("#");
-    const [reference = "", directory = ""] = hash < 0 ? [] : text.slice(hash + 1).split(":", 2);
-    const url = hash < 0 ? text : text.slice(0, hash);
-    this.#url = url.startsWith("github.com/") ? `https://${url}` : url;
+    const { url, reference, directory, keeps } = gitPlace(text);
+    this.#url = url;
     this.#reference = reference;
     this.#directory = cleanPath(`/${directory}`);
-    this.#keepGitDirectory = keepGitDirectory;
+    this.#keepGitDirectory = keepGitDirectory || keeps;
     if (this.#url.startsWith("-") || reference.startsWith("-")) {
       throw new BuildError("BUILD_INVALID", `invalid git reference ${JSON.stringify(text)}`);
     }
@@ -166,6 +197,9 @@ export class GitRepository implements FileSource {
         return git("fetch", "--quiet", "--", this.#url, wanted);
       });
       await git("checkout", "--quiet", "--detach", "FETCH_HEAD");
+      if ((await stat(join(clone, ".gitmodules")).catch(() => undefined)) !== undefined) {
+        await git("submodule", "--quiet", "update", "--init", "--recursive", "--depth=1");
+      }
       if (!this.#keepGitDirectory) await rm(join(clone, ".git"), { recursive: true });
       // The directory comes from the reference; symlinks in it are the repository's.
       const source = new LocalDirectory(clone, []);
@@ -182,7 +216,6 @@ export class GitRepository implements FileSource {
     report: VertexReport,
     signal: AbortSignal,
   ): Promise<void> {
-    const { realpath } = await import("node:fs/promises");
     const path = await realpath(join(clone, this.#directory)).catch(() => undefined);
     if (path === undefined || !path.startsWith(`${await realpath(clone)}/`)) {
       throw new BuildError("BUILD_NOT_FOUND", `subdir not found: ${this.#directory}`);

@@ -1,6 +1,7 @@
 /** What contexts of strangers, and what ADD fetches, can do to a build: nothing. */
+import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -132,6 +133,52 @@ test("pruning forgets the steps that no image has, and frees their layers", asyn
   t.is(layers(), 2, "the record keeps it");
   t.is((await cache.prune({ all: false })).length, 1);
   t.is(layers(), 1);
+});
+
+test("a repository is a context: at a reference, from a directory, with what it is made of", async (t) => {
+  const place = mkdtempSync(join(tmpdir(), "dd-repository-"));
+  const repository = join(place, "r.git");
+  const git = (...words: readonly string[]) =>
+    execFileSync("git", ["-c", "user.name=n", "-c", "user.email=e", "-C", repository, ...words]);
+  mkdirSync(join(repository, "sub"), { recursive: true });
+  writeFileSync(join(repository, "sub/Dockerfile"), "FROM scratch\nCOPY . /\n");
+  writeFileSync(join(repository, "sub/f"), "one");
+  git("init", "-q", "-b", "main", ".");
+  git("add", ".");
+  git("commit", "-q", "-m", "one");
+  git("tag", "v1");
+  writeFileSync(join(repository, "sub/f"), "two");
+  git("commit", "-q", "-a", "-m", "two");
+  git("update-server-info");
+  // A server of plain files, as git can ask as well.
+  const server = createServer((request, response) => {
+    const path = new URL(request.url ?? "/", "http://x").pathname.replace("/r.git", "/r.git/.git");
+    try {
+      response.end(readFileSync(join(place, path)));
+    } catch {
+      response.statusCode = 404;
+      response.end();
+    }
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/r.git`;
+  try {
+    for (const [what, content] of [
+      ["#main:sub", "two"],
+      ["#v1:sub", "one"],
+      ["?tag=v1&subdir=sub", "one"],
+    ] as const) {
+      const out = join(place, content + what.length);
+      const { code, stderr } = await dd.run(["build", "-o", out, url + what]);
+      t.is(code, 0, stderr);
+      t.is(readFileSync(join(out, "f"), "utf8"), content);
+    }
+    const refused = await dd.run(["build", `${url}?ref=a#b`]);
+    t.regex(refused.stderr, /ref conflicts: b and a/);
+  } finally {
+    server.close();
+    rmSync(place, { recursive: true, force: true });
+  }
 });
 
 test("an archive may stop after the bytes of its last file, and not before", async (t) => {
