@@ -130,7 +130,10 @@ export class LayerStore {
     }
   }
 
-  /** Removes the layers that are not in `used`; only for who holds the store exclusively. */
+  /**
+   * Removes the layers that are not in `used`, and what was translated of them; only for who holds the store
+   * exclusively.
+   */
   async removeAllBut(used: ReadonlySet<Digest>): Promise<Digest[]> {
     const removed: Digest[] = [];
     for (const name of await readdir(this.#files.layers)) {
@@ -140,6 +143,18 @@ export class LayerStore {
       this.#facts.delete(diffId);
       removed.push(diffId);
     }
+    await this.#removeTranslationsBut(used);
     return removed;
+  }
+
+  /** They can be made again, so that one that stays does no harm either. */
+  async #removeTranslationsBut(used: ReadonlySet<Digest>): Promise<void> {
+    const directory = this.#files.translations;
+    for (const name of await readdir(directory).catch(() => [])) {
+      const [hex] = name.split("-");
+      const diffId = `sha256:${hex}`;
+      if (!isDigest(diffId) || used.has(diffId)) continue;
+      await rm(join(directory, name), { force: true }).catch(() => {});
+    }
   }
 }

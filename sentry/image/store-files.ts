@@ -29,6 +29,8 @@ export class StoreFiles {
   readonly claims: string;
   readonly staging: string;
   readonly references: string;
+  /** What was made of layers' programs, beside the store: sentry/translations. */
+  readonly translations: string;
   readonly #root: string;
 
   constructor(root: string) {
@@ -40,6 +42,7 @@ export class StoreFiles {
     this.claims = join(this.#root, "claims");
     this.staging = join(this.#root, "staging");
     this.references = join(this.#root, "references.json");
+    this.translations = join(root, "translations");
   }
 
   /** Makes the directories, for their owner only. */

@@ -129,3 +129,17 @@ test.serial("a store that cannot be written is said, and harms nobody", async (t
     for (const line of said) t.regex(line, /not kept/);
   }
 });
+
+test.serial("translations of layers that are gone go with them", async (t) => {
+  const other = openDd();
+  t.teardown(() => other.close());
+  await other.load(image(IMAGE));
+  const names = () =>
+    readdirSync(join(other.root, "translations")).filter((name) => STORED.test(name));
+  await other.run([...runArguments("trusted", "--rm"), "sh", "-c", SCRIPT]);
+  t.true(names().length > 0);
+  await other.run(["image", "prune", "-f"]);
+  t.true(names().length > 0, "the image is still there");
+  t.is((await other.run(["rmi", `${IMAGE}:test`])).code, 0);
+  t.true(await until(() => names().length === 0));
+});
