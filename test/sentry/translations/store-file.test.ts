@@ -11,6 +11,7 @@ import {
   statSync,
   symlinkSync,
   truncateSync,
+  utimesSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
@@ -173,4 +174,19 @@ test("bytes that are no code, and places that make no sense, harm nobody", (t) =
   // A size that the file does not have: its process dies, and says nothing.
   const beyond = { ...given.source, size: 64 * PAGE };
   t.is(startMaking(launcherPath("arm64"), beyond, [32 * PAGE])?.wait(), undefined);
+});
+
+test("a store that is full loses what was not used for longest", (t) => {
+  const { store, directory, source, build, body } = setting(t);
+  const nameOf = (number: number) => `${LAYER}-${number}000-1000`;
+  // Sizes without contents, older and older: they are more than a gibibyte.
+  for (const number of [1, 2, 3]) {
+    const path = join(directory, nameOf(number));
+    writeFileSync(path, "");
+    truncateSync(path, 360 << 20);
+    utimesSync(path, 1_000_000 - number, 1_000_000 - number);
+  }
+  store.write(source, build, body);
+  const left = [source.identity, nameOf(1), nameOf(2), "key"];
+  t.deepEqual(readdirSync(directory).sort(), left.sort());
 });
