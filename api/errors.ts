@@ -73,6 +73,7 @@ const ERRORS = {
   NOT_RUNNING: [409, (id = "") => `container ${id} is not running`],
   LOG_UNREADABLE: [501, () => "configured logging driver does not support reading"],
   ALREADY_PAUSED: [409, (id = "") => `Container ${id} is already paused`],
+  START_PAUSED: [409, () => "cannot start a paused container, try unpause instead."],
   NOT_PAUSED: [409, (id = "") => `Container ${id} is not paused`],
   IS_PAUSED: [409, (id = "") => `Container ${id} is paused, unpause the container before exec`],
   ATTACH_PAUSED: [

@@ -149,7 +149,9 @@ export class Containers implements ContainersEngine {
   start(reference: string): Promise<boolean> {
     const { id } = this.find(reference).record.spec;
     return this.supervisor.inTurn(id, async () => {
-      if (this.find(id).state.status === "running") return false;
+      const { state } = this.find(id);
+      if (state.status === "running" && state.paused === true) throw new ApiError("START_PAUSED");
+      if (state.status === "running") return false;
       await this.supervisor.start(id);
       return true;
     });

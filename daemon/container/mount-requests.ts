@@ -48,8 +48,14 @@ export function mountRequests(
   ];
   refuseDrivers(own, VolumeDriver, Mounts);
   const taken = new Set(own.map(({ target }) => target));
-  const inherited = (VolumesFrom ?? []).flatMap((text) => ofContainer(text, store));
-  return [...own, ...inherited.filter(({ target }) => !taken.has(target))];
+  // Of two containers with a volume at one place the last one counts.
+  const inherited = new Map(
+    (VolumesFrom ?? [])
+      .flatMap((text) => ofContainer(text, store))
+      .filter(({ target }) => !taken.has(target))
+      .map((request) => [request.target, request] as const),
+  );
+  return [...own, ...inherited.values()];
 }
 
 /** There is no driver of volumes but docker's own. */

@@ -24,13 +24,21 @@ export const ANONYMOUS_LABEL = "com.docker.volume.anonymous";
 /** Directory entries looked at for a volume's size. */
 const USAGE_ENTRIES_MAX = 1_000_000;
 
+/** A volume that is a tmpfs of each container that mounts it. */
+export interface TmpfsOfVolume {
+  readonly sizeBytes?: number;
+  readonly mode?: number;
+  readonly uid?: number;
+  readonly gid?: number;
+}
+
 /**
  * What stands behind a volume, by the options of docker's local driver.
  * @throws {ContainerError} `INVALID_VOLUME` for what cannot be mounted here.
  */
 export function volumeKind(
   options: Readonly<Record<string, string>>,
-): "data" | { readonly bind: string } | { readonly sizeBytes?: number; readonly mode?: number } {
+): "data" | { readonly bind: string } | TmpfsOfVolume {
   const { type = "", device = "", o = "", ...unknown } = options;
   const invalid = (why: string) => new ContainerError("INVALID_VOLUME", why);
   const [other] = Object.keys(unknown);
@@ -40,10 +48,16 @@ export function volumeKind(
   if (type === "tmpfs") {
     const size = /^size=([0-9]+)([kmg]?)$/i.exec(words.find((word) => /^size=/.test(word)) ?? "");
     const mode = /^mode=([0-7]{1,5})$/.exec(words.find((word) => /^mode=/.test(word)) ?? "");
+    const id = (name: string) => {
+      const [, text] = new RegExp(`(?:^|,)${name}=([0-9]{1,9})(?:,|$)`).exec(o) ?? [];
+      return text === undefined ? {} : { [name]: Number(text) };
+    };
     const unit = 1024 ** ("kmg".indexOf(size?.[2]?.toLowerCase() || "-") + 1);
     return {
       ...(size === null ? {} : { sizeBytes: Number(size[1]) * unit }),
       ...(mode === null ? {} : { mode: Number.parseInt(mode[1] ?? "", 8) }),
+      ...id("uid"),
+      ...id("gid"),
     };
   }
   if (type !== "" && type !== "none" && !words.includes("bind") && !words.includes("rbind")) {

@@ -284,3 +284,27 @@ test("namespaces are shared with containers that are there, run, and let others 
   t.is((await run("--pid", "container:donor")).code, 0);
   t.regex((await run("--ipc", "container:donor")).stderr, /non-shareable IPC/);
 });
+
+test("a paused container is not started, and of two volumes at one place the last counts", async (t) => {
+  t.timeout(300_000);
+  await docker("run", "-d", "--name", "frozen", "-v", "/same", IMAGE, "sleep", "1000");
+  await docker("run", "-d", "--name", "last", "-v", "/same", IMAGE, "sleep", "1000");
+  const from = ["--volumes-from", "frozen", "--volumes-from", "last"];
+  await docker("create", "--name", "heir", ...from, IMAGE, "true");
+  const volume = (name: string) =>
+    docker("inspect", "-f", "{{range .Mounts}}{{.Name}} {{end}}", name);
+  t.is(await volume("heir"), await volume("last"));
+  await docker("pause", "frozen");
+  const { stderr } = await engine.docker(["start", "frozen"]);
+  t.regex(stderr, /cannot start a paused container, try unpause instead/);
+  await docker("unpause", "frozen");
+});
+
+test("a volume that is a tmpfs has the size and owner that it was made with", async (t) => {
+  t.timeout(300_000);
+  const options = ["-o", "type=tmpfs", "-o", "device=tmpfs", "-o", "o=size=1m,uid=1000"];
+  await docker("volume", "create", ...options, "tmpfs-of-one");
+  const read = ["grep", " /t ", "/proc/mounts"];
+  const mounts = await docker("run", "--rm", "-v", "tmpfs-of-one:/t", IMAGE, ...read);
+  t.regex(mounts, /,size=1024k,uid=1000 /);
+});
