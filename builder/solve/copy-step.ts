@@ -187,7 +187,12 @@ async function copySource(
   const tree =
     from === undefined
       ? await build.sources.context()
-      : await build.sources.from(from, run.planned);
+      : await build.sources.from(from, run.planned).catch((error: unknown) => {
+          if (build.request.instructions === undefined || !(error instanceof BuildError))
+            throw error;
+          const message = `invalid from flag value ${from}: ${error.message}`;
+          throw new BuildError(error.code, message, { cause: error });
+        });
   return [pathSource(build, tree, source)];
 }
 

@@ -57,7 +57,8 @@ export class StageState {
 
   /** Nothing at all. */
   static scratch(platform: Platform, isClassic = false): StageState {
-    const config = isClassic ? {} : { Env: [`PATH=${DEFAULT_PATH}`], WorkingDir: "/" };
+    const Env = [`PATH=${DEFAULT_PATH}`];
+    const config = isClassic ? { Env } : { Env, WorkingDir: "/" };
     return new StageState(platform, undefined, [], [], config, undefined, undefined);
   }
 
