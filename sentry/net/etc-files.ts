@@ -89,8 +89,9 @@ function hosts({
       links.flatMap(([alias, name]) =>
         peers.named(name).map((member) => {
           const other = member.containerName === alias ? "" : ` ${member.containerName}`;
-          const id = member.containerId.slice(0, 12);
-          return `${member.ipv4.split("/")[0] ?? ""}\t${alias} ${id}${other}`;
+          // Its host name is the last of its names, and its short id where it has chosen none.
+          const called = member.names.at(-1) ?? member.containerId.slice(0, 12);
+          return `${member.ipv4.split("/")[0] ?? ""}\t${alias} ${called}${other}`;
         }),
       ),
     );

@@ -221,13 +221,12 @@ test("a file that is mounted itself can be given away and touched", async (t) =>
   t.regex(stat, /^640 2001-02-03 /);
 });
 
-test("a link may name a container by its id", async (t) => {
+test("a link may name a container by its id, and gives its host name", async (t) => {
   t.timeout(300_000);
-  const id = await docker("run", "-d", IMAGE, "sleep", "1000");
-  t.regex(
-    await docker("run", "--rm", "--link", `${id}:other`, IMAGE, "cat", "/etc/hosts"),
-    /\tother /,
-  );
+  const words = ["run", "-d", "--name", "pointed-at", "--hostname", "fred", IMAGE, "sleep", "1000"];
+  const id = await docker(...words);
+  const hosts = await docker("run", "--rm", "--link", `${id}:other`, IMAGE, "cat", "/etc/hosts");
+  t.regex(hosts, /\tother fred pointed-at\n/);
 });
 
 test("an empty HOME is none", async (t) => {
