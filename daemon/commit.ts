@@ -1,4 +1,5 @@
 import type { CommitChoice, CommitEngine } from "../api/engine/commit.ts";
+import { ApiError } from "../api/errors.ts";
 import { expandChange } from "../builder/dockerfile/expand-change.ts";
 import { commitContainer } from "../sentry/container/commit.ts";
 import { FilesClient } from "../sentry/container/files-client.ts";
@@ -22,13 +23,24 @@ export class Commit implements CommitEngine {
   async commit(choice: CommitChoice, gone: AbortSignal): Promise<{ Id: string }> {
     const container = this.containers.find(choice.container);
     const { state } = container;
-    const freeze = choice.pause && state.status === "running" && state.paused !== true;
-    if (freeze) await setPaused(this.context, container, true);
+    const runs = choice.pause && state.status === "running" && state.paused !== true;
+    const freeze = runs && (await this.freeze(container));
     try {
       return await refusing(choice.container, () => this.make(container, choice, gone));
     } finally {
       // It may have been stopped or let go on by somebody else.
       if (freeze) await setPaused(this.context, container, false).catch(() => {});
+    }
+  }
+
+  /** @returns false for a container that has ended meanwhile, which holds still by itself. */
+  private async freeze(container: Container): Promise<boolean> {
+    try {
+      await setPaused(this.context, container, true);
+      return true;
+    } catch (error) {
+      if (error instanceof ApiError && error.code === "NOT_RUNNING") return false;
+      throw error;
     }
   }
 
