@@ -312,8 +312,8 @@ strip app && ./app 3; nm libsum.so | grep -c ' T sum'; make clean; ls`,
   {
     name: "procps sees the container's processes",
     image: "debian",
-    script: `sleep 100 & sleep 200 & until [ "$(ps -e -o stat,args --no-headers | grep -c '^S *sleep')" = 2 ]; do :; done
-ps -e -o ppid,stat,args --no-headers | sed 's/  */ /g' | grep -v 'ps -e\\|sed\\|grep'; pgrep -c sleep; pkill sleep; wait
+    script: `sleep 100 & sleep 200 & until [ "$(ps -e -o s,args --no-headers | grep -c '^S *sleep')" = 2 ]; do :; done
+ps -e -o ppid,s,args --no-headers | sed 's/  */ /g' | grep -v 'ps -e\\|sed\\|grep'; pgrep -c sleep; pkill sleep; wait
 free | head -n 1 | wc -w; uptime | grep -c load; cat /proc/1/comm; set -- /proc/[0-9]*; echo $#; kill -0 1 && echo alive`,
   },
   {
