@@ -7,6 +7,7 @@ import {
   pullAll,
 } from "../sentry/image/pull.ts";
 import { familiarName, parseReference, withDefaultTag } from "../sentry/image/reference.ts";
+import { interruptible } from "./interruptible.ts";
 import { LayerProgress } from "./layer-progress.ts";
 import { size } from "./output.ts";
 
@@ -21,21 +22,19 @@ export async function pullImage(
   show: "stdout" | "stderr" | "none",
   all = false,
 ): Promise<Pulled> {
-  const stop = new AbortController();
-  const interrupt = () => stop.abort();
-  process.once("SIGINT", interrupt);
   const progress = show === "none" ? undefined : new LayerProgress(process[show]);
   const shown = all ? name : familiarName(withDefaultTag(parseReference(name)));
   const watched: PullOptions = {
     ...options,
-    signal: stop.signal,
     ...(progress === undefined ? {} : { onProgress: (event) => tell(progress, event) }),
   };
   try {
     progress?.say(`Pulling ${shown}`);
-    const each = all
-      ? [...(await pullAll(store, name, watched)).values()]
-      : [await pull(store, name, watched)];
+    const each = await interruptible(async (signal) =>
+      all
+        ? [...(await pullAll(store, name, { ...watched, signal })).values()]
+        : [await pull(store, name, { ...watched, signal })],
+    );
     progress?.finish();
     const last = each.at(-1);
     if (last === undefined) throw new Error("A pull without a result");
@@ -49,8 +48,6 @@ export async function pullImage(
   } catch (error) {
     progress?.finish();
     throw error;
-  } finally {
-    process.off("SIGINT", interrupt);
   }
 }
 

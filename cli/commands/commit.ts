@@ -1,5 +1,4 @@
 import { expandChange } from "../../builder/dockerfile/expand-change.ts";
-import { ask } from "../../sentry/container/ask.ts";
 import { commitContainer } from "../../sentry/container/commit.ts";
 import { ContainerError } from "../../sentry/container/errors.ts";
 import { FilesClient } from "../../sentry/container/files-client.ts";
@@ -9,8 +8,10 @@ import { ImageStore } from "../../sentry/image/image-store.ts";
 import { openContainers } from "../context.ts";
 import { EXIT } from "../errors.ts";
 import type { COMMIT_OPTIONS } from "../image-options.ts";
+import { interruptible } from "../interruptible.ts";
 import type { Values } from "../option.ts";
 import type { Services } from "../services.ts";
+import { askPaused } from "../set-paused.ts";
 
 export async function main(
   values: Values<typeof COMMIT_OPTIONS>,
@@ -22,37 +23,32 @@ export async function main(
   const store = openContainers();
   const container = store.find(name);
   const names = reference === undefined ? [] : [reference];
-  const stop = new AbortController();
-  const interrupt = () => stop.abort();
-  process.once("SIGINT", interrupt);
-  const isPaused = !values["no-pause"] && (await hasChanged(store, container, "pause"));
+  const isPaused = !values["no-pause"] && (await hasChanged(store, container, true));
   try {
-    const image = await commitContainer(
-      new ImageStore(store.directories.root),
-      container.record,
-      new FilesClient(store, container, services.backgroundProgram),
-      { names, comment, author, config: {}, changes, expand: expandChange },
-      stop.signal,
+    const image = await interruptible((signal) =>
+      commitContainer(
+        new ImageStore(store.directories.root),
+        container.record,
+        new FilesClient(store, container, services.backgroundProgram),
+        { names, comment, author, config: {}, changes, expand: expandChange },
+        signal,
+      ),
     );
     process.stdout.write(`${image.id}\n`);
     return EXIT.ok;
   } finally {
-    process.off("SIGINT", interrupt);
-    if (isPaused) await hasChanged(store, container, "unpause");
+    if (isPaused) await hasChanged(store, container, false);
   }
 }
 
-/** Pauses a container, or lets it go on. @returns false when it does not run, was so already, or has ended. */
+/** @returns false, too, for a container that does not run: it holds still by itself. */
 async function hasChanged(
   store: ContainerStore,
   container: Container,
-  op: "pause" | "unpause",
+  paused: boolean,
 ): Promise<boolean> {
   try {
-    const client = ask(store, container, { op });
-    const reply = await client.next();
-    client.close();
-    return reply?.kind === "done";
+    return await askPaused(store, container, paused);
   } catch (error) {
     if (error instanceof ContainerError && error.code === "CONTAINER_NOT_RUNNING") return false;
     throw error;

@@ -4,6 +4,7 @@ import { parseReference } from "../../sentry/image/reference.ts";
 import { openDirectories } from "../context.ts";
 import { EXIT } from "../errors.ts";
 import type { PUSH_OPTIONS } from "../image-options.ts";
+import { interruptible } from "../interruptible.ts";
 import { LayerProgress } from "../layer-progress.ts";
 import type { Values } from "../option.ts";
 import { size } from "../output.ts";
@@ -15,23 +16,20 @@ export async function main(
   const [name = ""] = operands;
   const store = new ImageStore(openDirectories().root);
   const progress = values.quiet ? undefined : new LayerProgress(process.stdout);
-  const stop = new AbortController();
-  const interrupt = () => stop.abort();
-  process.once("SIGINT", interrupt);
   try {
     const { domain, path } = parseReference(name);
     progress?.say(`The push refers to repository [${domain}/${path}]`);
-    await push(store, name, {
-      allTags: values["all-tags"],
-      insecure: values.insecure,
-      signal: stop.signal,
-      ...(progress === undefined ? {} : { onProgress: (event) => tell(progress, event) }),
-    });
+    await interruptible((signal) =>
+      push(store, name, {
+        allTags: values["all-tags"],
+        insecure: values.insecure,
+        signal,
+        ...(progress === undefined ? {} : { onProgress: (event) => tell(progress, event) }),
+      }),
+    );
   } catch (error) {
     progress?.finish();
     throw error;
-  } finally {
-    process.off("SIGINT", interrupt);
   }
   if (values.quiet) process.stdout.write(`${name}\n`);
   return EXIT.ok;
